@@ -1,0 +1,12 @@
+# Flags for our own sources only; users of the library inherit none of them.
+add_library(qkv_options INTERFACE)
+target_compile_options(qkv_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                       -Wold-style-cast -Wdouble-promotion -Wno-missing-field-initializers)
+if(QKV_DEVELOPER)
+  target_compile_options(qkv_options INTERFACE -Werror)
+  target_compile_definitions(qkv_options INTERFACE _GLIBCXX_ASSERTIONS)
+endif()
+if(QKV_SANITIZE)
+  add_compile_options(-fsanitize=${QKV_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${QKV_SANITIZE})
+endif()

@@ -1,0 +1,118 @@
+#include "qkv/base/file.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "qkv/base/error.h"
+
+namespace qkv {
+namespace {
+
+[[noreturn]] void system_error(std::string_view what, const std::filesystem::path& path) {
+  const int code = errno;
+  fail<FileError>("{}: cannot {}: {}", path.string(), what, std::strerror(code));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+void append_all(int fd, std::string_view bytes, const std::filesystem::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      system_error("write", path);
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+}  // namespace
+
+std::string read_file(const std::filesystem::path& path) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) system_error("open", path);
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) system_error("stat", path);
+  if (S_ISDIR(info.st_mode)) fail<FileError>("{}: is a directory, expected a file", path.string());
+  std::string bytes;
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t n = ::read(file.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) system_error("read", path);
+    if (n == 0) return bytes;
+    bytes.append(buffer, static_cast<std::size_t>(n));
+  }
+}
+
+void write_file(const std::filesystem::path& path,
+                const std::function<void(const std::function<void(std::string_view)>&)>& write) {
+  const std::filesystem::path temporary = path.string() + fmt::format(".tmp{}", ::getpid());
+  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.get() < 0) system_error("create", temporary);
+  try {
+    write([&](std::string_view bytes) { append_all(file.get(), bytes, path); });
+    if (::fsync(file.get()) != 0) system_error("sync", path);
+    if (::close(file.release()) != 0) system_error("close", path);
+    if (::rename(temporary.c_str(), path.c_str()) != 0) system_error("rename to", path);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  // The new name is durable only once its folder is.
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() >= 0) ::fsync(directory.get());
+}
+
+void write_file(const std::filesystem::path& path, std::string_view bytes) {
+  write_file(path, [&](const auto& append) { append(bytes); });
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) system_error("open", path);
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) system_error("stat", path);
+  if (S_ISDIR(info.st_mode)) fail<FileError>("{}: is a directory, expected a file", path.string());
+  size_ = static_cast<std::size_t>(info.st_size);
+  if (size_ == 0) return;
+  void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (data == MAP_FAILED) system_error("map", path);
+  data_ = static_cast<const std::byte*>(data);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+}  // namespace qkv

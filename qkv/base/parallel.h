@@ -1,0 +1,40 @@
+// Parallel loops over fixed pieces. The pieces depend on the size only, never on the number of
+// threads, so a loop whose pieces write disjoint results gives the same bits for any thread count.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+
+#include <omp.h>
+
+namespace qkv {
+
+/// Threads used by parallel loops and matrix products; default: all cores (OMP_NUM_THREADS wins).
+int threads();
+void set_threads(int count);
+
+/// f(begin, end) for consecutive pieces of [0, n) of at most `grain` items. Exceptions thrown by f
+/// reach the caller (the first one); the remaining pieces may or may not run.
+template <class F>
+void parallel_for(std::int64_t n, std::int64_t grain, F&& f) {
+  const std::int64_t pieces = (n + grain - 1) / grain;
+  const int team = threads();
+  if (pieces <= 1 || team == 1 || omp_in_parallel()) {
+    for (std::int64_t p = 0; p < pieces; ++p) f(p * grain, std::min(n, (p + 1) * grain));
+    return;
+  }
+  std::exception_ptr error;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
+  for (std::int64_t p = 0; p < pieces; ++p) {
+    try {
+      f(p * grain, std::min(n, (p + 1) * grain));
+    } catch (...) {
+#pragma omp critical(qkv_parallel_error)
+      if (!error) error = std::current_exception();
+    }
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace qkv

@@ -1,0 +1,20 @@
+// How long work reports: the library calls a sink, the command line draws a bar or prints lines.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace qkv {
+
+struct Progress {
+  std::int64_t done = 0;
+  std::int64_t total = 0;  // 0: unknown
+  std::string what;        // "reading", "step", "translating"
+  std::string detail;      // "loss 3.21  14.2k tok/s"
+};
+
+/// An empty function means: nobody looks.
+using ProgressSink = std::function<void(const Progress&)>;
+
+}  // namespace qkv
