@@ -1,0 +1,76 @@
+// Scaled dot-product attention with softmax over a plan, forward and backward, streaming: scores
+// are never held for more than a tile (Milakov & Gimelshein 2018; Dao et al. 2022).
+//   S = scale · q kᵀ on the plan,  P = softmax(S),  out = dropout(P) · v,  lse = log Σ exp S
+// A row that sees nothing gives out = 0, lse = −inf and zero gradients. Keys and values outside the
+// plan are never used in arithmetic that could leak a NaN. Layout: q [Tq H D], k [Tk Hkv D], v [Tk
+// Hkv Dv], out [Tq H Dv], lse [Tq H]; query head h reads key head h / (H / Hkv). Dropout of (row i,
+// head h, key j) draws index (i·H + h)·2³² + (j − first key of i's segment) folded as
+// dropout_draw(key rotated by i·H + h, j − k_begin): see attend.cc.
+#pragma once
+
+#include <cstdint>
+
+#include "qkv/base/random.h"
+#include "qkv/kernels/attention/plan.h"
+
+namespace qkv::kernels {
+
+template <class T>
+struct Attend {
+  const AttendPlan* plan;
+  std::int64_t heads, kv_heads, dim, value_dim;  // H, Hkv, D, Dv
+  const T* q;
+  const T* k;
+  const T* v;
+  double scale;
+  Dropout dropout;
+  T* out;
+  T* lse;
+};
+
+template <class T>
+struct AttendBackward {
+  const AttendPlan* plan;
+  std::int64_t heads, kv_heads, dim, value_dim;
+  const T* q;
+  const T* k;
+  const T* v;
+  double scale;
+  Dropout dropout;
+  const T* out;
+  const T* lse;
+  const T* dout;
+  const T* dlse = nullptr;  // gradient that reaches lse, or null
+  T* dq;                    // written
+  T* dk;                    // written
+  T* dv;                    // written
+};
+
+namespace definition {
+template <class T>
+void attend(const Attend<T>& a);
+template <class T>
+void attend_backward(const AttendBackward<T>& a);
+}  // namespace definition
+
+void attend(const Attend<float>& a);
+void attend_backward(const AttendBackward<float>& a);
+
+/// One query row per hypothesis against cached keys and values whose rows are found through a
+/// table, so that beams share history and reorder without copying. See cache.h in qkv/attention.
+///   out[b h] = softmax(scale · q[b h]·K[row(b, j)]) · V[row(b, j)], j < lengths[b]
+struct AttendCached {
+  std::int64_t rows, heads, kv_heads, dim, value_dim;
+  const float* q;             // [rows H D]
+  const float* k;             // [R Hkv D]: storage rows
+  const float* v;             // [R Hkv Dv]
+  const std::int32_t* table;  // [rows, stride]: storage row of key j of hypothesis b
+  std::int64_t table_stride;
+  const std::int32_t* lengths;  // [rows]
+  double scale;
+  float* out;                // [rows H Dv]
+  float* weights = nullptr;  // [rows H stride] when the attention is to be seen, or null
+};
+void attend_cached(const AttendCached& a);
+
+}  // namespace qkv::kernels
