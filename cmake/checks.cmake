@@ -1,0 +1,26 @@
+# Tests about the source tree and the installation rather than about the code.
+find_package(Python3 COMPONENTS Interpreter)
+if(Python3_FOUND)
+  add_test(NAME layers COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/check_layers)
+  add_test(NAME links COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/check_links)
+  set_tests_properties(layers links PROPERTIES LABELS fast TIMEOUT 60)
+endif()
+
+# A stranger's project: install into the build directory, find_package(qkv), build and run.
+# A sanitized library would need the same flags over there, so those builds skip it.
+if(NOT QKV_SANITIZE)
+  set(consumer ${PROJECT_BINARY_DIR}/consumer)
+  add_test(NAME install COMMAND ${CMAKE_COMMAND} --install ${PROJECT_BINARY_DIR}
+                                                 --prefix ${consumer}/prefix)
+  add_test(NAME consumer
+           COMMAND ${CMAKE_CTEST_COMMAND}
+                   --build-and-test ${PROJECT_SOURCE_DIR}/tests/consumer ${consumer}/build
+                   --build-generator ${CMAKE_GENERATOR}
+                   --build-options -DCMAKE_PREFIX_PATH=${consumer}/prefix
+                                   -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}
+                                   -DCMAKE_BUILD_TYPE=Release
+                   --test-command consumer)
+  set_tests_properties(install PROPERTIES FIXTURES_SETUP installed)
+  set_tests_properties(consumer PROPERTIES FIXTURES_REQUIRED installed)
+  set_tests_properties(install consumer PROPERTIES LABELS install TIMEOUT 300)
+endif()
