@@ -83,6 +83,9 @@ class Tensor {
   /// A copy in another type (the tensor itself when it already has it).
   Tensor to(DType type) const;
 
+  /// Whether no other tensor shares these numbers: then they may be changed in place unseen.
+  bool unique() const { return owner_.use_count() == 1; }
+
   const std::shared_ptr<void>& tape_node() const { return node_; }
   void set_tape_node(std::shared_ptr<void> node) { node_ = std::move(node); }
 

@@ -1,0 +1,52 @@
+// attend: out = N(S(q, k) on M) · v — a score S, a mask M, a normaliser N, each a small value.
+//
+//   attend(q, k, v, {.mask = segments(batch) & causal()})
+//
+// Nothing of size Tq×Tk is ever held: the forward and the backward pass go through the keys tile by
+// tile, and work outside the mask is not done.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+
+#include "qkv/attention/mask.h"
+#include "qkv/tensor/tensor.h"
+
+namespace qkv {
+
+/// S = q·k / √D, or q·k · scale when scale is set (not 0).
+struct ScaledDot {
+  double scale = 0.0;
+};
+using Score = std::variant<ScaledDot>;
+
+/// P = exp S / Σ exp S over the visible keys; a row without visible keys gives zeros.
+struct Softmax {};
+using Normaliser = std::variant<Softmax>;
+
+enum class Execution : std::uint8_t {
+  automatic,   ///< the fused kernels (f32), the definition (f64)
+  definition,  ///< the short right form, always
+};
+
+struct Attention {
+  Score score = ScaledDot{};
+  Mask mask = everything();
+  Normaliser norm = Softmax{};
+  double dropout = 0.0;  // on P, while recording; drawn again in the backward pass, never stored
+  Execution run = Execution::automatic;
+};
+
+struct Attended {
+  Tensor out;  // [Tq H Dv]
+  Tensor lse;  // [Tq H]: log Σ exp S, −inf for a row that sees nothing; differentiable
+};
+
+/// q [Tq H D], k [Tk Hkv D], v [Tk Hkv Dv] with H a multiple of Hkv: query head h reads key head
+/// h / (H / Hkv). -> [Tq H Dv]
+Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Attention& how = {});
+/// The same with the log-sum-exp of every row.
+Attended attend_with_lse(const Tensor& q, const Tensor& k, const Tensor& v,
+                         const Attention& how = {});
+
+}  // namespace qkv

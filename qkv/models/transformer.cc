@@ -1,0 +1,148 @@
+#include "qkv/models/transformer.h"
+
+#include <cmath>
+
+#include "qkv/base/error.h"
+#include "qkv/ops/embedding.h"
+
+namespace qkv {
+
+void Transformer::Config::check() const {
+  const auto positive = [](const char* name, std::int64_t value) {
+    if (value <= 0) fail("transformer: {} is {}, must be positive", name, value);
+  };
+  positive("source_vocabulary", source_vocabulary);
+  positive("target_vocabulary", target_vocabulary);
+  positive("width", width);
+  positive("heads", heads);
+  positive("feed_forward", feed_forward);
+  positive("max_length", max_length);
+  if (encoder_layers < 0 || decoder_layers < 0) fail("transformer: a negative number of layers");
+  if (width % heads != 0) fail("transformer: width {} is no multiple of heads {}", width, heads);
+  if (share_embeddings && source_vocabulary != target_vocabulary) {
+    fail("transformer: share_embeddings needs equal vocabularies, not {} and {}", source_vocabulary,
+         target_vocabulary);
+  }
+  for (double p : {dropout, attention_dropout, activation_dropout}) {
+    if (!(p >= 0.0 && p < 1.0)) fail("transformer: dropout {} is not in [0, 1)", p);
+  }
+  if (!(norm_eps > 0.0)) fail("transformer: norm_eps {} must be positive", norm_eps);
+}
+
+Transformer Transformer::make(const Config& c, std::uint64_t seed, DType type) {
+  c.check();
+  Initialiser init(seed, type);
+  Transformer m;
+  m.config = c;
+  const double deviation = 1.0 / std::sqrt(static_cast<double>(c.width));
+  m.source_embedding = init.normal({c.source_vocabulary, c.width}, deviation);
+  if (!c.share_embeddings)
+    m.target_embedding = init.normal({c.target_vocabulary, c.width}, deviation);
+  if (c.positions == PositionKind::learned) {
+    m.source_positions = init.normal({c.max_length, c.width}, deviation);
+    m.target_positions = init.normal({c.max_length, c.width}, deviation);
+  } else if (c.positions == PositionKind::sinusoidal) {
+    m.sinusoids_ = sinusoid(c.max_length, c.width, c.sinusoid, 0, type);
+  }
+  if (!c.tie_output) m.output_weight = init.xavier({c.width, c.target_vocabulary});
+  if (c.output_bias) m.output_bias = init.zeros({c.target_vocabulary});
+
+  LayerConfig layer;
+  layer.attention = {.width = c.width,
+                     .heads = c.heads,
+                     .output = c.attention_output,
+                     .projection = c.relu_projections ? Activation::relu : Activation::none,
+                     .dropout = c.attention_dropout};
+  layer.feed_forward = c.feed_forward;
+  layer.activation = c.activation;
+  layer.dropout = c.dropout;
+  layer.activation_dropout = c.activation_dropout;
+  layer.norm_eps = c.norm_eps;
+  for (std::int64_t i = 0; i < c.encoder_layers; ++i) {
+    m.encoder.push_back(EncoderLayer::make(init, layer));
+  }
+  for (std::int64_t i = 0; i < c.decoder_layers; ++i) {
+    m.decoder.push_back(DecoderLayer::make(init, layer));
+  }
+  if (c.final_norm) {
+    m.encoder_norm = LayerNorm::make(init, c.width, c.norm_eps);
+    m.decoder_norm = LayerNorm::make(init, c.width, c.norm_eps);
+  }
+  return m;
+}
+
+std::vector<std::int32_t> positions_of(const Segments& segments, std::int64_t limit) {
+  if (segments.longest() > limit) {
+    fail<ShapeError>("transformer: a sequence of {} tokens, max_length is {}", segments.longest(),
+                     limit);
+  }
+  std::vector<std::int32_t> positions;
+  positions.reserve(static_cast<std::size_t>(segments.total()));
+  for (std::int64_t b = 0; b < segments.count(); ++b) {
+    for (std::int64_t p = 0; p < segments.length(b); ++p) {
+      positions.push_back(static_cast<std::int32_t>(p));
+    }
+  }
+  return positions;
+}
+
+Tensor Transformer::embed_rows(std::span<const std::int32_t> ids, const Tensor& table,
+                               const Tensor& learned,
+                               std::span<const std::int32_t> position) const {
+  return embed(ids, table,
+               {.scale = std::sqrt(static_cast<double>(config.width)), .dropout = config.dropout},
+               learned.defined() ? learned : sinusoids_, position);
+}
+
+Tensor Transformer::embed_target(std::span<const std::int32_t> ids,
+                                 std::span<const std::int32_t> position) const {
+  return embed_rows(ids, config.share_embeddings ? source_embedding : target_embedding,
+                    target_positions, position);
+}
+
+Tensor Transformer::encode(std::span<const std::int32_t> ids, const Segments& segments) const {
+  const Mask mask = qkv::segments(segments, segments);
+  ResidualStream stream(embed_rows(ids, source_embedding, source_positions,
+                                   positions_of(segments, config.max_length)),
+                        config.norm, config.dropout);
+  for (const EncoderLayer& layer : encoder) layer(stream, mask);
+  return stream.finish(encoder_norm);
+}
+
+Tensor Transformer::decode(std::span<const std::int32_t> ids, const Segments& segments,
+                           const Tensor& memory, const Segments& memory_segments) const {
+  if (segments.count() != memory_segments.count()) {
+    fail<ShapeError>("transformer: {} target sequences but {} source sequences", segments.count(),
+                     memory_segments.count());
+  }
+  const Mask self_mask = qkv::segments(segments, segments) & causal();
+  const Mask cross_mask = qkv::segments(segments, memory_segments);
+  ResidualStream stream(embed_target(ids, positions_of(segments, config.max_length)), config.norm,
+                        config.dropout);
+  for (const DecoderLayer& layer : decoder) {
+    layer(
+        stream, [&](const Tensor& x) { return layer.self(x, x, self_mask); },
+        [&](const Tensor& x) { return layer.cross(x, memory, cross_mask); });
+  }
+  return stream.finish(decoder_norm);
+}
+
+CrossEntropyResult Transformer::loss(const TranslationBatch& batch,
+                                     const CrossEntropyOptions& options) const {
+  const Tensor memory = encode(batch.source, batch.source_segments);
+  const Tensor hidden =
+      decode(batch.target_in, batch.target_segments, memory, batch.source_segments);
+  return cross_entropy(hidden, output_matrix(), output_stored(), output_bias, batch.target_out,
+                       options);
+}
+
+const Tensor& Transformer::output_matrix() const {
+  if (!config.tie_output) return output_weight;
+  return config.share_embeddings ? source_embedding : target_embedding;
+}
+
+VocabularyMatrix Transformer::output_stored() const {
+  return config.tie_output ? VocabularyMatrix::table : VocabularyMatrix::projection;
+}
+
+}  // namespace qkv

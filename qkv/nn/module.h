@@ -1,0 +1,91 @@
+// A module is an aggregate of tensors and modules with one list of its members:
+//
+//   struct Linear {
+//     Tensor weight, bias;
+//     template <class Self, class Visit>
+//     static void each(Self& m, Visit&& visit) { visit("weight", m.weight); visit("bias", m.bias);
+//     }
+//   };
+//
+// Saving, loading, counting, optimising and printing follow from `each`. A member may also be a
+// std::vector of modules; its elements are named by their index.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "qkv/autograd/tape.h"
+
+namespace qkv {
+
+namespace detail {
+
+template <class T>
+struct IsVector : std::false_type {};
+template <class T>
+struct IsVector<std::vector<T>> : std::true_type {};
+
+template <class M, class F>
+void visit_parameters(M& member, const std::string& path, F& f) {
+  using Plain = std::remove_const_t<M>;
+  if constexpr (std::is_same_v<Plain, Tensor>) {
+    if (member.defined()) f(std::string_view(path), member);
+  } else if constexpr (IsVector<Plain>::value) {
+    for (std::size_t i = 0; i < member.size(); ++i) {
+      visit_parameters(member[i], path + "." + std::to_string(i), f);
+    }
+  } else {
+    Plain::each(member, [&](std::string_view name, auto& child) {
+      visit_parameters(child, path.empty() ? std::string(name) : path + "." + std::string(name), f);
+    });
+  }
+}
+
+}  // namespace detail
+
+/// f(path, tensor) for every parameter, in the order of `each`: "encoder.layers.0.self.q.weight".
+/// Undefined tensors (an absent bias) are skipped.
+template <class M, class F>
+void for_each_parameter(M& module, F&& f) {
+  detail::visit_parameters(module, "", f);
+}
+
+/// Number of elements in all parameters.
+template <class M>
+std::int64_t parameter_count(const M& module) {
+  std::int64_t count = 0;
+  for_each_parameter(module, [&](std::string_view, const Tensor& p) { count += p.count(); });
+  return count;
+}
+
+/// Where fresh parameters get their numbers: tensor i of a model draws from key (seed, i), so one
+/// tensor's numbers do not depend on another's size.
+class Initialiser {
+ public:
+  explicit Initialiser(std::uint64_t seed, DType type = DType::f32) : seed_(seed), type_(type) {}
+
+  Tensor zeros(const Shape& shape) { return constant(shape, 0); }
+  Tensor ones(const Shape& shape) { return constant(shape, 1); }
+  /// U(−a, a) with a = gain·√(6 / (fan_in + fan_out)) (Glorot & Bengio 2010). The fans default to a
+  /// matrix's two sides; a part of a fused matrix states the whole's.
+  Tensor xavier(const Shape& shape, double gain = 1.0, std::int64_t fan_sum = 0);
+  Tensor normal(const Shape& shape, double deviation);
+  Tensor uniform(const Shape& shape, double limit);
+
+ private:
+  Tensor constant(const Shape& shape, double value) {
+    ++next_;
+    return parameter(Tensor::full(shape, value, type_));
+  }
+  template <class Draw>
+  Tensor drawn(const Shape& shape, Draw draw);
+
+  std::uint64_t seed_;
+  std::uint64_t next_ = 0;
+  DType type_;
+};
+
+}  // namespace qkv

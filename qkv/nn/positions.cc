@@ -1,0 +1,49 @@
+#include "qkv/nn/positions.h"
+
+#include <cmath>
+
+namespace qkv {
+namespace {
+
+/// The value of column c at position p.
+double encoding(double p, std::int64_t c, std::int64_t width, Sinusoid form) {
+  const double w = static_cast<double>(width);
+  switch (form) {
+    case Sinusoid::interleaved: {
+      const double angle = p * std::pow(10000.0, -static_cast<double>(c / 2 * 2) / w);
+      return c % 2 == 0 ? std::sin(angle) : std::cos(angle);
+    }
+    case Sinusoid::legacy: {
+      const double angle = p * std::pow(10000.0, -2.0 * static_cast<double>(c) / w);
+      return c % 2 == 0 ? std::sin(angle) : std::cos(angle);
+    }
+    case Sinusoid::blocks: {
+      const std::int64_t half = width / 2;
+      if (c >= 2 * half) return 0.0;  // an odd width has one empty column
+      const double step = half > 1 ? std::log(10000.0) / static_cast<double>(half - 1) : 0.0;
+      const double angle = p * std::exp(-step * static_cast<double>(c % half));
+      return c < half ? std::sin(angle) : std::cos(angle);
+    }
+  }
+  return 0.0;
+}
+
+}  // namespace
+
+Tensor sinusoid(std::int64_t length, std::int64_t width, Sinusoid form, std::int64_t first,
+                DType type) {
+  Tensor table = Tensor::empty({length, width}, type);
+  for (std::int64_t p = 0; p < length; ++p) {
+    for (std::int64_t c = 0; c < width; ++c) {
+      const double value = encoding(static_cast<double>(first + p), c, width, form);
+      if (type == DType::f64) {
+        table.data<double>()[p * width + c] = value;
+      } else {
+        table.data<float>()[p * width + c] = static_cast<float>(value);
+      }
+    }
+  }
+  return table;
+}
+
+}  // namespace qkv

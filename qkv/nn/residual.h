@@ -1,0 +1,55 @@
+// The residual stream that Transformer blocks write to, in both orders of normalisation:
+//   post-norm (Vaswani et al. 2017):  x ← LN(x + drop(f(x)))
+//   pre-norm  (Xiong et al. 2020):    x ← x + drop(f(LN(x)))
+// Pre-norm keeps f's output pending until the next norm, so that both orders run the fused
+// residual + dropout + norm.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "qkv/nn/linear.h"
+#include "qkv/ops/elementwise.h"
+
+namespace qkv {
+
+enum class NormPlacement : std::uint8_t { post, pre };
+
+class ResidualStream {
+ public:
+  ResidualStream(Tensor x, NormPlacement placement, double dropout)
+      : x_(std::move(x)), placement_(placement), dropout_(dropout) {}
+
+  template <class F>
+  void sub_layer(const LayerNorm& norm, F&& f) {
+    if (placement_ == NormPlacement::post) {
+      x_ = joined(norm, f(x_)).out;
+    } else {
+      pending_ = f(normed(norm));
+    }
+  }
+
+  /// The stream's end, through `norm` when there is one (may have no weight: then none).
+  Tensor finish(const LayerNorm& norm) {
+    if (norm.weight.defined()) return normed(norm);
+    return pending_.defined() ? add(x_, qkv::dropout(pending_, dropout_)) : x_;
+  }
+
+ private:
+  ResidualNorm joined(const LayerNorm& norm, const Tensor& branch) const {
+    return residual_norm(x_, branch, norm.weight, norm.bias,
+                         {.eps = norm.eps, .dropout = dropout_});
+  }
+  Tensor normed(const LayerNorm& norm) {
+    if (!pending_.defined()) return norm(x_);
+    ResidualNorm both = joined(norm, std::exchange(pending_, Tensor()));
+    x_ = std::move(both.sum);
+    return std::move(both.out);
+  }
+
+  Tensor x_, pending_;
+  NormPlacement placement_;
+  double dropout_;
+};
+
+}  // namespace qkv

@@ -1,0 +1,101 @@
+#include "qkv/ops/elementwise.h"
+
+#include "qkv/ops/dispatch.h"
+
+namespace qkv {
+namespace {
+
+void check_same(const char* call, const Tensor& a, const Tensor& b) {
+  check_types(call, a, {&b});
+  if (a.shape() != b.shape()) {
+    fail<ShapeError>("{}: shapes {} and {} differ", call, to_string(a.shape()),
+                     to_string(b.shape()));
+  }
+}
+
+}  // namespace
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  check_same("add", a, b);
+  Tensor y = Tensor::empty(a.shape(), a.dtype());
+  dispatch(a, [&](auto zero) {
+    using T = decltype(zero);
+    QKV_RUN(add, T, a.count(), a.data<T>(), b.data<T>(), y.data<T>());
+  });
+  record(y, {&a, &b}, [a, b](const Tensor& dy) {
+    accumulate_shared(a, dy);
+    accumulate_shared(b, dy);
+  });
+  return y;
+}
+
+Tensor multiply(const Tensor& a, const Tensor& b) {
+  check_same("multiply", a, b);
+  const auto product = [](const Tensor& x, const Tensor& y) {
+    Tensor z = Tensor::empty(x.shape(), x.dtype());
+    dispatch(x, [&](auto zero) {
+      using T = decltype(zero);
+      QKV_RUN(multiply, T, x.count(), x.data<T>(), y.data<T>(), z.data<T>());
+    });
+    return z;
+  };
+  Tensor y = product(a, b);
+  record(y, {&a, &b}, [a, b, product](const Tensor& dy) {
+    if (needs_gradient(a)) accumulate(a, product(dy, b));
+    if (needs_gradient(b)) accumulate(b, product(dy, a));
+  });
+  return y;
+}
+
+Tensor scale(const Tensor& x, double factor) {
+  const auto scaled = [factor](const Tensor& from) {
+    Tensor to = Tensor::empty(from.shape(), from.dtype());
+    dispatch(from, [&](auto zero) {
+      using T = decltype(zero);
+      QKV_RUN(axpby, T, from.count(), static_cast<T>(factor), from.data<T>(), T(0), to.data<T>());
+    });
+    return to;
+  };
+  Tensor y = scaled(x);
+  record(y, {&x}, [x, scaled](const Tensor& dy) { accumulate(x, scaled(dy)); });
+  return y;
+}
+
+Tensor activate(const Tensor& x, Activation activation) {
+  Tensor y = Tensor::empty(x.shape(), x.dtype());
+  dispatch(x, [&](auto zero) {
+    using T = decltype(zero);
+    QKV_RUN(bias_activation, T, 1, x.count(), x.data<T>(), static_cast<const T*>(nullptr),
+            activation, Dropout{}, y.data<T>());
+  });
+  const Tensor saved = y.reshaped(y.shape());
+  record(y, {&x}, [x, saved, activation](const Tensor& dy) {
+    Tensor dx = Tensor::empty(x.shape(), x.dtype());
+    dispatch(x, [&](auto zero) {
+      using T = decltype(zero);
+      QKV_RUN(bias_activation_backward, T, 1, x.count(), x.data<T>(),
+              static_cast<const T*>(nullptr), saved.data<T>(), activation, Dropout{}, dy.data<T>(),
+              dx.data<T>());
+    });
+    accumulate(x, std::move(dx));
+  });
+  return y;
+}
+
+Tensor dropout(const Tensor& x, double probability) {
+  const Dropout drop = draw_dropout(probability);
+  if (!drop.active()) return x;
+  const auto dropped = [drop](const Tensor& from) {
+    Tensor to = Tensor::empty(from.shape(), from.dtype());
+    dispatch(from, [&](auto zero) {
+      using T = decltype(zero);
+      QKV_RUN(dropout, T, from.count(), from.data<T>(), drop, to.data<T>());
+    });
+    return to;
+  };
+  Tensor y = dropped(x);
+  record(y, {&x}, [x, dropped](const Tensor& dy) { accumulate(x, dropped(dy)); });
+  return y;
+}
+
+}  // namespace qkv

@@ -1,0 +1,19 @@
+// Element-wise operations between whole tensors of one shape.
+#pragma once
+
+#include "qkv/kernels/elementwise.h"
+#include "qkv/tensor/tensor.h"
+
+namespace qkv {
+
+using kernels::Activation;
+
+Tensor add(const Tensor& a, const Tensor& b);
+Tensor multiply(const Tensor& a, const Tensor& b);
+Tensor scale(const Tensor& x, double factor);
+/// Any rank.
+Tensor activate(const Tensor& x, Activation activation);
+/// Zeroes elements with this probability and scales the others, while recording; else x itself.
+Tensor dropout(const Tensor& x, double probability);
+
+}  // namespace qkv

@@ -1,0 +1,22 @@
+// Token rows: dropout(scale · table[id] + positions[p]).
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "qkv/tensor/tensor.h"
+
+namespace qkv {
+
+struct EmbedOptions {
+  double scale = 1.0;
+  double dropout = 0.0;
+};
+
+/// ids [T], table [V C], positions [P C] or undefined with position [T] -> [T C]. Throws when an id
+/// or a position lies outside its table.
+Tensor embed(std::span<const std::int32_t> ids, const Tensor& table,
+             const EmbedOptions& options = {}, const Tensor& positions = {},
+             std::span<const std::int32_t> position = {});
+
+}  // namespace qkv

@@ -1,0 +1,169 @@
+#include "qkv/ops/loss.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "qkv/base/dims.h"
+#include "qkv/kernels/elementwise.h"
+#include "qkv/kernels/gemm.h"
+#include "qkv/kernels/loss.h"
+#include "qkv/ops/dispatch.h"
+
+namespace qkv {
+namespace {
+
+// Rows of logits held at once: 8 MiB of them stay in a typical last-level cache between the product
+// that makes them, the pass that turns them into a gradient and the two products that read that
+// gradient.
+std::int64_t block_rows(std::int64_t vocabulary, std::size_t bytes) {
+  const std::int64_t rows =
+      (std::int64_t{8} << 20) / (vocabulary * static_cast<std::int64_t>(bytes));
+  return std::max<std::int64_t>(32, rows / 32 * 32);
+}
+
+void check(const Tensor& hidden, const Tensor& matrix, VocabularyMatrix stored,
+           const Tensor& bias) {
+  const char* letters = stored == VocabularyMatrix::table ? "V C" : "C V";
+  Dims("cross_entropy", {{"hidden", hidden.shape(), "T C"}, {"matrix", matrix.shape(), letters}});
+  if (bias.defined()) {
+    Dims("cross_entropy", {{"matrix", matrix.shape(), letters}, {"bias", bias.shape(), "V"}});
+  }
+  check_types("cross_entropy", hidden, {&matrix, &bias});
+}
+
+/// The matrix as [C V], and as [V C].
+Tensor as_projection(const Tensor& matrix, VocabularyMatrix stored) {
+  return stored == VocabularyMatrix::table ? transposed_parameter(matrix) : matrix;
+}
+Tensor as_table(const Tensor& matrix, VocabularyMatrix stored) {
+  return stored == VocabularyMatrix::table ? matrix : transposed_parameter(matrix);
+}
+
+template <class T>
+void scale_by(const Tensor& factor, Tensor& x) {
+  const T f = *factor.data<T>();
+  if (f == T(1)) return;
+  if constexpr (std::is_same_v<T, float>) {
+    kernels::axpby(x.count(), 0.0f, x.data<T>(), f, x.data<T>());
+  } else {
+    kernels::definition::axpby(x.count(), 0.0, x.data<T>(), f, x.data<T>());
+  }
+}
+
+}  // namespace
+
+CrossEntropyResult cross_entropy(const Tensor& hidden, const Tensor& matrix,
+                                 VocabularyMatrix stored, const Tensor& bias,
+                                 std::span<const std::int32_t> targets,
+                                 const CrossEntropyOptions& options) {
+  check(hidden, matrix, stored, bias);
+  const std::int64_t rows = hidden.dim(0), width = hidden.dim(1);
+  const bool table = stored == VocabularyMatrix::table;
+  const std::int64_t vocabulary = table ? matrix.dim(0) : matrix.dim(1);
+  if (static_cast<std::int64_t>(targets.size()) != rows) {
+    fail<ShapeError>("cross_entropy: {} rows but {} targets", rows, targets.size());
+  }
+  for (std::int32_t target : targets) {
+    if (target != options.ignore && (target < 0 || target >= vocabulary)) {
+      fail<ShapeError>("cross_entropy: target {} outside a vocabulary of {}", target, vocabulary);
+    }
+  }
+  const bool differentiate = recording() && (needs_gradient(hidden) || needs_gradient(matrix));
+  const DType type = hidden.dtype();
+  const Tensor projection = as_projection(matrix, stored);
+  const Tensor rows_table = differentiate ? as_table(matrix, stored) : Tensor();
+  Tensor dhidden, dmatrix, dbias;
+  if (differentiate) {
+    dhidden = Tensor::empty(hidden.shape(), type);
+    dmatrix = Tensor::empty(matrix.shape(), type);
+    if (bias.defined()) dbias = Tensor::empty(bias.shape(), type);
+  }
+
+  CrossEntropyResult result;
+  std::vector<std::uint8_t> correct(static_cast<std::size_t>(rows));
+  dispatch(hidden, [&](auto zero) {
+    using T = decltype(zero);
+    const std::int64_t block =
+        std::min(std::max<std::int64_t>(rows, 1), block_rows(vocabulary, sizeof(T)));
+    Tensor logits_block = Tensor::empty({block, vocabulary}, type);
+    Tensor loss = Tensor::empty({rows}, type), nll = Tensor::empty({rows}, type);
+    T* z = logits_block.data<T>();
+    for (std::int64_t r = 0; r < rows; r += block) {
+      const std::int64_t m = std::min(block, rows - r);
+      const T* h = hidden.data<T>() + r * width;
+      kernels::gemm_nn(m, vocabulary, width, h, width, projection.data<T>(), vocabulary, T(0), z,
+                       vocabulary);
+      kernels::CrossEntropy<T> a{};
+      a.rows = m;
+      a.vocabulary = vocabulary;
+      a.logits = z;
+      a.bias = data_or_null<T>(bias);
+      a.targets = targets.data() + r;
+      a.ignore = options.ignore;
+      a.smoothing = options.smoothing;
+      a.form = options.form;
+      a.gradient_scale = differentiate ? options.scale : 0.0;
+      a.loss = loss.data<T>() + r;
+      a.nll = nll.data<T>() + r;
+      a.correct = correct.data() + r;
+      QKV_RUN(cross_entropy, T, a);
+      if (!differentiate) continue;
+      const T beta = r == 0 ? T(0) : T(1);
+      kernels::gemm_nn(m, width, vocabulary, z, vocabulary, rows_table.data<T>(), width, T(0),
+                       dhidden.data<T>() + r * width, width);
+      if (table) {
+        kernels::gemm_tn(vocabulary, width, m, z, vocabulary, h, width, beta, dmatrix.data<T>(),
+                         width);
+      } else {
+        kernels::gemm_tn(width, vocabulary, m, h, width, z, vocabulary, beta, dmatrix.data<T>(),
+                         vocabulary);
+      }
+      if (dbias.defined()) QKV_RUN(column_sums, T, m, vocabulary, z, beta, dbias.data<T>());
+    }
+    for (std::int64_t r = 0; r < rows; ++r) {
+      if (targets[static_cast<std::size_t>(r)] == options.ignore) continue;
+      result.loss_sum += static_cast<double>(loss.data<T>()[r]);
+      result.nll_sum += static_cast<double>(nll.data<T>()[r]);
+      result.correct += correct[static_cast<std::size_t>(r)];
+      ++result.tokens;
+    }
+  });
+  if (differentiate && rows == 0) {
+    dmatrix = Tensor::zeros(matrix.shape(), type);
+    if (bias.defined()) dbias = Tensor::zeros(bias.shape(), type);
+  }
+  result.loss = Tensor::full({}, options.scale * result.loss_sum, type);
+  record(result.loss, {&hidden, &matrix, &bias},
+         [hidden, matrix, bias, dhidden, dmatrix, dbias](const Tensor& dloss) mutable {
+           dispatch(dloss, [&](auto zero) {
+             using T = decltype(zero);
+             for (Tensor* gradient : {&dhidden, &dmatrix, &dbias}) {
+               if (gradient->defined()) scale_by<T>(dloss, *gradient);
+             }
+           });
+           accumulate(hidden, std::move(dhidden));
+           accumulate(matrix, std::move(dmatrix));
+           if (bias.defined()) accumulate(bias, std::move(dbias));
+         });
+  return result;
+}
+
+Tensor logits(const Tensor& hidden, const Tensor& matrix, VocabularyMatrix stored,
+              const Tensor& bias) {
+  check(hidden, matrix, stored, bias);
+  const Tensor projection = as_projection(matrix, stored);
+  const std::int64_t rows = hidden.dim(0), width = hidden.dim(1), vocabulary = projection.dim(1);
+  Tensor out = Tensor::empty({rows, vocabulary}, hidden.dtype());
+  dispatch(hidden, [&](auto zero) {
+    using T = decltype(zero);
+    kernels::gemm_nn(rows, vocabulary, width, hidden.data<T>(), width, projection.data<T>(),
+                     vocabulary, T(0), out.data<T>(), vocabulary);
+    if (bias.defined()) {
+      QKV_RUN(bias_activation, T, rows, vocabulary, out.data<T>(), bias.data<T>(),
+              kernels::Activation::none, Dropout{}, out.data<T>());
+    }
+  });
+  return out;
+}
+
+}  // namespace qkv

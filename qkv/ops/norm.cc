@@ -1,0 +1,110 @@
+#include "qkv/ops/norm.h"
+
+#include "qkv/base/dims.h"
+#include "qkv/kernels/norm.h"
+#include "qkv/ops/dispatch.h"
+
+namespace qkv {
+namespace {
+
+ResidualNorm run(const char* call, const Tensor& residual, const Tensor& x, const Tensor& gamma,
+                 const Tensor& beta, const NormOptions& options) {
+  const Dims d(call, {{"x", x.shape(), "T C"}});
+  if (residual.defined())
+    Dims(call, {{"x", x.shape(), "T C"}, {"residual", residual.shape(), "T C"}});
+  if (gamma.defined()) Dims(call, {{"x", x.shape(), "T C"}, {"gamma", gamma.shape(), "C"}});
+  if (beta.defined()) Dims(call, {{"x", x.shape(), "T C"}, {"beta", beta.shape(), "C"}});
+  check_types(call, x, {&residual, &gamma, &beta});
+  const std::int64_t rows = d["T"], cols = d["C"];
+  const Dropout drop = draw_dropout(options.dropout);
+
+  ResidualNorm y;
+  y.sum = residual.defined() ? Tensor::empty(x.shape(), x.dtype()) : x;
+  y.out = Tensor::empty(x.shape(), x.dtype());
+  Tensor mean = Tensor::empty({rows}, x.dtype()), rstd = Tensor::empty({rows}, x.dtype());
+  dispatch(x, [&](auto zero) {
+    using T = decltype(zero);
+    kernels::NormForward<T> a{};
+    a.rows = rows;
+    a.cols = cols;
+    a.x = x.data<T>();
+    a.residual = data_or_null<T>(residual);
+    a.dropout = drop;
+    a.gamma = data_or_null<T>(gamma);
+    a.beta = data_or_null<T>(beta);
+    a.eps = options.eps;
+    a.sum = residual.defined() ? y.sum.data<T>() : nullptr;
+    a.out = y.out.data<T>();
+    a.mean = mean.data<T>();
+    a.rstd = rstd.data<T>();
+    QKV_RUN(layer_norm, T, a);
+  });
+
+  // Without a residual, sum is x itself: its gradient goes straight to x.
+  const Tensor sum = residual.defined() ? y.sum.reshaped(y.sum.shape()) : x;
+  Tensor unused;
+  Tensor* sum_output = residual.defined() ? &y.sum : &unused;
+  record({&y.out, sum_output}, {&x, &residual, &gamma, &beta},
+         [x, residual, gamma, beta, sum, mean, rstd, drop](std::span<const Tensor> gradients) {
+           const Tensor &dout = gradients[0], &dsum = gradients[1];
+           if (!dout.defined()) {  // only the carried sum was used
+             accumulate_shared(residual, dsum);
+             if (!needs_gradient(x)) return;
+             Tensor dx = Tensor::empty(x.shape(), x.dtype());
+             dispatch(x, [&](auto zero) {
+               using T = decltype(zero);
+               QKV_RUN(dropout, T, x.count(), dsum.data<T>(), drop, dx.data<T>());
+             });
+             return accumulate(x, std::move(dx));
+           }
+           Tensor ds = Tensor::empty(x.shape(), x.dtype());
+           const bool separate = drop.active() && needs_gradient(x);
+           Tensor dx = separate ? Tensor::empty(x.shape(), x.dtype()) : ds;
+           dispatch(x, [&](auto zero) {
+             using T = decltype(zero);
+             kernels::NormBackward<T> a{};
+             a.rows = x.dim(0);
+             a.cols = x.dim(1);
+             a.sum = sum.data<T>();
+             a.mean = mean.data<T>();
+             a.rstd = rstd.data<T>();
+             a.gamma = data_or_null<T>(gamma);
+             a.dout = dout.data<T>();
+             a.dsum = data_or_null<T>(dsum);
+             a.dropout = drop;
+             a.dresidual = ds.data<T>();
+             a.dx = separate ? dx.data<T>() : nullptr;
+             Tensor dgamma, dbeta;
+             if (gamma.defined() && needs_gradient(gamma)) {
+               dgamma = gradient_sum(gamma);
+               a.dgamma = dgamma.data<T>();
+             }
+             if (beta.defined() && needs_gradient(beta)) {
+               dbeta = gradient_sum(beta);
+               a.dbeta = dbeta.data<T>();
+             }
+             QKV_RUN(layer_norm_backward, T, a);
+           });
+           if (separate) {
+             accumulate(x, std::move(dx));
+           } else {
+             accumulate_shared(x, ds);
+           }
+           if (residual.defined()) accumulate(residual, std::move(ds));
+         });
+  return y;
+}
+
+}  // namespace
+
+Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) {
+  return run("layer_norm", {}, x, gamma, beta, {.eps = eps}).out;
+}
+
+ResidualNorm residual_norm(const Tensor& residual, const Tensor& x, const Tensor& gamma,
+                           const Tensor& beta, const NormOptions& options) {
+  if (!residual.defined()) fail<ShapeError>("residual_norm: no residual was given");
+  return run("residual_norm", residual, x, gamma, beta, options);
+}
+
+}  // namespace qkv
