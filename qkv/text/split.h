@@ -1,0 +1,38 @@
+// Cutting text into words and putting words together again, for any script. Input is valid UTF-8
+// (see normalise.h); results are views into it unless said otherwise.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qkv {
+
+bool is_space(char32_t c);
+/// Written without spaces between words: Han, kana, bopomofo.
+bool is_cjk(char32_t c);
+/// Punctuation and symbols of any script.
+bool is_punctuation(char32_t c);
+/// Letters of the Latin script, with or without diacritics.
+bool is_latin(char32_t c);
+
+/// Runs of anything but white space.
+std::vector<std::string_view> split_spaces(std::string_view text);
+
+/// Words, numbers, punctuation marks and single CJK characters:
+///   "Don't pay 3.50, 王先生!"  ->  Don't | pay | 3.50 | , | 王 | 先 | 生 | !
+/// Apostrophes and hyphens inside a word and points inside a number belong to it; a run of one mark
+/// ("...") stays together.
+std::vector<std::string_view> split_words(std::string_view text);
+
+/// Text as the page variant reads it: everything but white space, Latin letters and ' is deleted,
+/// the rest is split at white space. "it's 5 o'clock!" -> it's | o'clock
+std::vector<std::string> split_page(std::string_view text);
+
+/// The opposite of split_words for conventionally spaced text: no space before , . ! ? ) or after
+/// (, straight quotes by turns open and close, nothing between CJK characters and around their
+/// marks.
+std::string join_words(std::span<const std::string_view> words);
+
+}  // namespace qkv

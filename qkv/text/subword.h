@@ -1,0 +1,57 @@
+// Sub-words by SentencePiece: BPE or unigram pieces learned from raw text. A value: copies share
+// the model, which is never changed after loading, so any number of threads may use it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qkv/text/normalise.h"
+
+namespace sentencepiece {
+class SentencePieceProcessor;
+}
+
+namespace qkv {
+
+struct SubwordOptions {
+  bool unigram = false;        // BPE otherwise
+  int vocabulary_size = 8000;  // an upper limit: a small text gives fewer pieces
+  double coverage = 1.0;       // share of all characters that get a piece; .9995 suits Chinese
+  bool byte_fallback = false;  // unknown characters become byte pieces (256 more pieces)
+  Normalisation normalise = {};
+};
+
+class Subword {
+ public:
+  /// Learns from sentences in memory, on one thread, the same pieces every time. Throws Error when
+  /// there is no text or the vocabulary cannot even hold its characters. Lines above 64 KiB are
+  /// not learned from.
+  static Subword train(const SubwordOptions& options, std::span<const std::string> sentences);
+  /// A model in SentencePiece's own format; `path` is for the message of the DataError.
+  static Subword from_model(std::string bytes, std::string_view path);
+
+  /// The model in SentencePiece's format.
+  const std::string& model() const { return *model_; }
+  std::int32_t size() const;
+  std::int32_t pad() const;  // -1 where a foreign model has none; so are the others
+  std::int32_t unk() const;
+  std::int32_t bos() const;
+  std::int32_t eos() const;
+  const std::string& piece(std::int32_t id) const;  // 0 <= id < size()
+  bool is_control(std::int32_t id) const;           // pad, bos, eos
+  bool is_byte(std::int32_t id) const;              // one byte of an unknown character
+
+  std::vector<std::int32_t> encode(std::string_view text) const;
+  std::vector<std::string> pieces(std::string_view text) const;
+  std::string decode(std::span<const std::int32_t> ids) const;
+
+ private:
+  std::shared_ptr<const std::string> model_;
+  std::shared_ptr<const sentencepiece::SentencePieceProcessor> processor_;
+};
+
+}  // namespace qkv
