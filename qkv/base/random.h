@@ -106,7 +106,7 @@ struct Dropout {
   std::uint32_t threshold = 0;
   float scale = 1.0f;
 
-  bool active() const { return threshold > 0; }
+  constexpr bool active() const { return threshold > 0; }
   static Dropout make(double probability, std::uint64_t key) {
     Dropout d;
     d.key0 = static_cast<std::uint32_t>(key);

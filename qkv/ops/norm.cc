@@ -1,6 +1,7 @@
 #include "qkv/ops/norm.h"
 
 #include "qkv/base/dims.h"
+#include "qkv/kernels/elementwise.h"
 #include "qkv/kernels/norm.h"
 #include "qkv/ops/dispatch.h"
 
