@@ -3,7 +3,9 @@ find_package(Python3 COMPONENTS Interpreter)
 if(Python3_FOUND)
   add_test(NAME layers COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/check_layers)
   add_test(NAME links COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/check_links)
-  set_tests_properties(layers links PROPERTIES LABELS fast TIMEOUT 60)
+  add_test(NAME layers_rule
+           COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/tools/check_layers_test.py)
+  set_tests_properties(layers links layers_rule PROPERTIES LABELS fast TIMEOUT 60)
 endif()
 
 # A stranger's project: install into the build directory, find_package(qkv), build and run.
