@@ -133,7 +133,8 @@ TokenPairs encode_pairs(const TextPairs& text, const Encoder& source, const Enco
       s.resize(std::min(s.size(), limit));
       t.resize(std::min(t.size(), limit));
     }
-    const auto [shorter, longer] = std::minmax(s.size(), t.size());
+    const std::size_t shorter = std::min(s.size(), t.size());
+    const std::size_t longer = std::max(s.size(), t.size());
     if (limits.max_ratio > 0.0 &&
         static_cast<double>(longer) > limits.max_ratio * static_cast<double>(shorter)) {
       ++report.dropped_ratio;
