@@ -114,6 +114,15 @@ std::vector<std::string_view> split_spaces(std::string_view text) {
   return parts;
 }
 
+std::string plain_spaces(std::string_view text) {
+  std::string plain;
+  plain.reserve(text.size());
+  for (const CodePoint& c : code_points(text)) {
+    plain += is_space(c.value) ? std::string_view(" ") : c.bytes;
+  }
+  return plain;
+}
+
 std::vector<std::string_view> split_words(std::string_view text) {
   const std::vector<CodePoint> points = code_points(text);
   std::vector<std::string_view> words;

@@ -20,6 +20,9 @@ bool is_latin(char32_t c);
 /// Runs of anything but white space.
 std::vector<std::string_view> split_spaces(std::string_view text);
 
+/// Every white-space character (tabs, wide and no-break spaces) as an ordinary space.
+std::string plain_spaces(std::string_view text);
+
 /// Words, numbers, punctuation marks and single CJK characters:
 ///   "Don't pay 3.50, 王先生!"  ->  Don't | pay | 3.50 | , | 王 | 先 | 生 | !
 /// Apostrophes and hyphens inside a word and points inside a number belong to it; a run of one mark

@@ -33,7 +33,7 @@ class Sentences : public sp::SentenceIterator {
 
  private:
   void prepare() {
-    if (!done()) value_ = normalise(sentences_[next_], how_);
+    if (!done()) value_ = plain_spaces(normalise(sentences_[next_], how_));
   }
 
   std::span<const std::string> sentences_;
@@ -71,7 +71,7 @@ Subword Subword::train(const SubwordOptions& options, std::span<const std::strin
   }
   silence();
   // Text comes normalised by us: with the identity rule the model shows just what it was given, and
-  // encoding does the same. Runs of spaces become one.
+  // encoding does the same. All white space is one space: the library knows no other.
   const std::unordered_map<std::string, std::string> settings = {
       {"model_type", options.unigram ? "unigram" : "bpe"},
       {"vocab_size", std::to_string(options.vocabulary_size)},
@@ -130,14 +130,14 @@ bool Subword::is_byte(std::int32_t id) const { return processor_->IsByte(id); }
 
 std::vector<std::int32_t> Subword::encode(std::string_view text) const {
   std::vector<int> ids;
-  const sp::util::Status status = processor_->Encode(text, &ids);
+  const sp::util::Status status = processor_->Encode(plain_spaces(text), &ids);
   if (!status.ok()) fail("tokeniser: cannot encode: {}", reason_of(status));
   return ids;
 }
 
 std::vector<std::string> Subword::pieces(std::string_view text) const {
   std::vector<std::string> pieces;
-  const sp::util::Status status = processor_->Encode(text, &pieces);
+  const sp::util::Status status = processor_->Encode(plain_spaces(text), &pieces);
   if (!status.ok()) fail("tokeniser: cannot encode: {}", reason_of(status));
   return pieces;
 }

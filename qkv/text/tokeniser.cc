@@ -291,10 +291,9 @@ std::vector<std::string> Tokeniser::word_texts(std::span<const std::int32_t> ids
   std::vector<std::string> texts;
   for (std::size_t begin = 0, end = 0; begin < ids.size(); begin = end) {
     while (end < ids.size() && word[end] == word[begin]) ++end;
+    const std::string decoded = decode(ids.subspan(begin, end - begin));
     std::string text;
-    for (const std::string_view part : split_spaces(decode(ids.subspan(begin, end - begin)))) {
-      text += part;
-    }
+    for (const std::string_view part : split_spaces(decoded)) text += part;
     texts.push_back(text.empty() ? piece(ids[begin]) : text);  // a special token, a lone space
   }
   return texts;

@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "temporary.h"
+#include "text/temporary.h"
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "temporary.h"
+#include "text/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -220,6 +220,13 @@ TEST(Tokeniser, BytesLeaveNothingUnknown) {
   EXPECT_EQ(std::count(ids.begin(), ids.end(), t.unk()), 0);
   EXPECT_EQ(t.decode(ids), text);
   EXPECT_THAT(t.word_texts(ids), ElementsAre("the", "🐕", "dog", "Ж"));
+}
+
+TEST(Tokeniser, SubwordsTakeAnySpaceForASpace) {
+  for (const Kind kind : {Kind::bpe, Kind::unigram}) {
+    const Tokeniser t = trained(kind);
+    EXPECT_EQ(t.encode("the\tdog\u3000is \u00A0running\n"), t.encode("the dog is running"));
+  }
 }
 
 TEST(Tokeniser, WordsIgnoreRareOnes) {

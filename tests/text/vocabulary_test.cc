@@ -1,6 +1,6 @@
 #include "qkv/text/vocabulary.h"
 
-#include "temporary.h"
+#include "text/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
