@@ -17,10 +17,6 @@ thread_local bool g_definition_only = false;
 
 Node* node_of(const Tensor& tensor) { return static_cast<Node*>(tensor.tape_node().get()); }
 
-std::shared_ptr<Node> shared_node(const Tensor& tensor) {
-  return std::static_pointer_cast<Node>(tensor.tape_node());
-}
-
 void add_to(Tensor& sum, const Tensor& more) {
   if (sum.dtype() == DType::f64) {
     kernels::definition::add(sum.count(), sum.data<double>(), more.data<double>(),

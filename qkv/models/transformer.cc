@@ -29,9 +29,8 @@ void Transformer::Config::check() const {
   if (!(norm_eps > 0.0)) fail("transformer: norm_eps {} must be positive", norm_eps);
 }
 
-Transformer Transformer::make(const Config& c, std::uint64_t seed, DType type) {
+Transformer Transformer::make(const Config& c, Initialiser init, DType type) {
   c.check();
-  Initialiser init(seed, type);
   Transformer m;
   m.config = c;
   const double deviation = 1.0 / std::sqrt(static_cast<double>(c.width));

@@ -8,6 +8,7 @@ template <class Draw>
 Tensor Initialiser::drawn(const Shape& shape, Draw draw) {
   Philox random(key_of(seed_, hash_name("initialise"), next_++));
   Tensor t = Tensor::empty(shape, type_);
+  if (blank_) return parameter(std::move(t));
   for (std::int64_t i = 0; i < t.count(); ++i) {
     const double value = draw(random);
     if (type_ == DType::f64) {

@@ -66,6 +66,12 @@ std::int64_t parameter_count(const M& module) {
 class Initialiser {
  public:
   explicit Initialiser(std::uint64_t seed, DType type = DType::f32) : seed_(seed), type_(type) {}
+  /// Leaves the numbers unset: for models whose weights are read from a file.
+  static Initialiser blank(DType type = DType::f32) {
+    Initialiser init(0, type);
+    init.blank_ = true;
+    return init;
+  }
 
   Tensor zeros(const Shape& shape) { return constant(shape, 0); }
   Tensor ones(const Shape& shape) { return constant(shape, 1); }
@@ -78,7 +84,7 @@ class Initialiser {
  private:
   Tensor constant(const Shape& shape, double value) {
     ++next_;
-    return parameter(Tensor::full(shape, value, type_));
+    return parameter(blank_ ? Tensor::empty(shape, type_) : Tensor::full(shape, value, type_));
   }
   template <class Draw>
   Tensor drawn(const Shape& shape, Draw draw);
@@ -86,6 +92,7 @@ class Initialiser {
   std::uint64_t seed_;
   std::uint64_t next_ = 0;
   DType type_;
+  bool blank_ = false;
 };
 
 }  // namespace qkv
