@@ -1,0 +1,222 @@
+#include "qkv/io/safetensors.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include <zlib.h>
+
+#include "qkv/base/error.h"
+#include "qkv/base/file.h"
+#include "qkv/io/quote.h"
+#include "qkv/io/safetensors_header.h"
+
+namespace qkv {
+
+static_assert(std::endian::native == std::endian::little, "numbers are mapped as they are");
+
+struct SafetensorsFile::Contents {
+  std::string file;
+  std::span<const std::byte> bytes;
+  std::shared_ptr<const void> owner;
+  SafetensorsHeader header;
+  std::vector<std::string> names;
+  std::map<std::string, std::size_t, std::less<>> index;
+
+  Contents(std::span<const std::byte> all, std::shared_ptr<const void> keep, std::string name)
+      : file(std::move(name)),
+        bytes(all),
+        owner(std::move(keep)),
+        header(parse_safetensors_header(bytes, file)) {
+    for (const StoredTensor& t : header.tensors) {
+      index.emplace(t.name, names.size());
+      names.push_back(t.name);
+    }
+  }
+
+  const StoredTensor& find(std::string_view name) const {
+    const auto found = index.find(name);
+    if (found == index.end()) {
+      throw DataError(file, 0,
+                      fmt::format("has no tensor {} among its {}; is it of another model?",
+                                  in_quotes(name), names.size()));
+    }
+    return header.tensors[found->second];
+  }
+
+  const std::byte* numbers(const StoredTensor& t) const { return bytes.data() + t.begin; }
+};
+
+namespace {
+
+float float_of_half(std::uint16_t half) {
+  const std::uint32_t sign = (half & 0x8000U) << 16;
+  const std::uint32_t exponent = (half >> 10) & 31U, fraction = half & 1023U;
+  if (exponent == 0) {  // zero and subnormal: fraction · 2^-24, exact in f32
+    const float value = static_cast<float>(fraction) * 0x1.0p-24f;
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) | sign);
+  }
+  const std::uint32_t widened = exponent == 31 ? 255 : exponent + (127 - 15);
+  return std::bit_cast<float>(sign | widened << 23 | fraction << 13);
+}
+
+float float_of_bfloat(std::uint16_t value) {
+  return std::bit_cast<float>(std::uint32_t{value} << 16);
+}
+
+/// Number i of type T at bytes that need not be aligned.
+template <class T>
+T load(const std::byte* numbers, std::size_t i) {
+  T value;
+  std::memcpy(&value, numbers + i * sizeof(T), sizeof(T));
+  return value;
+}
+
+template <class T>
+std::size_t first_with_exponent(const std::byte* numbers, std::size_t count, T exponent) {
+  // All bits of the exponent set means NaN or infinity. Blocks, so that the common case is one
+  // branch for many numbers.
+  constexpr std::size_t kBlock = 4096;
+  for (std::size_t begin = 0; begin < count; begin += kBlock) {
+    const std::size_t end = std::min(count, begin + kBlock);
+    T bad = 0;
+    for (std::size_t i = begin; i < end; ++i) {
+      bad |= static_cast<T>((load<T>(numbers, i) & exponent) == exponent);
+    }
+    if (bad == 0) continue;
+    for (std::size_t i = begin; i < end; ++i) {
+      if ((load<T>(numbers, i) & exponent) == exponent) return i;
+    }
+  }
+  return count;
+}
+
+/// The first number that is NaN or infinite; the count when there is none.
+std::size_t first_not_finite(const StoredTensor& t, const std::byte* numbers) {
+  const std::size_t count = (t.end - t.begin) / t.type->bytes;
+  if (t.type->name == "F32") return first_with_exponent<std::uint32_t>(numbers, count, 0x7f800000U);
+  if (t.type->name == "F64") {
+    return first_with_exponent<std::uint64_t>(numbers, count, 0x7ff0000000000000ULL);
+  }
+  if (t.type->name == "F16") return first_with_exponent<std::uint16_t>(numbers, count, 0x7c00U);
+  if (t.type->name == "BF16") return first_with_exponent<std::uint16_t>(numbers, count, 0x7f80U);
+  return count;
+}
+
+/// "[2, 17]" for element `flat` of a shape.
+std::string index_text(const Shape& shape, std::size_t flat) {
+  auto rest = static_cast<std::int64_t>(flat);
+  Shape index = shape;
+  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+    index[axis] = rest % shape[axis];
+    rest /= shape[axis];
+  }
+  return to_string(index);
+}
+
+}  // namespace
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) {
+  auto map = std::make_shared<const MappedFile>(path);
+  const std::span<const std::byte> bytes = map->bytes();
+  contents_ = std::make_shared<const Contents>(bytes, std::move(map), path.string());
+}
+
+SafetensorsFile::SafetensorsFile(std::span<const std::byte> bytes,
+                                 std::shared_ptr<const void> owner, std::string name)
+    : contents_(std::make_shared<const Contents>(bytes, std::move(owner), std::move(name))) {}
+
+const std::vector<std::string>& SafetensorsFile::names() const { return contents_->names; }
+
+const std::map<std::string, std::string>& SafetensorsFile::metadata() const {
+  return contents_->header.metadata;
+}
+
+bool SafetensorsFile::contains(std::string_view name) const {
+  return contents_->index.contains(name);
+}
+
+const Shape& SafetensorsFile::shape(std::string_view name) const {
+  return contents_->find(name).shape;
+}
+
+std::string_view SafetensorsFile::dtype(std::string_view name) const {
+  return contents_->find(name).type->name;
+}
+
+Tensor SafetensorsFile::tensor(std::string_view name) const {
+  const StoredTensor& t = contents_->find(name);
+  const std::byte* numbers = contents_->numbers(t);
+  if (t.type->name == "F32" && reinterpret_cast<std::uintptr_t>(numbers) % alignof(float) == 0) {
+    return Tensor::borrow(reinterpret_cast<const float*>(numbers), t.shape, contents_->owner);
+  }
+  return tensor_copy(name);
+}
+
+Tensor SafetensorsFile::tensor_copy(std::string_view name) const {
+  const StoredTensor& t = contents_->find(name);
+  const std::byte* numbers = contents_->numbers(t);
+  const std::size_t bytes = t.end - t.begin;
+  if (t.type->name == "F64") {
+    Tensor out = Tensor::empty(t.shape, DType::f64);
+    if (bytes > 0) std::memcpy(out.data<double>(), numbers, bytes);
+    return out;
+  }
+  const bool half = t.type->name == "F16", bfloat = t.type->name == "BF16";
+  if (!half && !bfloat && t.type->name != "F32") {
+    throw DataError(contents_->file, 0,
+                    fmt::format("tensor {}: is {} (byte {}), but only F32, F64, F16 and BF16 can "
+                                "be read; convert it",
+                                in_quotes(t.name), t.type->name, t.begin));
+  }
+  Tensor out = Tensor::empty(t.shape);
+  float* to = out.data<float>();
+  if (half || bfloat) {
+    for (std::size_t i = 0; i < bytes / 2; ++i) {
+      const auto value = load<std::uint16_t>(numbers, i);
+      to[i] = half ? float_of_half(value) : float_of_bfloat(value);
+    }
+  } else if (bytes > 0) {
+    std::memcpy(to, numbers, bytes);
+  }
+  return out;
+}
+
+bool SafetensorsFile::verify() const {
+  const auto stored = metadata().find("qkv.crc32");
+  if (stored == metadata().end()) return false;
+  const std::size_t begin = contents_->header.data_begin;
+  const auto sum = ::crc32_z(0, reinterpret_cast<const Bytef*>(contents_->bytes.data()) + begin,
+                             contents_->bytes.size() - begin);
+  const std::string found = fmt::format("{:08x}", sum);
+  if (stored->second != found) {
+    throw DataError(contents_->file, 0,
+                    fmt::format("the numbers from byte {} on have checksum {}, not {}; the file is "
+                                "damaged, copy or save it again",
+                                begin, found, in_quotes(stored->second)));
+  }
+  return true;
+}
+
+void SafetensorsFile::check_finite() const {
+  for (const StoredTensor& t : contents_->header.tensors) {
+    const std::byte* numbers = contents_->numbers(t);
+    const std::size_t at = first_not_finite(t, numbers);
+    if (at == (t.end - t.begin) / t.type->bytes) continue;
+    // The fraction tells NaN from infinity; F16 and BF16 keep the difference as f32.
+    const bool nan = t.type->name == "F64"   ? std::isnan(load<double>(numbers, at))
+                     : t.type->name == "F32" ? std::isnan(load<float>(numbers, at))
+                     : t.type->name == "F16"
+                         ? std::isnan(float_of_half(load<std::uint16_t>(numbers, at)))
+                         : std::isnan(float_of_bfloat(load<std::uint16_t>(numbers, at)));
+    throw DataError(contents_->file, 0,
+                    fmt::format("tensor {}: is {} at index {} (byte {}); go back to an earlier "
+                                "checkpoint or train again",
+                                in_quotes(t.name), nan ? "NaN" : "infinite",
+                                index_text(t.shape, at), t.begin + at * t.type->bytes));
+  }
+}
+
+}  // namespace qkv
