@@ -1,0 +1,34 @@
+// What sub-commands share. Each lives in a file of its own and adds itself to the program; none
+// holds mathematics.
+#pragma once
+
+#include <string>
+
+#include "app/console.h"
+#include <CLI/CLI.hpp>
+
+namespace qkv::app {
+
+/// Ended by Ctrl-C or SIGTERM with everything saved: exit code 130.
+struct Interrupted {};
+
+struct Program {
+  CLI::App cli;
+  Console console;
+  bool json = false;
+  int threads = 0;
+};
+
+void add_demo(Program& program);
+void add_train(Program& program);
+void add_translate(Program& program);
+void add_look(Program& program);
+void add_score(Program& program);
+void add_info(Program& program);
+void add_bench(Program& program);
+
+/// --threads, for commands that compute.
+void add_threads(CLI::App& command, Program& program);
+void apply_threads(const Program& program);
+
+}  // namespace qkv::app

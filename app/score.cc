@@ -1,0 +1,106 @@
+// qkv score: BLEU and chrF with sacreBLEU's signatures.
+#include <cstdio>
+
+#include "app/command.h"
+#include <fmt/core.h>
+
+#include "qkv/base/error.h"
+#include "qkv/data/lines.h"
+#include "qkv/eval/bleu.h"
+#include "qkv/eval/chrf.h"
+
+namespace qkv::app {
+namespace {
+
+struct Score {
+  std::vector<std::string> references;
+  std::string hypothesis = "-";
+  std::string tokeniser = "13a", smoothing = "exp";
+  bool lower = false, sentences = false, words = false;
+  int digits = 2;
+};
+
+std::vector<std::vector<std::string>> read_references(const Score& s) {
+  std::vector<std::vector<std::string>> references;
+  for (const std::string& path : s.references) references.push_back(read_lines(path));
+  return references;
+}
+
+void check_counts(const Score& s, const std::vector<std::string>& hypotheses,
+                  const std::vector<std::vector<std::string>>& references) {
+  for (std::size_t i = 0; i < references.size(); ++i) {
+    if (references[i].size() != hypotheses.size()) {
+      fail("{} has {} lines, {} has {}", s.references[i], references[i].size(),
+           s.hypothesis == "-" ? "<stdin>" : s.hypothesis, hypotheses.size());
+    }
+  }
+}
+
+template <class Report>
+void print(const Report& report, int digits, bool json) {
+  fmt::print("{}\n", json ? report.json(digits) : report.text(digits));
+}
+
+void bleu(const Score& s, bool json) {
+  const auto references = read_references(s);
+  const auto hypotheses = read_lines(s.hypothesis);
+  check_counts(s, hypotheses, references);
+  BleuOptions options{.tokeniser = bleu_tokeniser(s.tokeniser), .lower = s.lower};
+  options.smoothing = bleu_smoothing(s.smoothing);
+  if (!s.sentences) return print(corpus_bleu(hypotheses, references, options), s.digits, json);
+  options.effective_order = true;
+  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
+    std::vector<std::string> mine;
+    for (const auto& reference : references) mine.push_back(reference[i]);
+    print(sentence_bleu(hypotheses[i], mine, options), s.digits, json);
+  }
+}
+
+void chrf(const Score& s, bool json) {
+  const auto references = read_references(s);
+  const auto hypotheses = read_lines(s.hypothesis);
+  check_counts(s, hypotheses, references);
+  ChrfOptions options{};
+  options.word_order = s.words ? 2 : 0;
+  options.lower = s.lower;
+  if (!s.sentences) return print(corpus_chrf(hypotheses, references, options), s.digits, json);
+  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
+    std::vector<std::string> mine;
+    for (const auto& reference : references) mine.push_back(reference[i]);
+    print(sentence_chrf(hypotheses[i], mine, options), s.digits, json);
+  }
+}
+
+}  // namespace
+
+void add_score(Program& program) {
+  CLI::App* score = program.cli.add_subcommand("score", "Score output against references");
+  score->require_subcommand(1);
+  const auto common = [&](CLI::App* c, const std::shared_ptr<Score>& s) {
+    c->add_option("--reference", s->references, "Reference file; again for more references")
+        ->required()
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    c->add_option("hypothesis", s->hypothesis, "Output to score; default: stdin");
+    c->add_flag("--lower", s->lower, "Compare in lower case");
+    c->add_flag("--sentences", s->sentences, "One score a line");
+    c->add_option("--digits", s->digits, "Digits behind the point")->capture_default_str();
+    c->add_flag("--json", program.json, "Print JSON");
+  };
+  {
+    auto s = std::make_shared<Score>();
+    CLI::App* c = score->add_subcommand("bleu", "BLEU as sacreBLEU computes and prints it");
+    common(c, s);
+    c->add_option("--tokenise", s->tokeniser, "13a, zh, char, intl or none")->capture_default_str();
+    c->add_option("--smooth", s->smoothing, "exp, floor, add-k or none")->capture_default_str();
+    c->callback([s, &program] { bleu(*s, program.json); });
+  }
+  {
+    auto s = std::make_shared<Score>();
+    CLI::App* c = score->add_subcommand("chrf", "chrF as sacreBLEU computes and prints it");
+    common(c, s);
+    c->add_flag("--words", s->words, "chrF++: words up to order 2 as well");
+    c->callback([s, &program] { chrf(*s, program.json); });
+  }
+}
+
+}  // namespace qkv::app

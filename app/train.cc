@@ -1,0 +1,119 @@
+// qkv train translate: two text files in, a model directory out.
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+
+#include "app/command.h"
+#include "app/train_translate.h"
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+namespace qkv::app {
+
+void add_train(Program& program) {
+  CLI::App* train = program.cli.add_subcommand("train", "Train a model from text");
+  train->require_subcommand(1);
+  auto settings = std::make_shared<TrainTranslate>();
+  TrainTranslate& s = *settings;
+  CLI::App* c =
+      train->add_subcommand("translate", "Train a translator from two line-aligned files");
+  c->footer(
+      "Files may be gzipped. One file instead of two is a table: source TAB target.\n"
+      "Every option can also stand in a file: --config F.toml with lines `option = value`.\n"
+      "Ctrl-C saves the state; the same command with --resume goes on to the same bits.");
+
+  const char* data = "Data";
+  c->add_option("--train", s.train, "Source and target text, or one TSV")
+      ->expected(1, 2)
+      ->group(data);
+  c->add_option("--valid", s.valid,
+                "The same for validation; default: every 50th training pair, at most 1000")
+      ->expected(1, 2)
+      ->group(data);
+  c->add_option("--model", s.directory, "Model directory to write")->required()->group(data);
+  c->add_option("--max-length", s.max_length,
+                "Drop pairs longer than this many tokens (0: keep all)")
+      ->group(data);
+  c->add_option("--max-ratio", s.max_ratio,
+                "Drop pairs whose lengths differ by more than this factor")
+      ->group(data);
+
+  const char* text = "Text";
+  c->add_option("--tokeniser", s.tokeniser, "bpe, unigram, word, character or page")->group(text);
+  c->add_option("--target-tokeniser", s.target_tokeniser, "Another one for the target side")
+      ->group(text);
+  c->add_option("--vocabulary", s.vocabulary, "Largest number of tokens")->group(text);
+  c->add_option("--min-count", s.min_count, "Rarer words are unknown (word, character, page)")
+      ->group(text);
+  c->add_flag("--separate", s.separate, "One vocabulary a side instead of a joint one")
+      ->group(text);
+  c->add_flag("--lower", s.lower, "Lower-case both sides")->group(text);
+  c->add_flag("--nfkc", s.nfkc, "Unicode normalisation NFKC on both sides")->group(text);
+
+  const char* model = "Model";
+  c->add_option("--preset", s.preset, "tiny, small, base or page")
+      ->group(model)
+      ->capture_default_str();
+  c->add_option("--width", s.width, "Width of the model")->group(model);
+  c->add_option("--heads", s.heads, "Attention heads")->group(model);
+  c->add_option("--feed-forward", s.feed_forward, "Width inside the feed-forward blocks")
+      ->group(model);
+  c->add_option("--layers", s.layers, "Encoder and decoder layers")->group(model);
+  c->add_option("--norm", s.norm, "post or pre")->group(model);
+  c->add_option("--positions", s.positions, "sinusoidal, learned or none")->group(model);
+  c->add_option("--dropout", s.dropout, "On embeddings and sub-layers")->group(model);
+  c->add_option("--attention-dropout", s.attention_dropout, "On attention weights")->group(model);
+  c->add_option("--activation-dropout", s.activation_dropout, "Inside feed-forward blocks")
+      ->group(model);
+
+  const char* run = "Training";
+  c->add_option("--steps", s.steps, "Updates")->group(run);
+  c->add_option("--epochs", s.epochs, "Passes over the data")->group(run);
+  c->add_option("--minutes", s.minutes, "Time; the end then depends on the machine")->group(run);
+  c->add_option("--batch-tokens", s.batch_tokens, "Tokens of either side in a batch")->group(run);
+  c->add_option("--accumulate", s.accumulate, "Batches an update")->group(run);
+  c->add_option("--rate", s.rate, "Peak learning rate")->group(run);
+  c->add_option("--warm-up", s.warm_up, "Updates until the peak")->group(run);
+  c->add_option("--schedule", s.schedule, "inverse_sqrt, cosine, linear or constant")->group(run);
+  c->add_option("--optimiser", s.optimiser, "adam (AdamW with --decay) or sgd")->group(run);
+  c->add_option("--beta2", s.beta2, "Adam's second decay")->group(run);
+  c->add_option("--momentum", s.momentum, "For sgd")->group(run);
+  c->add_option("--decay", s.decay, "Weight decay")->group(run);
+  c->add_option("--clip", s.clip, "Largest gradient norm (0: none)")->group(run);
+  c->add_option("--smoothing", s.smoothing, "Label smoothing")->group(run);
+  c->add_option("--smoothing-form", s.smoothing_form,
+                "uniform (epsilon/V) or off_target (epsilon/(V-1))")
+      ->group(run);
+  c->add_option("--ema", s.ema, "Decay of a moving average of the weights (0: none)")->group(run);
+  c->add_option("--average", s.average, "Keep the mean of the weights at the last n validations")
+      ->group(run);
+  c->add_option("--validate-every", s.validate_every,
+                "Updates between validations (0: once an epoch)")
+      ->group(run);
+  c->add_option("--patience", s.patience,
+                "Stop after so many validations without a better one (0: never)")
+      ->group(run);
+  c->add_option("--valid-bleu", s.valid_bleu,
+                "Decode this many validation pairs for BLEU (0: judge by loss)")
+      ->group(run)
+      ->capture_default_str();
+  c->add_option("--bleu-tokeniser", s.bleu_tokeniser,
+                "13a, zh, char or none; default by the target's script")
+      ->group(run);
+  c->add_option("--seed", s.seed, "Of weights, order and dropout")
+      ->group(run)
+      ->capture_default_str();
+  c->add_option("--save-minutes", s.save_minutes, "Time between saves of the state")
+      ->group(run)
+      ->capture_default_str();
+  c->add_flag("--resume", s.resume, "Go on from the state in the model directory")->group(run);
+  add_threads(*c, program);
+  c->add_option("--config",
+                "Options from a TOML file");  // replaced before parsing; here for --help
+  c->callback([settings, &program] {
+    apply_threads(program);
+    train_translate(*settings, program.console);
+  });
+}
+
+}  // namespace qkv::app

@@ -1,0 +1,290 @@
+#include "app/train_translate.h"
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+
+#include "app/command.h"
+#include <fmt/core.h>
+
+#include "qkv/autograd/tape.h"
+#include "qkv/base/error.h"
+#include "qkv/base/file.h"
+#include "qkv/base/parallel.h"
+#include "qkv/eval/bleu.h"
+#include "qkv/io/directory.h"
+#include "qkv/view/curve.h"
+
+namespace qkv::app {
+namespace {
+
+template <class T, class U>
+void set(const std::optional<T>& from, U& to) {
+  if (from) to = static_cast<U>(*from);
+}
+
+/// While it lives, Ctrl-C and SIGTERM ask the loop to stop; a second one ends the program at once.
+class StopSignals {
+ public:
+  StopSignals() {
+    g_interrupt_training = 0;
+    for (int signal : {SIGINT, SIGTERM}) std::signal(signal, &StopSignals::stop);
+  }
+  ~StopSignals() {
+    for (int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
+  }
+
+ private:
+  static void stop(int signal) {
+    if (g_interrupt_training) std::signal(signal, SIG_DFL);
+    g_interrupt_training = 1;
+  }
+};
+
+TextPairs read(const std::vector<std::string>& files) {
+  return files.size() == 2 ? read_pairs(files[0], files[1]) : read_pairs(files[0]);
+}
+
+/// Without validation files: every 50th training pair, at most 1,000, taken out of the training
+/// text.
+TextPairs hold_out(TextPairs& train) {
+  TextPairs valid, rest;
+  const std::size_t every =
+      std::max<std::size_t>(2, std::max<std::size_t>(50, train.source.size() / 1000));
+  for (std::size_t i = 0; i < train.source.size(); ++i) {
+    TextPairs& to = i % every == every - 1 ? valid : rest;
+    to.source.push_back(std::move(train.source[i]));
+    to.target.push_back(std::move(train.target[i]));
+  }
+  if (valid.source.empty()) fail("too few pairs to hold some out; give --valid");
+  valid.report.read = valid.report.kept = static_cast<std::int64_t>(valid.source.size());
+  rest.report = train.report;
+  rest.report.kept -= valid.report.kept;
+  train = std::move(rest);
+  return valid;
+}
+
+bool has_han(const std::vector<std::string>& lines) {
+  // The CJK ideographs of the basic plane are U+4E00 … U+9FFF: three bytes from E4 B8 80 on.
+  std::size_t han = 0;
+  for (std::size_t i = 0; i < std::min<std::size_t>(lines.size(), 200); ++i) {
+    for (char c : lines[i]) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte >= 0xE4 && byte <= 0xE9) ++han;
+    }
+  }
+  return han > 200;
+}
+
+TokeniserOptions side_options(const TokeniserOptions& preset, const std::string& kind) {
+  TokeniserOptions o = preset;
+  if (kind.empty()) return o;
+  o.kind = kind_of(kind);
+  const bool words =
+      o.kind != TokeniserOptions::Kind::bpe && o.kind != TokeniserOptions::Kind::unigram;
+  if (words && preset.kind != o.kind) o.vocabulary_size = 0;
+  return o;
+}
+
+void make_tokenisers(const TrainTranslate& s, const TranslationPreset& p, const TextPairs& text,
+                     TranslationModel& model, Console& console) {
+  const TokeniserOptions source = side_options(p.tokeniser, s.tokeniser);
+  const TokeniserOptions target =
+      side_options(p.tokeniser, s.target_tokeniser.empty() ? s.tokeniser : s.target_tokeniser);
+  model.joint = p.joint && s.target_tokeniser.empty();
+  if (model.joint) {
+    std::vector<std::string> both = text.source;
+    both.insert(both.end(), text.target.begin(), text.target.end());
+    model.source = model.target = Tokeniser::train(source, both);
+    console.line(fmt::format("vocabulary: {} tokens ({}, joint)", grouped(model.source.size()),
+                             name_of(source.kind)));
+  } else {
+    model.source = Tokeniser::train(source, text.source);
+    model.target = Tokeniser::train(target, text.target);
+    console.line(fmt::format("vocabulary: {} source tokens ({}), {} target tokens ({})",
+                             grouped(model.source.size()), name_of(source.kind),
+                             grouped(model.target.size()), name_of(target.kind)));
+  }
+  const UnknownReport us = model.source.unknown_report(text.source);
+  const UnknownReport ut = model.target.unknown_report(text.target);
+  console.line(fmt::format("unknown: {:.2f} % of the source tokens, {:.2f} % of the target tokens",
+                           100 * us.rate(), 100 * ut.rate()));
+}
+
+void write_curve(const std::filesystem::path& directory) {
+  Series train{.name = "train", .points = {}}, valid{.name = "valid", .points = {}},
+      bleu{.name = "BLEU", .points = {}, .second_axis = true};
+  for (const auto& line : read_jsonl(directory / "metrics.jsonl")) {
+    const double step = line.value("step", 0.0);
+    if (line.contains("nll")) train.points.push_back({step, line["nll"].get<double>()});
+    if (line.contains("valid_loss"))
+      valid.points.push_back({step, line["valid_loss"].get<double>()});
+    if (line.contains("bleu")) bleu.points.push_back({step, line["bleu"].get<double>()});
+  }
+  std::vector<Series> all;
+  for (Series* s : {&train, &valid, &bleu}) {
+    if (!s->points.empty()) all.push_back(std::move(*s));
+  }
+  if (all.empty()) return;
+  write_file(directory / "curve.svg",
+             curve_svg(all, {.title = "training", .x_label = "update", .y_label = "nats a token"}));
+}
+
+}  // namespace
+
+TranslationPreset with_settings(const TrainTranslate& s) {
+  TranslationPreset p = translation_preset(s.preset);
+  Transformer::Config& m = p.model;
+  TrainOptions& t = p.train;
+  set(s.width, m.width);
+  set(s.heads, m.heads);
+  set(s.feed_forward, m.feed_forward);
+  set(s.layers, m.encoder_layers);
+  set(s.layers, m.decoder_layers);
+  set(s.dropout, m.dropout);
+  set(s.attention_dropout, m.attention_dropout);
+  set(s.activation_dropout, m.activation_dropout);
+  if (s.norm == "pre") {
+    m.norm = NormPlacement::pre;
+    m.final_norm = true;
+  } else if (s.norm == "post") {
+    m.norm = NormPlacement::post;
+  } else if (!s.norm.empty()) {
+    fail("--norm '{}' is not one of post, pre", s.norm);
+  }
+  if (s.positions == "learned") {
+    m.positions = PositionKind::learned;
+  } else if (s.positions == "none") {
+    m.positions = PositionKind::none;
+  } else if (s.positions == "sinusoidal") {
+    m.positions = PositionKind::sinusoidal;
+  } else if (!s.positions.empty()) {
+    fail("--positions '{}' is not one of sinusoidal, learned, none", s.positions);
+  }
+  if (s.steps || s.epochs || s.minutes) {  // the user's end replaces the preset's
+    t.steps = s.steps.value_or(0);
+    t.epochs = s.epochs.value_or(0);
+    t.minutes = s.minutes.value_or(0);
+  }
+  set(s.accumulate, t.accumulate);
+  set(s.rate, t.schedule.rate);
+  set(s.warm_up, t.schedule.warm_up);
+  if (!s.schedule.empty()) t.schedule.kind = schedule_of(s.schedule);
+  t.schedule.steps = t.steps;
+  if (t.schedule.kind == Schedule::Kind::cosine || t.schedule.kind == Schedule::Kind::linear) {
+    if (t.steps <= 0)
+      fail("--schedule {} ends at a known step: give --steps", name_of(t.schedule.kind));
+  }
+  if (s.optimiser == "sgd") {
+    t.optimiser.kind = OptimiserOptions::Kind::sgd;
+  } else if (!s.optimiser.empty() && s.optimiser != "adam") {
+    fail("--optimiser '{}' is not one of adam, sgd", s.optimiser);
+  }
+  set(s.beta2, t.optimiser.beta2);
+  set(s.momentum, t.optimiser.momentum);
+  set(s.decay, t.optimiser.decay);
+  set(s.clip, t.optimiser.clip_norm);
+  set(s.ema, t.optimiser.ema);
+  set(s.average, t.average_last);
+  if (s.ema && *s.ema > 0 && !s.average) t.average_last = 0;  // one kind of average at a time
+  set(s.validate_every, t.validate_every);
+  set(s.patience, t.patience);
+  t.seed = s.seed;
+  t.save_minutes = s.save_minutes;
+  set(s.batch_tokens, p.batch_tokens);
+  set(s.smoothing, p.smoothing);
+  set(s.max_length, p.max_length);
+  if (s.vocabulary) p.tokeniser.vocabulary_size = *s.vocabulary;
+  if (s.min_count) p.tokeniser.min_count = *s.min_count;
+  p.tokeniser.normalise.lower = s.lower;
+  p.tokeniser.normalise.nfkc = s.nfkc;
+  if (s.separate || !s.target_tokeniser.empty()) p.joint = false;
+  if (!p.joint) m.share_embeddings = false;
+  if (p.batch_tokens < 1) fail("--batch-tokens must be positive");
+  return p;
+}
+
+TrainReport train_on_texts(const TrainTranslate& s, const TranslationPreset& preset,
+                           TranslationTexts texts, Console& console) {
+  const std::filesystem::path directory = s.directory;
+  TranslationModel model;
+  TrainOptions options = preset.train;
+  if (s.resume) {
+    model = load_translation_model(directory / "state");
+  } else {
+    std::filesystem::create_directories(directory);
+    std::filesystem::remove(directory / "metrics.jsonl");
+    make_tokenisers(s, preset, texts.train, model, console);
+    model.preset = s.preset;
+    Transformer::Config config = preset.model;
+    config.source_vocabulary = model.source.size();
+    config.target_vocabulary = model.target.size();
+    model.transformer = Transformer::make(config, s.seed);
+  }
+  const PairLimits limits = {.max_length = preset.max_length, .max_ratio = s.max_ratio.value_or(0)};
+  const auto encode = [](const Tokeniser& t) {
+    return [&t](std::string_view line) { return t.encode(line); };
+  };
+  const TokenPairs train =
+      encode_pairs(texts.train, encode(model.source), encode(model.target), limits);
+  const TokenPairs valid =
+      encode_pairs(texts.valid, encode(model.source), encode(model.target), {});
+  console.line("train: " + train.report.summary());
+  console.line("valid: " + valid.report.summary());
+
+  TranslationTraining training{.train = train, .valid = valid};
+  training.valid_references = texts.valid.target;
+  training.loss.smoothing = preset.smoothing;
+  if (s.smoothing_form == "off_target") {
+    training.loss.form = Smoothing::off_target;
+  } else if (!s.smoothing_form.empty() && s.smoothing_form != "uniform") {
+    fail("--smoothing-form '{}' is not one of uniform, off_target", s.smoothing_form);
+  }
+  training.batches = {.max_tokens = preset.batch_tokens, .seed = s.seed};
+  training.decode_pairs = s.valid_bleu;
+  training.bleu_lower = s.lower;
+  training.bleu_tokeniser =
+      !s.bleu_tokeniser.empty() ? s.bleu_tokeniser : (has_han(texts.valid.target) ? "zh" : "13a");
+
+  if (options.validate_every == 0) {
+    // Twice an epoch would be too often for short epochs and too seldom for long ones; once is the
+    // rule.
+    options.report_every = 50;
+  }
+  const MemoryEstimate memory = training_memory(model.transformer, options, preset.batch_tokens);
+  console.line(
+      fmt::format("model: {} parameters ({}); memory: about {} MiB ({} parameters and moments, "
+                  "{} activations, {} loss)",
+                  grouped(parameter_count(model.transformer)), model.preset, memory.total() >> 20,
+                  memory.parameters >> 20, memory.activations >> 20, memory.loss >> 20));
+  Optimiser optimiser(model.transformer, options.optimiser);
+  if (!s.resume) save_translation_model(model, directory / "state");
+  const TrainTask task = translation_task(model, training, directory);
+  const TrainWatch watch{.progress = console.progress(),
+                         .line = [&console](const std::string& text) { console.line(text); }};
+  const StopSignals signals;
+  const TrainReport report = train(task, optimiser, options, directory, s.resume, watch);
+  console.clear();
+  write_curve(directory);
+  const char* ends[] = {"done", "no better model for a while", "time is up", "interrupted"};
+  console.line(fmt::format("{}: {} updates, {} tokens in {}; best at step {} in {}",
+                           ends[static_cast<int>(report.end)], report.steps, grouped(report.tokens),
+                           duration_text(report.seconds), report.best_step, directory.string()));
+  if (report.end == TrainReport::End::interrupted) {
+    console.line("the state is saved; go on with the same command and --resume");
+    throw Interrupted{};
+  }
+  return report;
+}
+
+void train_translate(const TrainTranslate& s, Console& console) {
+  const TranslationPreset preset = with_settings(s);
+  if (s.train.empty()) fail("--train SOURCE TARGET is missing");
+  TranslationTexts texts;
+  texts.train = read(s.train);
+  texts.valid = s.valid.empty() ? hold_out(texts.train) : read(s.valid);
+  train_on_texts(s, preset, std::move(texts), console);
+}
+
+}  // namespace qkv::app

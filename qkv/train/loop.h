@@ -1,0 +1,93 @@
+// The training loop: steps, accumulation, validation, averaging, early stopping, interruption and
+// exact resumption, for any task that can name its batches and compute a loss.
+//
+// What a run leaves in its model directory:
+//   model.safetensors, config.json   the best model so far (written by the task's `save`)
+//   metrics.jsonl                    one line a report and one a validation
+//   state/                           what --resume needs; removed from nothing, replaced atomically
+#pragma once
+
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "qkv/base/progress.h"
+#include "qkv/train/optimiser.h"
+#include "qkv/train/schedule.h"
+
+namespace qkv {
+
+struct TrainOptions {
+  OptimiserOptions optimiser;
+  Schedule schedule;
+  std::int64_t steps = 0;       // end after this many updates; 0: no limit
+  std::int64_t epochs = 0;      // … after this many passes
+  double minutes = 0;           // … after this much time (the end then depends on the machine)
+  std::int64_t accumulate = 1;  // batches an update
+  std::int64_t validate_every = 0;  // updates between validations; 0: once an epoch
+  std::int64_t patience = 0;  // stop after this many validations without a better score; 0: never
+  std::int64_t average_last =
+      0;  // judge and keep the mean of the weights at the last n validations
+  std::int64_t report_every = 50;  // updates between lines of metrics.jsonl
+  double save_minutes = 5;         // time between saves of the state
+  std::uint64_t seed = 1;
+};
+
+/// What one batch contributed.
+struct BatchLoss {
+  double loss_sum = 0, nll_sum = 0;  // over tokens
+  std::int64_t tokens = 0, correct = 0;
+  Tensor loss;  // the scalar to differentiate
+};
+
+struct Validation {
+  double loss = 0;      // nats a token
+  double score = 0;     // higher is better; decides which model is kept
+  std::string text;     // "loss 2.31  BLEU 31.2", for people
+  std::string metrics;  // a JSON object for metrics.jsonl, "{…}"
+};
+
+struct TrainTask {
+  /// The batches of an epoch, as lists of examples; a pure function of the epoch.
+  std::function<std::vector<std::vector<std::int64_t>>(std::int64_t epoch)> plan;
+  /// Tokens whose loss is averaged, in a batch.
+  std::function<std::int64_t(std::span<const std::int64_t> examples)> tokens;
+  /// Forward pass of a batch; the loss is scaled by `scale` = 1 / tokens of the whole update.
+  std::function<BatchLoss(std::span<const std::int64_t> examples, double scale)> loss;
+  /// Judges the model as it stands (its weights may be an average).
+  std::function<Validation()> validate;
+  /// Writes the model as it stands into the model directory.
+  std::function<void()> save;
+};
+
+struct TrainReport {
+  enum class End : std::uint8_t { done, patience, time, interrupted };
+  End end = End::done;
+  std::int64_t steps = 0, epochs = 0, tokens = 0;
+  double seconds = 0;
+  double best_score = -std::numeric_limits<double>::infinity();
+  std::int64_t best_step = 0;
+};
+
+/// Set by signal handlers: the loop finishes its step, saves the state and returns `interrupted`.
+extern volatile std::sig_atomic_t g_interrupt_training;
+
+/// Lines for people ("step 100 …"); Progress goes to the bar.
+struct TrainWatch {
+  ProgressSink progress;
+  std::function<void(const std::string&)> line;
+};
+
+/// Runs until an end is reached. With `resume` it continues from the state in `directory` (error
+/// when there is none), to the same bits as if it had never stopped. Throws NumericError when the
+/// loss or a gradient is not finite; the last saved state stays usable.
+TrainReport train(const TrainTask& task, Optimiser& optimiser, const TrainOptions& options,
+                  const std::filesystem::path& directory, bool resume,
+                  const TrainWatch& watch = {});
+
+}  // namespace qkv

@@ -1,0 +1,147 @@
+#include "qkv/train/optimiser.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "qkv/base/error.h"
+#include "qkv/kernels/elementwise.h"
+#include "qkv/kernels/optimise.h"
+
+namespace qkv {
+
+void Optimiser::adopt(std::string_view path, const Tensor& p) {
+  if (!is_parameter(p)) fail("optimiser: '{}' is no parameter", path);
+  if (p.dtype() != DType::f32)
+    fail("optimiser: '{}' is {}, trains f32 only", path, name_of(p.dtype()));
+  slots_.push_back({.path = std::string(path), .weight = p});
+}
+
+void Optimiser::lay_out() {
+  std::int64_t total = 0;
+  for (Slot& slot : slots_) {
+    slot.offset = total;
+    total += (slot.weight.count() + 15) / 16 * 16;  // every tensor begins on a cache line
+  }
+  weights_ = Tensor::zeros({total});
+  gradients_ = Tensor::zeros({total});
+  const bool adam = options_.kind == OptimiserOptions::Kind::adam;
+  if (adam || options_.momentum > 0) m_ = Tensor::zeros({total});
+  if (adam) v_ = Tensor::zeros({total});
+  for (Slot& slot : slots_) {
+    const std::int64_t count = slot.weight.count();
+    const Shape shape = slot.weight.shape();
+    Tensor view = weights_.rows(slot.offset, slot.offset + count).reshaped(shape);
+    std::ranges::copy(slot.weight.values(), view.data());
+    view.set_tape_node(slot.weight.tape_node());
+    auto* node = static_cast<Node*>(view.tape_node().get());
+    node->gradient = gradients_.rows(slot.offset, slot.offset + count).reshaped(shape);
+    node->present = false;
+    slot.weight = view;
+  }
+  if (options_.ema > 0) ema_ = weights_.clone();
+  changed();
+}
+
+void Optimiser::changed() {
+  for (const Slot& slot : slots_) parameter_changed(slot.weight);
+}
+
+void Optimiser::clear_gradients() {
+  for (const Slot& slot : slots_) clear_gradient(slot.weight);
+}
+
+double Optimiser::step(double rate) {
+  for (const Slot& slot : slots_) {
+    if (!gradient_of(slot.weight).defined()) {
+      std::fill_n(gradients_.data() + slot.offset, slot.weight.count(), 0.0f);
+    }
+  }
+  const double norm = std::sqrt(kernels::sum_of_squares(gradients_.count(), gradients_.data()));
+  if (!std::isfinite(norm)) {
+    for (const Slot& slot : slots_) {
+      const float* g = gradients_.data() + slot.offset;
+      const std::int64_t bad = kernels::first_non_finite(slot.weight.count(), g);
+      if (bad >= 0) {
+        fail<NumericError>("the gradient of {} is {} at element {} (step {}, rate {:.3g})",
+                           slot.path, g[bad], bad, steps_ + 1, rate);
+      }
+    }
+    fail<NumericError>("the gradient norm overflows (step {}, rate {:.3g})", steps_ + 1, rate);
+  }
+  const double scale =
+      options_.clip_norm > 0 && norm > options_.clip_norm ? options_.clip_norm / norm : 1.0;
+  ++steps_;
+  // The average starts as a plain mean, so that a short run is not held back by the initial
+  // weights.
+  const double t = static_cast<double>(steps_);
+  const double ema_decay = std::min(options_.ema, t / (t + 9.0));
+  if (options_.kind == OptimiserOptions::Kind::adam) {
+    kernels::AdamStep a{};
+    a.count = weights_.count();
+    a.gradient = gradients_.data();
+    a.gradient_scale = scale;
+    a.rate = rate;
+    a.beta1 = options_.beta1;
+    a.beta2 = options_.beta2;
+    a.eps = options_.eps;
+    a.decay = options_.decay;
+    a.correction1 = 1.0 / (1.0 - std::pow(options_.beta1, t));
+    a.correction2 = 1.0 / (1.0 - std::pow(options_.beta2, t));
+    a.weight = weights_.data();
+    a.m = m_.data();
+    a.v = v_.data();
+    a.ema = ema_.defined() ? ema_.data() : nullptr;
+    a.ema_decay = ema_decay;
+    kernels::adam_step(a);
+  } else {
+    kernels::SgdStep a{};
+    a.count = weights_.count();
+    a.gradient = gradients_.data();
+    a.gradient_scale = scale;
+    a.rate = rate;
+    a.momentum = options_.momentum;
+    a.decay = options_.decay;
+    a.weight = weights_.data();
+    a.buffer = m_.defined() ? m_.data() : nullptr;
+    a.ema = ema_.defined() ? ema_.data() : nullptr;
+    a.ema_decay = ema_decay;
+    kernels::sgd_step(a);
+  }
+  changed();
+  return norm;
+}
+
+std::vector<std::pair<std::string, Tensor>> Optimiser::state() const {
+  std::vector<std::pair<std::string, Tensor>> parts = {{"weights", weights_}};
+  if (m_.defined()) parts.emplace_back("m", m_);
+  if (v_.defined()) parts.emplace_back("v", v_);
+  if (ema_.defined()) parts.emplace_back("ema", ema_);
+  return parts;
+}
+
+void Optimiser::restore(std::int64_t steps,
+                        const std::vector<std::pair<std::string, Tensor>>& saved) {
+  for (auto& [name, tensor] : state()) {
+    bool found = false;
+    for (const auto& [saved_name, numbers] : saved) {
+      if (saved_name != name) continue;
+      if (numbers.shape() != tensor.shape()) {
+        fail<ShapeError>("optimiser state '{}': {} numbers, this model has {}", name,
+                         numbers.count(), tensor.count());
+      }
+      std::ranges::copy(numbers.values(), tensor.data());
+      found = true;
+    }
+    if (!found) fail("optimiser state: '{}' is missing", name);
+  }
+  steps_ = steps;
+  changed();
+}
+
+void Optimiser::set_weights(const Tensor& flat) {
+  if (flat.shape() != weights_.shape()) fail<ShapeError>("optimiser: weights of another model");
+  std::ranges::copy(flat.values(), weights_.data());
+  changed();
+}
+
+}  // namespace qkv

@@ -1,0 +1,72 @@
+// The optimiser owns the memory of all parameters: weights, gradients and moments each lie in one
+// flat block, so a step is one pass and clipping one sum. The module's tensors become views into
+// it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qkv/nn/module.h"
+
+namespace qkv {
+
+struct OptimiserOptions {
+  enum class Kind : std::uint8_t { adam, sgd };
+  Kind kind = Kind::adam;
+  double beta1 = 0.9, beta2 = 0.98, eps = 1e-8;  // adam
+  double momentum = 0.0;                         // sgd
+  double decay = 0.0;                            // decoupled weight decay (AdamW) or L2 (SGD)
+  double clip_norm = 0.0;                        // largest global gradient norm; 0: no clipping
+  double ema = 0.0;  // decay of the exponential moving average of the weights; 0: none
+};
+
+class Optimiser {
+ public:
+  /// Moves every parameter of `module` into flat memory (its tensors keep their numbers and names).
+  template <class M>
+  Optimiser(M& module, const OptimiserOptions& options) : options_(options) {
+    for_each_parameter(module, [&](std::string_view path, Tensor& p) { adopt(path, p); });
+    lay_out();
+    std::size_t i = 0;
+    for_each_parameter(module, [&](std::string_view, Tensor& p) { p = slots_[i++].weight; });
+  }
+
+  void clear_gradients();
+  /// One update with the gradients that backward left; parameters that nothing reached count as
+  /// zero. Returns the global norm before clipping. Throws NumericError naming the first tensor
+  /// whose gradient is not finite; nothing has changed then.
+  double step(double rate);
+
+  std::int64_t steps() const { return steps_; }
+  std::int64_t count() const { return weights_.count(); }
+
+  /// For saving and resuming: "weights", "m", "v", "ema" as flat tensors (views, not copies).
+  std::vector<std::pair<std::string, Tensor>> state() const;
+  /// Puts saved numbers back; throws when a name or size does not fit.
+  void restore(std::int64_t steps, const std::vector<std::pair<std::string, Tensor>>& state);
+
+  /// A copy of the flat weights (or of their average), and the way back.
+  Tensor snapshot() const { return weights_.clone(); }
+  bool has_average() const { return ema_.defined(); }
+  const Tensor& average() const { return ema_; }
+  void set_weights(const Tensor& flat);
+
+ private:
+  struct Slot {
+    std::string path;
+    Tensor weight;
+    std::int64_t offset = 0;
+  };
+  void adopt(std::string_view path, const Tensor& p);
+  void lay_out();
+  void changed();
+
+  OptimiserOptions options_;
+  std::vector<Slot> slots_;
+  Tensor weights_, gradients_, m_, v_, ema_;
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace qkv

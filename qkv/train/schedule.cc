@@ -1,0 +1,52 @@
+#include "qkv/train/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "qkv/base/error.h"
+
+namespace qkv {
+
+double Schedule::at(std::int64_t step) const {
+  const double s = static_cast<double>(std::max<std::int64_t>(step, 1));
+  const double w = static_cast<double>(warm_up);
+  if (step < warm_up) return initial + (rate - initial) * s / w;
+  const double rest = static_cast<double>(steps) - w;
+  const double done = rest > 0 ? std::clamp((s - w) / rest, 0.0, 1.0) : 1.0;
+  switch (kind) {
+    case Kind::constant:
+      return rate;
+    case Kind::inverse_sqrt:
+      return rate * std::sqrt(std::max(w, 1.0) / s);
+    case Kind::cosine:
+      return floor + (rate - floor) * 0.5 * (1.0 + std::cos(std::numbers::pi * done));
+    case Kind::linear:
+      return rate + (floor - rate) * done;
+  }
+  return rate;
+}
+
+std::string_view name_of(Schedule::Kind kind) {
+  switch (kind) {
+    case Schedule::Kind::constant:
+      return "constant";
+    case Schedule::Kind::inverse_sqrt:
+      return "inverse_sqrt";
+    case Schedule::Kind::cosine:
+      return "cosine";
+    case Schedule::Kind::linear:
+      return "linear";
+  }
+  return "";
+}
+
+Schedule::Kind schedule_of(std::string_view name) {
+  using enum Schedule::Kind;
+  for (Schedule::Kind kind : {constant, inverse_sqrt, cosine, linear}) {
+    if (name_of(kind) == name) return kind;
+  }
+  fail("schedule '{}' is not one of constant, inverse_sqrt, cosine, linear", name);
+}
+
+}  // namespace qkv

@@ -1,0 +1,31 @@
+// Learning rates by step.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace qkv {
+
+struct Schedule {
+  enum class Kind : std::uint8_t {
+    constant,      ///< `rate`
+    inverse_sqrt,  ///< rate · √(warm_up / step)  (Vaswani et al. 2017 with rate =
+                   ///< C^{−½}·warm_up^{−½})
+    cosine,        ///< from `rate` down to `floor` at `steps` along half a cosine
+    linear,        ///< from `rate` down to `floor` at `steps`
+  };
+  Kind kind = Kind::inverse_sqrt;
+  double rate = 5e-3;           // the peak, reached at step `warm_up`
+  std::int64_t warm_up = 2000;  // steps of linear rise from `initial` to `rate`; 0: none
+  double initial = 1e-7;
+  double floor = 0.0;
+  std::int64_t steps = 0;  // where cosine and linear end
+
+  /// The rate of step 1, 2, …
+  double at(std::int64_t step) const;
+};
+
+std::string_view name_of(Schedule::Kind kind);
+Schedule::Kind schedule_of(std::string_view name);
+
+}  // namespace qkv

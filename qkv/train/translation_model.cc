@@ -1,0 +1,170 @@
+#include "qkv/train/translation_model.h"
+
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "qkv/base/error.h"
+#include "qkv/io/directory.h"
+#include "qkv/io/json.h"
+#include "qkv/io/safetensors.h"
+#include "qkv/nn/module.h"
+
+namespace qkv {
+namespace {
+
+// The enumerations as configuration files spell them, in the order of their values.
+template <class E>
+std::span<const std::string_view> names_of();
+template <>
+std::span<const std::string_view> names_of<NormPlacement>() {
+  static constexpr std::string_view names[] = {"post", "pre"};
+  return names;
+}
+template <>
+std::span<const std::string_view> names_of<Activation>() {
+  static constexpr std::string_view names[] = {"none",      "relu", "gelu",
+                                               "gelu_tanh", "tanh", "sigmoid"};
+  return names;
+}
+template <>
+std::span<const std::string_view> names_of<PositionKind>() {
+  static constexpr std::string_view names[] = {"none", "sinusoidal", "learned"};
+  return names;
+}
+template <>
+std::span<const std::string_view> names_of<Sinusoid>() {
+  static constexpr std::string_view names[] = {"interleaved", "blocks", "legacy"};
+  return names;
+}
+
+Json config_json(const Transformer::Config& config) {
+  Json json = Json::object();
+  Transformer::Config::each(config, [&](const char* name, const auto& field) {
+    using Field = std::remove_cvref_t<decltype(field)>;
+    if constexpr (std::is_enum_v<Field>) {
+      json[name] = names_of<Field>()[static_cast<std::size_t>(field)];
+    } else {
+      json[name] = field;
+    }
+  });
+  return json;
+}
+
+Transformer::Config config_from(FieldReader reader, const std::string& path) {
+  Transformer::Config config;
+  Transformer::Config::each(config, [&](const char* name, auto& field) {
+    using Field = std::remove_cvref_t<decltype(field)>;
+    if constexpr (std::is_enum_v<Field>) {
+      field = static_cast<Field>(reader.choice(name, names_of<Field>()));
+    } else if constexpr (std::is_same_v<Field, bool>) {
+      field = reader.boolean(name);
+    } else if constexpr (std::is_same_v<Field, double>) {
+      field = reader.number(name);
+    } else {
+      // The bound keeps products of sizes far from overflow; no model has a side of 2^30.
+      field = reader.integer(name, {.least = 0, .most = std::int64_t{1} << 30});
+    }
+  });
+  reader.finish();
+  try {
+    config.check();
+  } catch (const Error& e) {
+    throw DataError(path, 0, e.what());
+  }
+  return config;
+}
+
+constexpr std::int64_t kLongestTable = 1 << 20;  // positions; a table of them is not in the file
+
+const char* stem(bool joint, const char* side) { return joint ? "joint" : side; }
+
+}  // namespace
+
+void save_translation_model(const TranslationModel& model, const std::filesystem::path& directory) {
+  std::filesystem::create_directories(directory);
+  std::vector<NamedTensor> tensors;
+  for_each_parameter(model.transformer, [&](std::string_view path, const Tensor& p) {
+    tensors.push_back({std::string(path), p});
+  });
+  model.source.save(directory, stem(model.joint, "source"));
+  if (!model.joint) model.target.save(directory, "target");
+  save_safetensors(directory / kWeightsFile, tensors, {{"format", "qkv"}, {"layout", "in,out"}});
+  write_json(directory / kConfigFile, {{"format", kModelFormat},
+                                       {"task", "translate"},
+                                       {"architecture", "transformer"},
+                                       {"preset", model.preset},
+                                       {"joint_vocabulary", model.joint},
+                                       {"model", config_json(model.transformer.config)}});
+}
+
+TranslationModel load_translation_model(const std::filesystem::path& directory) {
+  const Json config = require_model_directory(directory);
+  const std::string config_path = (directory / kConfigFile).string();
+  FieldReader reader(config, config_path);
+  reader.has("format");
+  const std::string task = reader.text("task"), architecture = reader.text("architecture");
+  if (task != "translate" || architecture != "transformer") {
+    throw DataError(config_path, 0,
+                    fmt::format("is no Transformer translator (task '{}', architecture '{}')", task,
+                                architecture));
+  }
+  TranslationModel model;
+  model.joint = reader.boolean("joint_vocabulary");
+  model.preset = reader.text("preset", "");
+  const Transformer::Config sizes = config_from(reader.object("model"), config_path);
+  reader.finish();
+  model.source = Tokeniser::load(directory, stem(model.joint, "source"));
+  model.target = model.joint ? model.source : Tokeniser::load(directory, "target");
+  for (const auto& [side, tokeniser, size] :
+       {std::tuple{"source", &model.source, sizes.source_vocabulary},
+        std::tuple{"target", &model.target, sizes.target_vocabulary}}) {
+    if (tokeniser->size() != size) {
+      throw DataError(
+          config_path, 0,
+          fmt::format("the {} vocabulary has {} tokens, the model expects {}; files of two "
+                      "models mixed?",
+                      side, tokeniser->size(), size));
+    }
+  }
+
+  const std::filesystem::path weights_path = directory / kWeightsFile;
+  const SafetensorsFile weights(weights_path);
+  weights.check_finite();
+  // A hostile configuration must not take memory that the weights do not fill.
+  std::int64_t stored = 0;
+  for (const std::string& name : weights.names()) stored += weights.shape(name).count();
+  const auto tensors = static_cast<std::int64_t>(weights.names().size());
+  if (sizes.source_vocabulary * sizes.width > stored || sizes.width * sizes.feed_forward > stored ||
+      sizes.target_vocabulary * sizes.width > stored || sizes.encoder_layers > tensors ||
+      sizes.decoder_layers > tensors || sizes.max_length > kLongestTable) {
+    throw DataError(weights_path.string(), 0,
+                    fmt::format("holds {} numbers in {} tensors, not the model of {}", stored,
+                                tensors, config_path));
+  }
+  model.transformer = Transformer::make(sizes, Initialiser::blank());
+  std::size_t used = 0;
+  for_each_parameter(model.transformer, [&](std::string_view path, Tensor& p) {
+    const std::string name(path);
+    if (!weights.contains(name)) {
+      throw DataError(weights_path.string(), 0, fmt::format("has no tensor '{}'", name));
+    }
+    if (weights.shape(name) != p.shape()) {
+      throw DataError(
+          weights_path.string(), 0,
+          fmt::format("tensor '{}' is {}, the model of {} expects {}", name,
+                      to_string(weights.shape(name)), config_path, to_string(p.shape())));
+    }
+    p = parameter(weights.tensor(name));
+    ++used;
+  });
+  if (used != weights.names().size()) {
+    throw DataError(
+        weights_path.string(), 0,
+        fmt::format("holds {} tensors, the model has {}", weights.names().size(), used));
+  }
+  return model;
+}
+
+}  // namespace qkv
