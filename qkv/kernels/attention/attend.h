@@ -3,9 +3,7 @@
 //   S = scale · q kᵀ on the plan,  P = softmax(S),  out = dropout(P) · v,  lse = log Σ exp S
 // A row that sees nothing gives out = 0, lse = −inf and zero gradients. Keys and values outside the
 // plan are never used in arithmetic that could leak a NaN. Layout: q [Tq H D], k [Tk Hkv D], v [Tk
-// Hkv Dv], out [Tq H Dv], lse [Tq H]; query head h reads key head h / (H / Hkv). Dropout of (row i,
-// head h, key j) draws index (i·H + h)·2³² + (j − first key of i's segment) folded as
-// dropout_draw(key rotated by i·H + h, j − k_begin): see attend.cc.
+// Hkv Dv], out [Tq H Dv], lse [Tq H]; query head h reads key head h / (H / Hkv).
 #pragma once
 
 #include <cstdint>
@@ -14,6 +12,19 @@
 #include "qkv/kernels/attention/plan.h"
 
 namespace qkv::kernels {
+
+/// Dropout of the weights of (query row i, head h), row_head = i·H + h: a key of its own, under
+/// which key j draws element j − k_begin of i's plan segment. The definition and the fast forms,
+/// forward and backward, all draw through this.
+constexpr Dropout attend_dropout(Dropout dropout, std::int64_t row_head) {
+  if (!dropout.active()) return dropout;
+  const std::uint64_t key = (static_cast<std::uint64_t>(dropout.key1) << 32) | dropout.key0;
+  const std::uint64_t row =
+      mix64(key + 0x9e3779b97f4a7c15ULL * static_cast<std::uint64_t>(row_head + 1));
+  dropout.key0 = static_cast<std::uint32_t>(row);
+  dropout.key1 = static_cast<std::uint32_t>(row >> 32);
+  return dropout;
+}
 
 template <class T>
 struct Attend {

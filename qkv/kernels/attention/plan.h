@@ -17,7 +17,8 @@ struct Interval {
 struct AttendPlan {
   /// Query rows [q_begin, q_end) look at keys inside [k_begin, k_end): one sequence. Tiles are
   /// counted from these beginnings, so a sequence's result does not depend on its neighbours.
-  /// Segments are sorted and disjoint; rows outside all of them see nothing.
+  /// Segments are sorted, disjoint in queries and in keys (so one task owns the gradient of a key);
+  /// rows outside all of them see nothing.
   struct Segment {
     std::int64_t q_begin, q_end, k_begin, k_end;
   };

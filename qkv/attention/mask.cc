@@ -1,0 +1,311 @@
+#include "qkv/attention/mask.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "qkv/base/error.h"
+
+namespace qkv {
+
+using kernels::AttendPlan;
+using kernels::Interval;
+
+struct Mask::Node {
+  enum class Kind : std::uint8_t { rule, segments, both, either, complement };
+
+  Kind kind = Kind::rule;
+  std::string name;
+  Rule rule;
+  Segments queries, keys;      // kind segments
+  std::shared_ptr<Node> a, b;  // b only for both and either
+  std::mutex guard;            // of the plan
+  std::shared_ptr<const AttendPlan> plan;
+
+  void evaluate(const MaskRow& row, Intervals& out) const;
+  const Node* find_segments() const;
+};
+
+namespace {
+
+/// Sorts, clips to [0, limit), drops empty intervals and joins those that touch.
+void tidy(std::int64_t limit, Intervals& keys) {
+  std::size_t kept = 0;
+  for (const Interval& x : keys) {
+    const Interval clipped{std::max<std::int64_t>(x.begin, 0), std::min(x.end, limit)};
+    if (clipped.begin < clipped.end) keys[kept++] = clipped;
+  }
+  keys.resize(kept);
+  if (kept < 2) return;
+  std::sort(keys.begin(), keys.end(),
+            [](const Interval& x, const Interval& y) { return x.begin < y.begin; });
+  kept = 1;
+  for (std::size_t i = 1; i < keys.size(); ++i) {
+    Interval& last = keys[kept - 1];
+    if (keys[i].begin <= last.end) {
+      last.end = std::max(last.end, keys[i].end);
+    } else {
+      keys[kept++] = keys[i];
+    }
+  }
+  keys.resize(kept);
+}
+
+void intersect(const Intervals& a, const Intervals& b, Intervals& out) {
+  for (std::size_t i = 0, j = 0; i < a.size() && j < b.size();) {
+    const Interval x{std::max(a[i].begin, b[j].begin), std::min(a[i].end, b[j].end)};
+    if (x.begin < x.end) out.push_back(x);
+    if (a[i].end < b[j].end) {
+      ++i;
+    } else {
+      ++j;
+    }
+  }
+}
+
+/// The place of the row on the keys' scale, relative to its sequence.
+std::int64_t place(const MaskRow& row, Alignment alignment) {
+  return row.position + (alignment == Alignment::bottom_right ? row.keys - row.queries : 0);
+}
+
+/// Keys [begin, end) of the row's sequence, given relative to its first key.
+void append(const MaskRow& row, std::int64_t begin, std::int64_t end, Intervals& out) {
+  begin = std::max<std::int64_t>(begin, 0);
+  end = std::min(end, row.keys);
+  if (begin < end) out.push_back({row.k_begin + begin, row.k_begin + end});
+}
+
+std::string suffix(Alignment alignment) {
+  return alignment == Alignment::bottom_right ? "" : "top_left";
+}
+
+}  // namespace
+
+void Mask::Node::evaluate(const MaskRow& row, Intervals& out) const {
+  switch (kind) {
+    case Kind::rule:
+      rule(row, out);
+      return tidy(row.all_keys, out);
+    case Kind::segments:
+      return append(row, 0, row.keys, out);
+    case Kind::both: {
+      Intervals x, y;
+      a->evaluate(row, x);
+      if (x.empty()) return;
+      b->evaluate(row, y);
+      return intersect(x, y, out);
+    }
+    case Kind::either: {
+      Intervals more;
+      a->evaluate(row, out);
+      b->evaluate(row, more);
+      out.insert(out.end(), more.begin(), more.end());
+      return tidy(row.all_keys, out);
+    }
+    case Kind::complement: {
+      Intervals x;
+      a->evaluate(row, x);
+      std::int64_t begin = 0;
+      for (const Interval& seen : x) {
+        if (begin < seen.begin) out.push_back({begin, seen.begin});
+        begin = seen.end;
+      }
+      if (begin < row.all_keys) out.push_back({begin, row.all_keys});
+      return;
+    }
+  }
+}
+
+const Mask::Node* Mask::Node::find_segments() const {
+  if (kind == Kind::segments) return this;
+  const Node* found = a ? a->find_segments() : nullptr;
+  const Node* other = b ? b->find_segments() : nullptr;
+  if (!found || !other) return found ? found : other;
+  if (!std::ranges::equal(found->queries.offsets(), other->queries.offsets()) ||
+      !std::ranges::equal(found->keys.offsets(), other->keys.offsets())) {
+    fail<ShapeError>("mask: two different segmentations in one mask, {} and {}", found->name,
+                     other->name);
+  }
+  return found;
+}
+
+Mask Mask::of(std::string name, Rule rule) {
+  auto node = std::make_shared<Node>();
+  node->name = std::move(name);
+  node->rule = std::move(rule);
+  return Mask(std::move(node));
+}
+
+Mask operator&(const Mask& a, const Mask& b) {
+  auto node = std::make_shared<Mask::Node>();
+  node->kind = Mask::Node::Kind::both;
+  const auto part = [](const Mask& m) {
+    return m.node_->kind == Mask::Node::Kind::either ? "(" + m.node_->name + ")" : m.node_->name;
+  };
+  node->name = part(a) + " & " + part(b);
+  node->a = a.node_;
+  node->b = b.node_;
+  return Mask(std::move(node));
+}
+
+Mask operator|(const Mask& a, const Mask& b) {
+  auto node = std::make_shared<Mask::Node>();
+  node->kind = Mask::Node::Kind::either;
+  node->name = a.node_->name + " | " + b.node_->name;
+  node->a = a.node_;
+  node->b = b.node_;
+  return Mask(std::move(node));
+}
+
+Mask operator~(const Mask& a) {
+  auto node = std::make_shared<Mask::Node>();
+  node->kind = Mask::Node::Kind::complement;
+  const bool compound =
+      a.node_->kind == Mask::Node::Kind::both || a.node_->kind == Mask::Node::Kind::either;
+  node->name = compound ? "~(" + a.node_->name + ")" : "~" + a.node_->name;
+  node->a = a.node_;
+  return Mask(std::move(node));
+}
+
+std::string to_string(const Mask& mask) { return mask.node_->name; }
+
+Mask everything() {
+  return Mask::of("everything()", [](const MaskRow& row, Intervals& out) {
+    out.push_back({0, row.all_keys});
+  });
+}
+
+Mask segments(const Segments& queries, const Segments& keys) {
+  if (queries.count() != keys.count()) {
+    fail<ShapeError>("segments: {} sequences of queries but {} of keys", queries.count(),
+                     keys.count());
+  }
+  auto node = std::make_shared<Mask::Node>();
+  node->kind = Mask::Node::Kind::segments;
+  node->name = fmt::format("segments({})", queries.count());
+  node->queries = queries;
+  node->keys = keys;
+  return Mask(std::move(node));
+}
+
+Mask causal(Alignment alignment) {
+  return Mask::of("causal(" + suffix(alignment) + ")",
+                  [alignment](const MaskRow& row, Intervals& out) {
+                    append(row, 0, place(row, alignment) + 1, out);
+                  });
+}
+
+Mask window(std::int64_t left, std::int64_t right, Alignment alignment) {
+  constexpr std::int64_t kFar = std::int64_t{1} << 48;  // "unlimited", without overflow
+  left = std::clamp(left, -kFar, kFar);
+  right = std::clamp(right, -kFar, kFar);
+  const std::string at = suffix(alignment);
+  return Mask::of(fmt::format("window({}, {}{}{})", left, right, at.empty() ? "" : ", ", at),
+                  [=](const MaskRow& row, Intervals& out) {
+                    const std::int64_t here = place(row, alignment);
+                    append(row, here - left, here + right + 1, out);
+                  });
+}
+
+Mask window(std::int64_t size) { return window(size - 1, size - 1); }
+
+Mask prefix(std::int64_t count) {
+  return Mask::of(fmt::format("prefix({})", count),
+                  [count](const MaskRow& row, Intervals& out) { append(row, 0, count, out); });
+}
+
+namespace {
+
+Mask length_mask(const char* name, std::vector<std::int64_t> valid,
+                 std::int64_t MaskRow::*subject) {
+  auto title = fmt::format("{}({})", name, valid.size());
+  return Mask::of(std::move(title), [name, subject, valid = std::move(valid)](const MaskRow& row,
+                                                                              Intervals& out) {
+    const std::int64_t at = row.*subject;
+    if (at >= static_cast<std::int64_t>(valid.size())) {
+      fail<ShapeError>("{}: {} values, but there is a number {}", name, valid.size(), at);
+    }
+    const std::int64_t length = valid[static_cast<std::size_t>(at)];
+    if (length < 0 || length > row.keys) {
+      fail<ShapeError>("{}: value {} is {}, sequence {} has {} keys", name, at, length, row.segment,
+                       row.keys);
+    }
+    append(row, 0, length, out);
+  });
+}
+
+}  // namespace
+
+Mask lengths(std::vector<std::int64_t> valid) {
+  return length_mask("lengths", std::move(valid), &MaskRow::segment);
+}
+
+Mask query_lengths(std::vector<std::int64_t> valid) {
+  return length_mask("query_lengths", std::move(valid), &MaskRow::query);
+}
+
+std::shared_ptr<const AttendPlan> compile(const Mask& mask, std::int64_t queries,
+                                          std::int64_t keys) {
+  const std::lock_guard lock(mask.node_->guard);
+  auto& kept = mask.node_->plan;
+  if (kept && kept->queries == queries && kept->keys == keys) return kept;
+
+  const Mask::Node* found = mask.node_->find_segments();
+  const Segments q = found ? found->queries : Segments::one(queries);
+  const Segments k = found ? found->keys : Segments::one(keys);
+  if (q.total() != queries || k.total() != keys) {
+    fail<ShapeError>("mask: segments of {} query rows and {} keys, but q has {} rows and k {}",
+                     q.total(), k.total(), queries, keys);
+  }
+  auto plan = std::make_shared<AttendPlan>();
+  plan->queries = queries;
+  plan->keys = keys;
+  plan->row_offsets.reserve(static_cast<std::size_t>(queries) + 1);
+  plan->intervals.reserve(static_cast<std::size_t>(queries));
+  plan->row_offsets.push_back(0);
+  bool confined = true;
+  Intervals seen;
+  for (std::int64_t b = 0; b < q.count(); ++b) {
+    MaskRow row{.segment = b,
+                .queries = q.length(b),
+                .k_begin = k.begin(b),
+                .keys = k.length(b),
+                .all_keys = keys};
+    for (; row.position < row.queries; ++row.position) {
+      row.query = q.begin(b) + row.position;
+      seen.clear();
+      mask.node_->evaluate(row, seen);
+      if (!seen.empty()) {
+        confined &= seen.front().begin >= k.begin(b) && seen.back().end <= k.end(b);
+      }
+      plan->intervals.insert(plan->intervals.end(), seen.begin(), seen.end());
+      plan->row_offsets.push_back(static_cast<std::int64_t>(plan->intervals.size()));
+    }
+  }
+  if (confined) {
+    plan->segments.reserve(static_cast<std::size_t>(q.count()));
+    for (std::int64_t b = 0; b < q.count(); ++b) {
+      plan->segments.push_back({q.begin(b), q.end(b), k.begin(b), k.end(b)});
+    }
+  } else {
+    plan->segments.push_back({0, queries, 0, keys});
+  }
+  kept = std::move(plan);
+  return kept;
+}
+
+std::vector<std::uint8_t> materialise(const Mask& mask, std::int64_t queries, std::int64_t keys) {
+  const auto plan = compile(mask, queries, keys);
+  std::vector<std::uint8_t> dense(static_cast<std::size_t>(queries * keys), 0);
+  for (std::int64_t i = 0; i < queries; ++i) {
+    const auto row = static_cast<std::size_t>(i);
+    for (std::int64_t x = plan->row_offsets[row]; x < plan->row_offsets[row + 1]; ++x) {
+      const Interval seen = plan->intervals[static_cast<std::size_t>(x)];
+      std::fill(dense.begin() + i * keys + seen.begin, dense.begin() + i * keys + seen.end,
+                std::uint8_t{1});
+    }
+  }
+  return dense;
+}
+
+}  // namespace qkv
