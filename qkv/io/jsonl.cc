@@ -105,7 +105,7 @@ void append_jsonl(const std::filesystem::path& path, const Json& json) {
   AppendFile file(path);
   if (const std::string torn = file.torn_line(); !torn.empty()) {
     if (Json::accept(torn)) {
-      line.insert(0, "\n");  // only the newline was lost
+      line.insert(line.begin(), '\n');  // only the newline was lost
     } else {
       file.cut(torn.size());
     }
