@@ -91,7 +91,7 @@ class DemoGrammar {
   void finish(const Words& sentence, bool question);
   void finish(const Clause& clause, Aspect aspect, Mood mood);
   Clause doing(const DemoEntry& verb);
-  Clause activity();
+  Clause activity(bool with_place);
   void set_time(Clause& clause, Aspect aspect, bool rare);
   Aspect aspect_for(bool event);
   void motion();

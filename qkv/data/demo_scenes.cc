@@ -119,7 +119,10 @@ void DemoGrammar::location() {
 // The girl is wearing a blue dress; he is holding an umbrella.
 void DemoGrammar::wearing() {
   Phrase who = person();
-  while (who.who == Who::many) who = person();  // not all in one dress
+  while (who.who == Who::many) {  // not all in one dress
+    current_.pairs.clear();
+    who = person();
+  }
   const std::string be = who.who == Who::i ? "am" : "is";
   const std::size_t i = random_.below(3);
   static constexpr const char* kTags[] = {"cloth", "worn", "lend"};
@@ -207,11 +210,17 @@ void DemoGrammar::give() {
   Phrase to = chance(0.5) ? named() : kin();
   if (chance(0.5)) {
     const DemoEntry& entry = pick(lexicon().pronouns, {});
-    if (entry[0] == who.en) return give();
+    if (entry[0] == who.en) {
+      current_.pairs.clear();
+      return give();
+    }
     to.en = entry[1];
     to.zh = entry[3];
   }
-  if (to.zh == who.zh) return give();
+  if (to.zh == who.zh) {
+    current_.pairs.clear();
+    return give();
+  }
   const std::size_t i = random_.below(4);
   static constexpr const char* kTags[] = {"post", "lend", "post", "thing"};
   const Phrase what = object({kTags[i]}, "aaanm");
@@ -307,8 +316,8 @@ void DemoGrammar::schedule() {
 
 DemoGrammar::Words DemoGrammar::simple_clause() {
   if (chance(0.4)) return quality_clause(nullptr);
-  Clause clause = activity();
-  clause.place = clause.company = {};
+  Clause clause = activity(false);
+  clause.company = {};
   return say(clause, Aspect::progressive, Mood::statement);
 }
 
@@ -325,7 +334,7 @@ void DemoGrammar::combined() {
                   false);
   }
   if (x < 0.55) {
-    Clause clause = activity();
+    Clause clause = activity(true);
     clause.company = {};
     const bool snow = chance(0.5), negative = chance(0.4);
     const Words then = say(clause, Aspect::future, negative ? Mood::negative : Mood::statement);

@@ -112,7 +112,8 @@ void DemoGrammar::motion() {
   const DemoEntry& verb = pick(lexicon().motions, {});
   std::vector<std::string> paths;
   for (const std::string& tag : verb.tags) {
-    if (tag != "all" && tag != "fly" && tag != "swim" && tag != "person") paths.push_back(tag);
+    if (tag != "all" && tag != "fly" && tag != "swim" && tag != "person" && tag != "crawl")
+      paths.push_back(tag);
   }
   const std::string path = pick(paths);
   const DemoEntry& place = pick(lexicon().places, {path == "climb" ? "up_tree" : path});
@@ -121,6 +122,8 @@ void DemoGrammar::motion() {
     clause.subject = creature({"fly"});
   } else if (verb.has("swim")) {
     clause.subject = chance(0.5) ? person() : creature({"swim"});
+  } else if (verb.has("crawl")) {
+    clause.subject = chance(0.7) ? person() : creature({"crawl"});
   } else if (verb.has("person")) {
     clause.subject = chance(0.5) ? person() : creature({"climb"});
   } else {
@@ -148,7 +151,7 @@ void DemoGrammar::motion() {
     clause.zh_path = (path == "around" ? "绕着" : "沿着") + where;
     whole = false;
   } else {
-    preposition = path == "over" ? "over" : "across";
+    preposition = path == "over" || path == "leap" ? "over" : "across";
     clause.zh_verb = manner + "过";
   }
   clause.object = {preposition + " the " + place[1], clause.zh_path.empty() ? where : ""};
@@ -204,7 +207,7 @@ void DemoGrammar::act_on() {
   finish(clause, aspect, mood);
 }
 
-DemoGrammar::Clause DemoGrammar::activity() {
+DemoGrammar::Clause DemoGrammar::activity(bool with_place) {
   const DemoEntry& entry = pick(lexicon().activities, {});
   Clause clause;
   clause.forms = forms_of(entry);
@@ -217,7 +220,7 @@ DemoGrammar::Clause DemoGrammar::activity() {
   for (const std::string& tag : entry.tags) {
     if (tag != "skill" && tag != "animals") where.push_back(tag);
   }
-  if (!where.empty() && chance(0.4)) {
+  if (with_place && !where.empty() && chance(0.4)) {
     const DemoEntry& place = pick(lexicon().places, where);
     const bool city = place.has("city");
     if (city || !place[0].empty()) {
@@ -237,7 +240,7 @@ DemoGrammar::Clause DemoGrammar::activity() {
 
 // Tom is dancing in the garden with my older sister.
 void DemoGrammar::be_active() {
-  Clause clause = activity();
+  Clause clause = activity(true);
   Aspect aspect = aspect_for(false);
   if (aspect == Aspect::already || aspect == Aspect::just) aspect = Aspect::past;
   Mood mood = chance(0.14) ? Mood::negative : chance(0.2) ? Mood::question : Mood::statement;
@@ -257,11 +260,12 @@ void DemoGrammar::be_active() {
 void DemoGrammar::ask_about_action() {
   const double x = random_.uniform();
   if (x < 0.3) {  // where and why
-    Clause clause = activity();
+    const bool where = chance(0.5);
+    Clause clause = activity(!where);
     const Aspect aspects[] = {Aspect::progressive, Aspect::past, Aspect::future};
     Aspect aspect = aspects[random_.below(3)];
     clause.company = {};
-    if (chance(0.5)) {
+    if (where) {
       clause.question = "where";
       clause.place = {"", "在哪儿"};
     } else {
@@ -406,7 +410,10 @@ DemoGrammar::Words DemoGrammar::quality_clause(bool* question) {
     }
     return {be + " " + who.en + " " + entry[0], who.zh + entry[2] + "吗"};
   }
-  if (x < 0.35) return {who.en + " " + be + " not " + entry[0], who.zh + "不" + entry[2]};
+  if (x < 0.35) {
+    const bool has = entry[2].starts_with("有");  // 有钱, but 没有钱
+    return {who.en + " " + be + " not " + entry[0], who.zh + (has ? "没" : "不") + entry[2]};
+  }
   if (x < 0.5) return {who.en + " " + be + " very " + entry[0], who.zh + "非常" + entry[2]};
   if (x < 0.6) return {who.en + " " + be + " too " + entry[0], who.zh + "太" + entry[2] + "了"};
   if (x < 0.75 && entry.has("mood")) {
@@ -447,7 +454,10 @@ void DemoGrammar::compare() {
   if (quality->has("human")) {
     a = person();
     b = chance(0.5) ? named() : kin();
-    if (a.en == b.en) return compare();
+    if (a.en == b.en) {
+      current_.pairs.clear();
+      return compare();
+    }
   } else {
     const auto thing = [this, quality] {
       const DemoEntry& entry = pick(lexicon().nouns, quality->tags);

@@ -66,25 +66,25 @@ man men 个 男人 person
 woman women 个 女人 person
 child children 个 孩子 person,young,known
 dog dogs 只 狗 animal,pet,swim
-cat cats 只 猫 animal,pet,climb
+cat cats 只 猫 animal,pet,climb,crawl
 bird birds 只 鸟 animal,pet,fly
 duck ducks 只 鸭子 animal,fly,swim
 chicken chickens 只 鸡 animal
 rabbit rabbits 只 兔子 animal,pet
 monkey monkeys 只 猴子 animal,climb
 tiger tigers 只 老虎 animal,wild
-bear bears 只 熊 animal,wild,climb
+bear bears 只 熊 animal,wild,climb,crawl
 panda pandas 只 熊猫 animal,climb
 fox foxes 只 狐狸 animal,wild
 horse horses 匹 马 animal,swim
 cow cows 头 牛 animal
 elephant elephants 头 大象 animal,swim
-snake snakes 条 蛇 animal,wild
-apple apples 个 苹果 food,small,fresh
-pear pears 个 梨 food,small,fresh
+snake snakes 条 蛇 animal,wild,crawl
+apple apples 个 苹果 food,small,fresh,sweet
+pear pears 个 梨 food,small,fresh,sweet
 egg eggs 个 鸡蛋 food,small,fresh
-banana bananas 根 香蕉 food,small,fresh
-cake cakes 块 蛋糕 food,small
+banana bananas 根 香蕉 food,small,fresh,sweet
+cake cakes 块 蛋糕 food,small,sweet
 book books 本 书 thing,text,small,lend,post
 novel novels 本 小说 thing,text,small,lend,written
 newspaper newspapers 份 报纸 text,small
@@ -234,8 +234,8 @@ fly flies flew flown flying a_kite 放 风筝 out
 const std::string_view kMotions = R"(
 run runs ran run running 跑 across,into,out_of,up,down,towards,through,around,along,all
 walk walks walked walked walking 走 across,into,out_of,up,down,towards,through,around,along,all
-crawl crawls crawled crawled crawling 爬 across,into,out_of,towards,through,all
-jump jumps jumped jumped jumping 跳 into,out_of,over,all
+crawl crawls crawled crawled crawling 爬 across,into,out_of,towards,through,crawl
+jump jumps jumped jumped jumping 跳 into,out_of,leap,all
 climb climbs climbed climbed climbing 爬 up,down,climb,person
 fly flies flew flown flying 飞 across,into,out_of,towards,over,through,fly
 swim swims swam swum swimming 游 cross_water,swim,person
@@ -254,7 +254,7 @@ on beach 海滩 上 along,towards,out,go
 - hill 山坡 上 up,down,over
 - mountain 山 上 up,down
 - stairs 楼梯 上 up,down
-- wall 墙 - over,along
+- wall 墙 - leap,over,along
 under tree 树 下 out,up_tree,around
 in park 公园 里 out,into,out_of,through,around,towards,go
 in garden 花园 里 out,into,out_of,through,towards
@@ -315,7 +315,7 @@ in_the_office 办公室里 furniture,device,person
 // Before a noun 大, 小, 新 and 旧 stand alone, the others take 的.
 const std::string_view kQualities = R"(
 big bigger 大 大 animal,thing,vehicle,building,tree
-small smaller 小 小 animal,thing,building,food
+small smaller 小 小 thing,building,food
 new newer 新 新 thing,vehicle,device
 old older 旧 旧 thing,vehicle,device
 expensive more_expensive 贵 昂贵的 thing
@@ -325,10 +325,10 @@ clean cleaner 干净 干净的 cloth,ware,vehicle
 dirty dirtier 脏 脏 cloth,ware,vehicle
 beautiful more_beautiful 漂亮 漂亮的 cloth,worn,plant,building,device
 useful more_useful 有用 有用的 tool,device,lend
-interesting more_interesting 有趣 有趣的 text,film,written
+interesting more_interesting 有意思 有意思的 text,film,written
 boring more_boring 无聊 无聊的 text,film
 strange stranger 奇怪 奇怪的 animal,film,question
-sweet sweeter 甜 甜甜的 food
+sweet sweeter 甜 甜甜的 sweet
 fresh fresher 新鲜 新鲜的 fresh
 cute cuter 可爱 可爱的 pet,young
 fat fatter 胖 胖胖的 animal
@@ -338,7 +338,7 @@ tall taller 高 高个子 person,human
 young younger 年轻 年轻的 person,human
 clever cleverer 聪明 聪明的 person,animal,human
 friendly friendlier 友好 友好的 person,human
-famous more_famous 有名 有名的 job
+famous more_famous 出名 出名的 job
 rich richer 有钱 有钱的 person,human
 brave braver 勇敢 勇敢的 person,human
 lazy lazier 懒 - person,animal,human
