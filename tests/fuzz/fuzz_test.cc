@@ -1,0 +1,65 @@
+// The fuzz targets on their seeds and on a few thousand mutations of them, the same in every run.
+#include <exception>
+#include <string>
+
+#include "fuzz/json.h"
+#include "fuzz/mutate.h"
+#include "fuzz/safetensors.h"
+#include "fuzz/text.h"
+#include <gtest/gtest.h>
+
+namespace qkv {
+namespace {
+
+std::string hex(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return text;
+}
+
+void run(void (*target)(std::string_view), const std::vector<std::string>& seeds, int mutations) {
+  const auto survives = [&](const std::string& bytes) {
+    try {
+      target(bytes);
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << error.what() << "\ninput in hex: " << hex(bytes);
+      return false;
+    }
+    return true;
+  };
+  ASSERT_TRUE(survives(""));
+  for (const std::string& seed : seeds) ASSERT_TRUE(survives(seed));
+  Philox random(key_of(2024));
+  for (int i = 0; i < mutations; ++i) {
+    ASSERT_TRUE(survives(mutated(seeds[random.below(seeds.size())], seeds, random)));
+  }
+}
+
+TEST(Fuzz, Safetensors) { run(fuzz_safetensors, safetensors_seeds(), 5000); }
+TEST(Fuzz, Json) { run(fuzz_json, json_seeds(), 5000); }
+TEST(Fuzz, Text) { run(fuzz_text, text_seeds(), 3000); }
+
+// A target that cannot fail, or mutations that nothing accepts, would find nothing.
+TEST(Fuzz, SeedsAreAcceptedAndMutationsAreBoth) {
+  for (const std::string& seed : safetensors_seeds()) {
+    EXPECT_NO_THROW(SafetensorsFile(std::as_bytes(std::span(seed)), nullptr, "seed"));
+  }
+  Philox random(key_of(2024));
+  const std::vector<std::string> seeds = safetensors_seeds();
+  int accepted = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string bytes = mutated(seeds[random.below(seeds.size())], seeds, random);
+    try {
+      const SafetensorsFile file(std::as_bytes(std::span(bytes)), nullptr, "mutated");
+      ++accepted;
+    } catch (const DataError&) {
+    }
+  }
+  EXPECT_GT(accepted, 20);
+  EXPECT_LT(accepted, 900);
+}
+
+TEST(Fuzz, ABrokenPromiseIsSeen) { EXPECT_THROW(fuzz_require(false, "broken"), std::logic_error); }
+
+}  // namespace
+}  // namespace qkv

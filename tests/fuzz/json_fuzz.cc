@@ -1,0 +1,3 @@
+#include "fuzz/json.h"
+
+QKV_FUZZ_MAIN(qkv::fuzz_json)
