@@ -1,0 +1,333 @@
+#include "qkv/decode/search.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "qkv/base/error.h"
+
+namespace qkv {
+
+double LengthPenalty::operator()(std::int64_t length) const {
+  if (alpha == 0.0) return 1.0;
+  const auto y = static_cast<double>(length);
+  return std::pow(kind == Kind::power ? y : (5.0 + y) / 6.0, alpha);
+}
+
+void SearchOptions::check(std::int64_t vocabulary) const {
+  if (beam < 1) fail("search: beam is {}, must be at least 1", beam);
+  if (n_best < 1 || n_best > beam) {
+    fail("search: n_best is {}, must lie between 1 and the beam of {}", n_best, beam);
+  }
+  const auto outside = [&](std::int32_t id) { return id < 0 || id >= vocabulary; };
+  if (outside(bos) || outside(eos)) {
+    fail("search: bos {} or eos {} lies outside a vocabulary of {}", bos, eos, vocabulary);
+  }
+  Tokens banned = suppressed;
+  std::ranges::sort(banned);
+  banned.erase(std::unique(banned.begin(), banned.end()), banned.end());
+  for (std::int32_t id : banned) {
+    if (outside(id) || id == eos) fail("search: suppressed id {} is no token that can be", id);
+  }
+  if (static_cast<std::int64_t>(banned.size()) + 1 >= vocabulary) {
+    fail("search: nothing but eos is left of a vocabulary of {}", vocabulary);
+  }
+  if (max_factor < 0 || max_extra < 0 || max_length < 0 || min_factor < 0 || min_length < 0 ||
+      !std::isfinite(max_factor) || !std::isfinite(min_factor)) {
+    fail("search: a length limit is negative or infinite");
+  }
+  if (!std::isfinite(penalty.alpha)) fail("search: penalty alpha is not finite");
+}
+
+namespace {
+
+// A token of some hypothesis. Hypotheses share their beginnings, so living ones are leaves of a
+// tree and a whole one is read off backwards.
+struct Node {
+  std::int32_t parent;  // −1: the first token
+  std::int32_t token;
+  float score;
+  std::int64_t attention;  // where the row it was chosen from begins in the pool
+};
+
+struct Living {
+  std::int32_t node = -1;
+  double sum = 0;
+};
+
+struct Finished {
+  Living last;  // before <eos>
+  float eos_score;
+  std::int64_t attention;
+  double sum, score;
+};
+
+struct Offer {
+  double sum;
+  std::int32_t parent;  // rank among the sentence's living hypotheses
+  std::int32_t token;
+  float score;
+};
+
+bool better(const Offer& a, const Offer& b) {
+  if (a.sum != b.sum) return a.sum > b.sum;
+  if (a.parent != b.parent) return a.parent < b.parent;
+  return a.token < b.token;
+}
+
+struct Sentence {
+  std::size_t index;
+  std::int64_t source, min, max;
+  std::vector<Living> living;
+  std::vector<Finished> finished;
+};
+
+std::int64_t limit(double factor, std::int64_t source, std::int64_t more, std::int64_t most) {
+  const double length =
+      std::floor(factor * static_cast<double>(source)) + static_cast<double>(more);
+  return length < static_cast<double>(most) ? static_cast<std::int64_t>(length) : most;
+}
+
+class Search {
+ public:
+  Search(const StepModel& model, std::span<const Tokens* const> sources,
+         const SearchOptions& options)
+      : options_(options), vocabulary_(model.vocabulary()), results_(sources.size()) {
+    options.check(vocabulary_);
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      const auto length = static_cast<std::int64_t>(sources[i]->size());
+      if (length > model.max_source()) {
+        fail("search: a source of {} tokens, the model reads at most {}", length,
+             model.max_source());
+      }
+      std::int64_t most = model.max_target();
+      if (options.max_length > 0) most = std::min(most, options.max_length);
+      const std::int64_t max = std::min(
+          most,
+          std::max<std::int64_t>(1, limit(options.max_factor, length, options.max_extra, most)));
+      const std::int64_t min = limit(options.min_factor, length, options.min_length, max);
+      sentences_.push_back({i, length, min, max, {Living{}}, {}});
+      parents_.push_back(static_cast<std::int32_t>(i));
+      tokens_.push_back(options.bos);
+    }
+    if (!sources.empty()) state_ = model.start(sources, options.attention);
+  }
+
+  std::vector<std::vector<Hypothesis>> run() {
+    for (std::int64_t length = 0; !sentences_.empty(); ++length) step(length);
+    return std::move(results_);
+  }
+
+ private:
+  void step(std::int64_t length) {
+    state_->advance(parents_, tokens_);
+    choose(length);
+    if (options_.attention) keep_attention();
+    parents_.clear();
+    tokens_.clear();
+    std::int32_t row = 0;
+    std::size_t kept = 0;
+    for (std::size_t s = 0; s < sentences_.size(); ++s) {
+      Sentence& sentence = sentences_[s];
+      const auto rows = static_cast<std::int32_t>(sentence.living.size());
+      collect(sentence, row, length);
+      grow(sentence, row, length);
+      if (over(sentence, length + 1)) {
+        deliver(sentence);
+      } else {
+        if (kept != s) sentences_[kept] = std::move(sentence);
+        ++kept;
+      }
+      row += rows;
+    }
+    sentences_.resize(kept);
+  }
+
+  // Asks the model for what collect() may need: of beam + 1 offers a row at most one is <eos>, so
+  // enough of them can live on; one more where <eos> is not allowed yet.
+  void choose(std::int64_t length) {
+    const std::size_t rows = parents_.size();
+    bool early = false, last = false;
+    for (const Sentence& s : sentences_) {
+      early = early || length < s.min;
+      last = last || length >= s.max;
+    }
+    forced_.clear();
+    if (last) {
+      for (const Sentence& s : sentences_) {
+        forced_.resize(forced_.size() + s.living.size(), length >= s.max ? options_.eos : -1);
+      }
+    }
+    count_ = static_cast<int>(std::min<std::int64_t>(options_.beam + (early ? 2 : 1), vocabulary_));
+    ids_.resize(rows * static_cast<std::size_t>(count_));
+    scores_.resize(ids_.size());
+    state_->choose({.count = count_, .suppressed = options_.suppressed, .forced = forced_},
+                   ids_.data(), scores_.data());
+  }
+
+  void keep_attention() {
+    attention_of_row_.clear();
+    for (std::size_t r = 0; r < parents_.size(); ++r) {
+      attention_of_row_.push_back(static_cast<std::int64_t>(attention_.size()));
+      const auto row = state_->attention(static_cast<std::int64_t>(r));
+      attention_.insert(attention_.end(), row.begin(), row.end());
+    }
+  }
+
+  std::int64_t attention_of(std::int32_t row) const {
+    return options_.attention ? attention_of_row_[static_cast<std::size_t>(row)] : -1;
+  }
+
+  // The offers of all living hypotheses of a sentence, ranked.
+  void collect(const Sentence& sentence, std::int32_t first_row, std::int64_t length) {
+    offers_.clear();
+    for (std::size_t i = 0; i < sentence.living.size(); ++i) {
+      const std::size_t at =
+          (static_cast<std::size_t>(first_row) + i) * static_cast<std::size_t>(count_);
+      for (std::size_t c = at; c < at + static_cast<std::size_t>(count_); ++c) {
+        if (ids_[c] < 0) break;
+        if (ids_[c] == options_.eos && length < sentence.min) continue;
+        if (std::isnan(scores_[c])) {
+          fail<NumericError>("search: the model gives NaN for source {} at step {}", sentence.index,
+                             length);
+        }
+        offers_.push_back({sentence.living[i].sum + static_cast<double>(scores_[c]),
+                           static_cast<std::int32_t>(i), ids_[c], scores_[c]});
+      }
+    }
+    std::ranges::sort(offers_, better);
+  }
+
+  // Lets the best offers finish or live on.
+  void grow(Sentence& sentence, std::int32_t first_row, std::int64_t length) {
+    const auto beam = static_cast<std::size_t>(options_.beam);
+    grown_.clear();
+    for (std::size_t rank = 0; rank < offers_.size() && grown_.size() < beam; ++rank) {
+      const Offer& offer = offers_[rank];
+      const Living& parent = sentence.living[static_cast<std::size_t>(offer.parent)];
+      const std::int32_t row = first_row + offer.parent;
+      if (offer.token == options_.eos) {
+        if (rank >= beam) continue;
+        sentence.finished.push_back({parent, offer.score, attention_of(row), offer.sum,
+                                     offer.sum / options_.penalty(length + 1)});
+        continue;
+      }
+      grown_.push_back({static_cast<std::int32_t>(nodes_.size()), offer.sum});
+      nodes_.push_back({parent.node, offer.token, offer.score, attention_of(row)});
+      parents_.push_back(row);
+      tokens_.push_back(offer.token);
+    }
+    sentence.living.assign(grown_.begin(), grown_.end());
+  }
+
+  // Whether the search of a sentence whose living hypotheses have `length` tokens is over; if so
+  // the rows it has just asked for are withdrawn.
+  bool over(Sentence& sentence, std::int64_t length) {
+    const std::size_t living = sentence.living.size(), done = sentence.finished.size();
+    bool end = living == 0 ||
+               (options_.stop == Stop::full && done >= static_cast<std::size_t>(options_.beam));
+    if (!end && done >= static_cast<std::size_t>(options_.n_best)) {
+      end = bound(sentence, length) <= rival(sentence);
+    }
+    if (end) {
+      parents_.resize(parents_.size() - living);
+      tokens_.resize(tokens_.size() - living);
+    }
+    return end;
+  }
+
+  // The best score that a living hypothesis may still reach. The penalty is monotone, so its
+  // extremes are at the shortest and the longest end.
+  double bound(const Sentence& sentence, std::int64_t length) const {
+    const double sum = sentence.living.front().sum;
+    const double now = sum / options_.penalty(length + 1);
+    if (options_.stop == Stop::likely) return now;
+    return std::max(now, sum / options_.penalty(sentence.max + 1));
+  }
+
+  // The n_best-th finished score.
+  double rival(const Sentence& sentence) {
+    ranked_.clear();
+    for (const Finished& f : sentence.finished) ranked_.push_back(f.score);
+    const auto nth = ranked_.begin() + (options_.n_best - 1);
+    std::ranges::nth_element(ranked_, nth, std::greater<>());
+    return *nth;
+  }
+
+  void deliver(Sentence& sentence) {
+    std::ranges::stable_sort(sentence.finished, std::greater<>(), &Finished::score);
+    const auto wanted = static_cast<std::size_t>(options_.n_best);
+    if (sentence.finished.size() > wanted) sentence.finished.resize(wanted);
+    for (const Finished& f : sentence.finished) {
+      results_[sentence.index].push_back(hypothesis(sentence, f));
+    }
+  }
+
+  Hypothesis hypothesis(const Sentence& sentence, const Finished& f) const {
+    Hypothesis h;
+    h.score = f.score;
+    h.log_probability = f.sum;
+    std::vector<std::int64_t> rows = {f.attention};
+    h.token_scores.push_back(f.eos_score);
+    for (std::int32_t n = f.last.node; n >= 0; n = nodes_[static_cast<std::size_t>(n)].parent) {
+      const Node& node = nodes_[static_cast<std::size_t>(n)];
+      h.tokens.push_back(node.token);
+      h.token_scores.push_back(node.score);
+      rows.push_back(node.attention);
+    }
+    std::ranges::reverse(h.tokens);
+    std::ranges::reverse(h.token_scores);
+    if (options_.attention) {
+      h.sources = sentence.source + 1;
+      for (std::size_t i = rows.size(); i-- > 0;) {
+        const auto begin = attention_.begin() + rows[i];
+        h.attention.insert(h.attention.end(), begin, begin + h.sources);
+      }
+    }
+    return h;
+  }
+
+  const SearchOptions& options_;
+  std::int64_t vocabulary_;
+  std::unique_ptr<StepState> state_;
+  std::vector<Sentence> sentences_;  // those still searched; rows stand in their order
+  std::vector<std::vector<Hypothesis>> results_;
+  std::vector<Node> nodes_;
+  std::vector<float> attention_;  // rows of attention that nodes point to
+  // Of one step, by row; kept here for their memory.
+  std::vector<std::int32_t> parents_, tokens_, forced_, ids_;
+  std::vector<float> scores_;
+  std::vector<std::int64_t> attention_of_row_;
+  int count_ = 0;
+  // Of one sentence.
+  std::vector<Offer> offers_;
+  std::vector<Living> grown_;
+  std::vector<double> ranked_;
+};
+
+}  // namespace
+
+std::vector<std::vector<Hypothesis>> search(const StepModel& model,
+                                            std::span<const Tokens* const> sources,
+                                            const SearchOptions& options) {
+  return Search(model, sources, options).run();
+}
+
+std::vector<std::vector<Hypothesis>> search(const StepModel& model, std::span<const Tokens> sources,
+                                            const SearchOptions& options) {
+  std::vector<const Tokens*> pointers;
+  for (const Tokens& source : sources) pointers.push_back(&source);
+  return search(model, pointers, options);
+}
+
+std::vector<std::pair<std::int64_t, std::int64_t>> hard_alignment(const Hypothesis& h) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> links;
+  if (h.sources < 2) return links;
+  for (std::size_t t = 0; t < h.tokens.size(); ++t) {
+    const auto row = h.attention.begin() + static_cast<std::int64_t>(t) * h.sources;
+    const auto best = std::max_element(row, row + (h.sources - 1));
+    links.emplace_back(best - row, static_cast<std::int64_t>(t));
+  }
+  return links;
+}
+
+}  // namespace qkv

@@ -1,0 +1,93 @@
+// Beam search, with greedy search as its beam of one.
+//
+// Each step every living hypothesis of a sentence offers its beam + 1 best tokens. All offers are
+// ranked by the sum of log-probabilities, ties by the better-ranked parent, then by the lower id.
+// An <eos> among the first `beam` offers finishes a hypothesis; the first `beam` other offers live
+// on. So finished hypotheses do not narrow the beam (as in fairseq). A hypothesis that has reached
+// the maximum length can only finish, and pays the true log-probability of <eos>: all scores are
+// log-probabilities of complete sentences.
+//
+// A sentence ends by rules that see nothing but itself, whichever comes first:
+//   1. nothing lives on: the maximum length is reached;
+//   2. Stop::full (default): `beam` hypotheses have finished;
+//   3. n_best have finished and no living hypothesis can still beat the n_best-th of them. Its
+//   score
+//      is bounded by its present sum, normalised at the maximum length (log-probabilities are never
+//      positive, so this cannot change the result), or at its present length with Stop::likely.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "qkv/decode/step_model.h"
+
+namespace qkv {
+
+/// What divides the sum of log-probabilities of a sentence of |Y| tokens, <eos> counted.
+struct LengthPenalty {
+  enum class Kind : std::uint8_t {
+    power,  ///< |Y|^α: α = 1 is the mean (fairseq's --lenpen)
+    gnmt,   ///< ((5 + |Y|) / 6)^α (Wu et al. 2016)
+  };
+  Kind kind = Kind::power;
+  double alpha = 1.0;  // 0: none; negative values favour short sentences
+
+  double operator()(std::int64_t length) const;
+};
+
+enum class Stop : std::uint8_t {
+  full,    ///< as soon as `beam` hypotheses have finished (fairseq, CTranslate2)
+  likely,  ///< when the best living one would lose if it ended now
+  exact,   ///< only when the result is certain; may walk to the maximum length
+};
+
+struct SearchOptions {
+  int beam = 4;    // 1: greedy
+  int n_best = 1;  // hypotheses returned; at most `beam`
+  LengthPenalty penalty = {};
+  Stop stop = Stop::full;
+  std::int32_t bos = 1;
+  std::int32_t eos = 2;
+  std::vector<std::int32_t> suppressed = {};  // never produced, e.g. <pad>, <bos>, <unk>
+  // Tokens without <eos>, from a source of S tokens: at most factor·S + extra, but at least 1, at
+  // most max_length (0: no such limit) and at most what the model can hold. Twice the source and
+  // ten covers every pair of languages here (characters of Chinese for sub-words of English are
+  // 1.5) and ends a model that rambles; very short sources need the ten.
+  double max_factor = 2.0;
+  std::int64_t max_extra = 10;
+  std::int64_t max_length = 0;
+  // At least min_factor·S + min_length; the maximum wins.
+  double min_factor = 0.0;
+  std::int64_t min_length = 0;
+  bool attention = false;  // fill Hypothesis::attention
+
+  /// Throws with the field's name when a value makes no search.
+  void check(std::int64_t vocabulary) const;
+};
+
+struct Hypothesis {
+  Tokens tokens;                    // without <bos> and <eos>
+  double score = 0;                 // log_probability / penalty(tokens + 1)
+  double log_probability = 0;       // Σ token_scores, in order
+  std::vector<float> token_scores;  // of each token, then of <eos>
+  // Row t: how much the decoder looked at each source token when it chose token t, the last row for
+  // <eos>: [tokens + 1, sources], with sources counting the source's <eos>. Empty unless wanted.
+  std::vector<float> attention;
+  std::int64_t sources = 0;
+};
+
+/// Hypotheses of each source, best first (ties by the earlier finish), all different. Throws
+/// NumericError when the model gives NaN. An empty source is searched like any other.
+std::vector<std::vector<Hypothesis>> search(const StepModel& model,
+                                            std::span<const Tokens* const> sources,
+                                            const SearchOptions& options);
+std::vector<std::vector<Hypothesis>> search(const StepModel& model, std::span<const Tokens> sources,
+                                            const SearchOptions& options);
+
+/// A link source–target for every target token (not <eos>): the source token it looked at most, the
+/// first of equals, the source's <eos> left out. As (source, target), 0-based: Pharaoh's "0-0 2-1".
+std::vector<std::pair<std::int64_t, std::int64_t>> hard_alignment(const Hypothesis& hypothesis);
+
+}  // namespace qkv
