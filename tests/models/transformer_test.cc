@@ -123,6 +123,9 @@ TEST(TransformerCounts, PageVariantHasNoOutputProjection) {
   EXPECT_EQ(parameter_count(m.encoder[0]), 2'889'728);
   EXPECT_EQ(parameter_count(m.decoder[0]), 3'678'720);
   EXPECT_EQ(embeddings(m), 10 * 512 + 20 * 512 + 2 * 10 * 512 + 512 * 20 + 20);
+  c.encoder_layers = c.decoder_layers = 6;
+  const Transformer whole = Transformer::make(page(c), Initialiser::blank());
+  EXPECT_EQ(parameter_count(whole), 39'410'688 + 512 * (10 + 2 * 20 + 20) + 20);
 }
 
 TEST(TransformerCounts, TinyForSmallData) {
@@ -135,6 +138,16 @@ TEST(TransformerCounts, TinyForSmallData) {
   const Transformer m = Transformer::make(c, Initialiser::blank());
   EXPECT_EQ(parameter_count(m), 2'568'192);
   EXPECT_EQ(parameter_count(m) - embeddings(m), 1'325'056);
+}
+
+TEST(TransformerCounts, Small) {
+  Transformer::Config c;
+  c.source_vocabulary = c.target_vocabulary = 100;
+  c.width = 256;
+  c.heads = 4;
+  c.feed_forward = 1024;
+  c.encoder_layers = c.decoder_layers = 3;
+  EXPECT_EQ(parameter_count(Transformer::make(c, Initialiser::blank())), 5'529'600 + 256 * 100);
 }
 
 TEST(TransformerCounts, IndependentOfTheLength) {
