@@ -7,7 +7,7 @@
 // CMakeLists.txt and one line in fuzz_test.cc. The reader needs a form that takes bytes, not a
 // path. Every build runs the targets on mutations of their seeds (fuzz_test.cc); with
 // QKV_BUILD_FUZZERS=ON and clang they become libFuzzer programs:
-//   build/tests/fuzz/safetensors_fuzz -max_total_time=60 CORPUS_DIRECTORY
+//   build/fuzz/tests/fuzz/safetensors_fuzz -max_total_time=60 CORPUS_DIRECTORY
 #pragma once
 
 #include <cstddef>
