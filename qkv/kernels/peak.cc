@@ -1,9 +1,9 @@
 #include "qkv/kernels/peak.h"
 
-#include <omp.h>
-
 #include <chrono>
 #include <cstdint>
+
+#include <omp.h>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "qkv/kernels/peak.cc"
@@ -17,8 +17,8 @@ namespace qkv::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// `rounds` times 16 independent chains: more than latency (4–5 cycles) × ports (2) asks for. Returns
-/// operations done; *sink keeps the compiler from dropping them.
+/// `rounds` times 16 independent chains: more than latency (4–5 cycles) × ports (2) asks for.
+/// Returns operations done; *sink keeps the compiler from dropping them.
 double FmaRounds(std::int64_t rounds, float* sink) {
   const hn::ScalableTag<float> d;
   using V = hn::Vec<decltype(d)>;
@@ -43,7 +43,8 @@ double FmaRounds(std::int64_t rounds, float* sink) {
     a14 = hn::MulAdd(a14, b, c);
     a15 = hn::MulAdd(a15, b, c);
   }
-  const V s0 = hn::Add(hn::Add(hn::Add(a0, a1), hn::Add(a2, a3)), hn::Add(hn::Add(a4, a5), hn::Add(a6, a7)));
+  const V s0 =
+      hn::Add(hn::Add(hn::Add(a0, a1), hn::Add(a2, a3)), hn::Add(hn::Add(a4, a5), hn::Add(a6, a7)));
   const V s1 = hn::Add(hn::Add(hn::Add(a8, a9), hn::Add(a10, a11)),
                        hn::Add(hn::Add(a12, a13), hn::Add(a14, a15)));
   *sink = hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));

@@ -35,6 +35,19 @@ BatchLoss batch_loss(const Transformer& model, const TranslationBatch& batch,
           .loss = r.loss};
 }
 
+Validation validate_translation(const TranslationModel& model, const TranslationTraining& t,
+                                std::int32_t bos, std::int32_t eos) {
+  const BatchLoss loss =
+      evaluate_loss(model.transformer, t.valid, t.loss, t.batches.max_tokens, bos, eos);
+  const double tokens = static_cast<double>(std::max<std::int64_t>(1, loss.tokens));
+  Validation v;
+  v.loss = loss.nll_sum / tokens;
+  v.score = -v.loss;
+  v.text = fmt::format("loss {:.4f}  accuracy {:.1f} %", v.loss,
+                       100 * static_cast<double>(loss.correct) / tokens);
+  return v;
+}
+
 }  // namespace
 
 std::span<const std::string_view> translation_preset_names() { return kPresets; }

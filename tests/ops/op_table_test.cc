@@ -87,9 +87,9 @@ TEST_P(EveryOp, BitsDoNotDependOnThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, EveryOp, ::testing::ValuesIn(testing::op_table()),
-                         [](const auto& info) {
+                         [](const auto& row) {
                            std::string name;
-                           for (char c : info.param.name)
+                           for (char c : row.param.name)
                              name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
                            return name;
                          });

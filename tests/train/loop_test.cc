@@ -66,7 +66,7 @@ struct Toy {
       const Tensor squared = sum(multiply(y, y));
       BatchLoss loss;
       loss.loss = scale(squared, scale_by);
-      loss.loss_sum = calls == explode_at ? NAN : squared.item();
+      loss.loss_sum = calls == explode_at ? std::nan("") : squared.item();
       loss.tokens = rows;
       if (calls == stop_at) g_interrupt_training = 1;
       return loss;

@@ -1,0 +1,449 @@
+#include "qkv/kernels/elementwise.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "qkv/base/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "qkv/kernels/elementwise.cc"
+#include "qkv/kernels/targets.h"
+// foreach_target re-includes this file for every target, so it comes before the rest.
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "qkv/kernels/math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace qkv::kernels {
+namespace HWY_NAMESPACE {
+
+HWY_INLINE VF Apply(F d, Activation activation, VF z) {
+  const VF half = hn::Set(d, 0.5f), one = hn::Set(d, 1.0f);
+  switch (activation) {
+    case Activation::none:
+      return z;
+    case Activation::relu:
+      return hn::IfThenElse(hn::Le(z, hn::Zero(d)), hn::Zero(d), z);  // NaN passes
+    case Activation::gelu:
+      return hn::Mul(hn::Mul(half, z), hn::Add(one, Erf(d, hn::Mul(z, hn::Set(d, 0.70710678f)))));
+    case Activation::gelu_tanh: {
+      const VF cube = hn::Mul(hn::Mul(z, z), z);
+      const VF u = hn::Mul(hn::Set(d, 0.79788456f), hn::MulAdd(hn::Set(d, 0.044715f), cube, z));
+      return hn::Mul(hn::Mul(half, z), hn::Add(one, Tanh(d, u)));
+    }
+    case Activation::tanh:
+      return Tanh(d, z);
+    case Activation::sigmoid:
+      return Sigmoid(d, z);
+  }
+  return z;
+}
+
+HWY_INLINE VF Derivative(F d, Activation activation, VF z) {
+  const VF half = hn::Set(d, 0.5f), one = hn::Set(d, 1.0f);
+  switch (activation) {
+    case Activation::none:
+    case Activation::relu:
+      return one;  // handled from y
+    case Activation::gelu: {
+      const VF cdf = hn::Mul(half, hn::Add(one, Erf(d, hn::Mul(z, hn::Set(d, 0.70710678f)))));
+      const VF pdf =
+          hn::Mul(hn::Set(d, 0.39894228f), Exp(d, hn::Mul(hn::Set(d, -0.5f), hn::Mul(z, z))));
+      return hn::MulAdd(z, pdf, cdf);
+    }
+    case Activation::gelu_tanh: {
+      const VF z2 = hn::Mul(z, z), c = hn::Set(d, 0.79788456f), k = hn::Set(d, 0.044715f);
+      const VF t = Tanh(d, hn::Mul(hn::Mul(c, z), hn::MulAdd(k, z2, one)));
+      const VF du = hn::Mul(c, hn::MulAdd(hn::Mul(hn::Set(d, 3.0f), k), z2, one));
+      const VF inner = hn::Mul(hn::Mul(z, hn::NegMulAdd(t, t, one)), du);
+      return hn::Mul(half, hn::Add(hn::Add(one, t), inner));
+    }
+    case Activation::tanh: {
+      const VF t = Tanh(d, z);
+      return hn::NegMulAdd(t, t, one);
+    }
+    case Activation::sigmoid: {
+      const VF s = Sigmoid(d, z);
+      return hn::Mul(s, hn::Sub(one, s));
+    }
+  }
+  return one;
+}
+
+/// One number through the vector form, so that the tail of a row has the same bits as its middle.
+template <class G>
+HWY_INLINE float Single(F d, G&& g) {
+  return hn::GetLane(g(d));
+}
+
+void BiasActivationRow(std::int64_t cols, const float* z, const float* bias, Activation activation,
+                       const Dropout& drop, std::uint64_t index, float* y) {
+  const F d;
+  ForEachWithDropout(
+      d, cols, drop, index,
+      [&](std::int64_t c, VF factor) {
+        VF x = hn::LoadU(d, z + c);
+        if (bias) x = hn::Add(x, hn::LoadU(d, bias + c));
+        hn::StoreU(hn::Mul(Apply(d, activation, x), factor), d, y + c);
+      },
+      [&](std::int64_t c, float factor) {
+        const float x = bias ? z[c] + bias[c] : z[c];
+        y[c] = hn::GetLane(Apply(d, activation, hn::Set(d, x))) * factor;
+      });
+}
+
+void BiasActivationBackwardRow(std::int64_t cols, const float* z, const float* bias, const float* y,
+                               Activation activation, const Dropout& drop, std::uint64_t index,
+                               const float* dy, float* dz) {
+  const F d;
+  if (activation == Activation::relu) {
+    // y is zero where relu or dropout closed the way: no draw is needed.
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const float open = drop.active() ? drop.scale : 1.0f;
+    const VF scale = hn::Set(d, open);
+    std::int64_t c = 0;
+    for (; c + lanes <= cols; c += lanes) {
+      const auto passed = hn::Ne(hn::LoadU(d, y + c), hn::Zero(d));
+      hn::StoreU(hn::IfThenElseZero(passed, hn::Mul(hn::LoadU(d, dy + c), scale)), d, dz + c);
+    }
+    for (; c < cols; ++c) dz[c] = y[c] != 0.0f ? dy[c] * open : 0.0f;
+    return;
+  }
+  ForEachWithDropout(
+      d, cols, drop, index,
+      [&](std::int64_t c, VF factor) {
+        VF g = hn::Mul(hn::LoadU(d, dy + c), factor);
+        if (activation != Activation::none) {
+          VF x = hn::LoadU(d, z + c);
+          if (bias) x = hn::Add(x, hn::LoadU(d, bias + c));
+          g = hn::Mul(g, Derivative(d, activation, x));
+        }
+        hn::StoreU(g, d, dz + c);
+      },
+      [&](std::int64_t c, float factor) {
+        float g = dy[c] * factor;
+        if (activation != Activation::none) {
+          const float x = bias ? z[c] + bias[c] : z[c];
+          g *= hn::GetLane(Derivative(d, activation, hn::Set(d, x)));
+        }
+        dz[c] = g;
+      });
+}
+
+void DropoutRun(std::int64_t n, const float* x, const Dropout& drop, std::uint64_t index,
+                float* y) {
+  const F d;
+  ForEachWithDropout(
+      d, n, drop, index,
+      [&](std::int64_t i, VF factor) {
+        hn::StoreU(hn::Mul(hn::LoadU(d, x + i), factor), d, y + i);
+      },
+      [&](std::int64_t i, float factor) { y[i] = x[i] * factor; });
+}
+
+/// sums[c] += Σ over rows [0, rows), rows in order.
+void AddRows(std::int64_t rows, std::int64_t cols, const float* x, float* sums) {
+  const F d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t c = 0;
+  for (; c + 4 * lanes <= cols; c += 4 * lanes) {
+    VF s0 = hn::LoadU(d, sums + c), s1 = hn::LoadU(d, sums + c + lanes);
+    VF s2 = hn::LoadU(d, sums + c + 2 * lanes), s3 = hn::LoadU(d, sums + c + 3 * lanes);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const float* row = x + r * cols + c;
+      s0 = hn::Add(s0, hn::LoadU(d, row));
+      s1 = hn::Add(s1, hn::LoadU(d, row + lanes));
+      s2 = hn::Add(s2, hn::LoadU(d, row + 2 * lanes));
+      s3 = hn::Add(s3, hn::LoadU(d, row + 3 * lanes));
+    }
+    hn::StoreU(s0, d, sums + c);
+    hn::StoreU(s1, d, sums + c + lanes);
+    hn::StoreU(s2, d, sums + c + 2 * lanes);
+    hn::StoreU(s3, d, sums + c + 3 * lanes);
+  }
+  for (; c < cols; ++c) {
+    for (std::int64_t r = 0; r < rows; ++r) sums[c] += x[r * cols + c];
+  }
+}
+
+void AxpbyRun(std::int64_t n, float a, const float* x, float b, float* y) {
+  const F d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const VF va = hn::Set(d, a), vb = hn::Set(d, b);
+  std::int64_t i = 0;
+  // A factor of zero means "not read", so that 0 · NaN does not arise.
+  for (; i + lanes <= n; i += lanes) {
+    VF s = a == 0.0f ? hn::Zero(d) : hn::Mul(va, hn::LoadU(d, x + i));
+    if (b != 0.0f) s = hn::MulAdd(vb, hn::LoadU(d, y + i), s);
+    hn::StoreU(s, d, y + i);
+  }
+  for (; i < n; ++i) {
+    float s = a == 0.0f ? 0.0f : a * x[i];
+    if (b != 0.0f) s = std::fma(b, y[i], s);
+    y[i] = s;
+  }
+}
+
+void AddRun(std::int64_t n, const float* x, const float* y, float* out) {
+  const F d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::StoreU(hn::Add(hn::LoadU(d, x + i), hn::LoadU(d, y + i)), d, out + i);
+  }
+  for (; i < n; ++i) out[i] = x[i] + y[i];
+}
+
+void MultiplyRun(std::int64_t n, const float* x, const float* y, float* out) {
+  const F d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::LoadU(d, y + i)), d, out + i);
+  }
+  for (; i < n; ++i) out[i] = x[i] * y[i];
+}
+
+std::int64_t FirstNonFinite(std::int64_t n, const float* x) {
+  const F d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    if (!hn::AllTrue(d, hn::IsFinite(hn::LoadU(d, x + i)))) break;
+  }
+  for (; i < n; ++i) {
+    if (!std::isfinite(x[i])) return i;
+  }
+  return -1;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace qkv::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace qkv::kernels {
+
+HWY_EXPORT(BiasActivationRow);
+HWY_EXPORT(BiasActivationBackwardRow);
+HWY_EXPORT(DropoutRun);
+HWY_EXPORT(AddRows);
+HWY_EXPORT(AxpbyRun);
+HWY_EXPORT(AddRun);
+HWY_EXPORT(MultiplyRun);
+HWY_EXPORT(FirstNonFinite);
+
+namespace definition {
+namespace {
+
+template <class T>
+T apply(Activation activation, T z) {
+  const T c = T(0.7978845608028654), k = T(0.044715);  // √(2/π); Hendrycks & Gimpel 2016
+  switch (activation) {
+    case Activation::none:
+      return z;
+    case Activation::relu:
+      return z <= 0 ? T(0) : z;
+    case Activation::gelu:
+      return T(0.5) * z * (1 + std::erf(z * T(0.7071067811865476)));
+    case Activation::gelu_tanh:
+      return T(0.5) * z * (1 + std::tanh(c * (z + k * z * z * z)));
+    case Activation::tanh:
+      return std::tanh(z);
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-z));
+  }
+  return z;
+}
+
+template <class T>
+T derivative(Activation activation, T z) {
+  const T c = T(0.7978845608028654), k = T(0.044715);
+  switch (activation) {
+    case Activation::none:
+    case Activation::relu:
+      return 1;
+    case Activation::gelu:
+      return T(0.5) * (1 + std::erf(z * T(0.7071067811865476))) +
+             z * T(0.3989422804014327) * std::exp(-z * z / 2);
+    case Activation::gelu_tanh: {
+      const T t = std::tanh(c * (z + k * z * z * z));
+      return T(0.5) * (1 + t) + T(0.5) * z * (1 - t * t) * c * (1 + 3 * k * z * z);
+    }
+    case Activation::tanh: {
+      const T t = std::tanh(z);
+      return 1 - t * t;
+    }
+    case Activation::sigmoid: {
+      const T s = 1 / (1 + std::exp(-z));
+      return s * (1 - s);
+    }
+  }
+  return 1;
+}
+
+template <class T>
+T factor(const Dropout& drop, std::int64_t index) {
+  return static_cast<T>(dropout_factor(drop, static_cast<std::uint64_t>(index)));
+}
+
+}  // namespace
+
+template <class T>
+void bias_activation(std::int64_t rows, std::int64_t cols, const T* z, const T* bias,
+                     Activation activation, const Dropout& dropout, T* y) {
+  for (std::int64_t i = 0; i < rows * cols; ++i) {
+    y[i] = apply(activation, bias ? z[i] + bias[i % cols] : z[i]) * factor<T>(dropout, i);
+  }
+}
+
+template <class T>
+void bias_activation_backward(std::int64_t rows, std::int64_t cols, const T* z, const T* bias,
+                              const T* y, Activation activation, const Dropout& dropout,
+                              const T* dy, T* dz) {
+  for (std::int64_t i = 0; i < rows * cols; ++i) {
+    const T g = dy[i] * factor<T>(dropout, i);
+    if (activation == Activation::relu) {
+      dz[i] = y[i] != 0 ? g : T(0);
+    } else if (activation == Activation::none) {
+      dz[i] = g;
+    } else {
+      dz[i] = g * derivative(activation, bias ? z[i] + bias[i % cols] : z[i]);
+    }
+  }
+}
+
+template <class T>
+void column_sums(std::int64_t rows, std::int64_t cols, const T* x, T beta, T* sum) {
+  for (std::int64_t c = 0; c < cols; ++c) {
+    T total = 0;
+    for (std::int64_t r = 0; r < rows; ++r) total += x[r * cols + c];
+    sum[c] = beta == 0 ? total : beta * sum[c] + total;
+  }
+}
+
+template <class T>
+void dropout(std::int64_t n, const T* x, const Dropout& dropout, T* y) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * factor<T>(dropout, i);
+}
+
+template <class T>
+void axpby(std::int64_t n, T a, const T* x, T b, T* y) {
+  for (std::int64_t i = 0; i < n; ++i)
+    y[i] = (a == 0 ? T(0) : a * x[i]) + (b == 0 ? T(0) : b * y[i]);
+}
+
+template <class T>
+void add(std::int64_t n, const T* x, const T* y, T* out) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = x[i] + y[i];
+}
+
+template <class T>
+void multiply(std::int64_t n, const T* x, const T* y, T* out) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = x[i] * y[i];
+}
+
+#define QKV_INSTANTIATE(T)                                                                         \
+  template void bias_activation(std::int64_t, std::int64_t, const T*, const T*, Activation,        \
+                                const Dropout&, T*);                                               \
+  template void bias_activation_backward(std::int64_t, std::int64_t, const T*, const T*, const T*, \
+                                         Activation, const Dropout&, const T*, T*);                \
+  template void column_sums(std::int64_t, std::int64_t, const T*, T, T*);                          \
+  template void dropout(std::int64_t, const T*, const Dropout&, T*);                               \
+  template void axpby(std::int64_t, T, const T*, T, T*);                                           \
+  template void add(std::int64_t, const T*, const T*, T*);                                         \
+  template void multiply(std::int64_t, const T*, const T*, T*);
+QKV_INSTANTIATE(float)
+QKV_INSTANTIATE(double)
+#undef QKV_INSTANTIATE
+
+}  // namespace definition
+
+namespace {
+
+// Pieces of 16k elements: 64 KiB in, 64 KiB out, a few microseconds — long against the cost of
+// handing a piece to a thread, short enough to balance two.
+constexpr std::int64_t kPiece = 1 << 14;
+
+std::int64_t rows_a_piece(std::int64_t cols) {
+  return std::max<std::int64_t>(1, kPiece / std::max<std::int64_t>(1, cols));
+}
+
+}  // namespace
+
+void bias_activation(std::int64_t rows, std::int64_t cols, const float* z, const float* bias,
+                     Activation activation, const Dropout& dropout, float* y) {
+  const auto row = HWY_DYNAMIC_DISPATCH(BiasActivationRow);
+  parallel_for(rows, rows_a_piece(cols), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      const std::int64_t at = r * cols;
+      row(cols, z + at, bias, activation, dropout, static_cast<std::uint64_t>(at), y + at);
+    }
+  });
+}
+
+void bias_activation_backward(std::int64_t rows, std::int64_t cols, const float* z,
+                              const float* bias, const float* y, Activation activation,
+                              const Dropout& dropout, const float* dy, float* dz) {
+  const auto row = HWY_DYNAMIC_DISPATCH(BiasActivationBackwardRow);
+  parallel_for(rows, rows_a_piece(cols), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      const std::int64_t at = r * cols;
+      row(cols, z ? z + at : nullptr, bias, y ? y + at : nullptr, activation, dropout,
+          static_cast<std::uint64_t>(at), dy + at, dz + at);
+    }
+  });
+}
+
+void column_sums(std::int64_t rows, std::int64_t cols, const float* x, float beta, float* sum) {
+  // Fixed pieces of 256 rows, each summed in order, the pieces then added in order.
+  constexpr std::int64_t kRows = 256;
+  const std::int64_t pieces = (rows + kRows - 1) / kRows;
+  std::vector<float> partial(static_cast<std::size_t>(pieces * cols), 0.0f);
+  const auto add_rows = HWY_DYNAMIC_DISPATCH(AddRows);
+  parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t p = first; p < last; ++p) {
+      add_rows(std::min(kRows, rows - p * kRows), cols, x + p * kRows * cols,
+               partial.data() + p * cols);
+    }
+  });
+  axpby(cols, 0.0f, sum, beta, sum);
+  add_rows(pieces, cols, partial.data(), sum);
+}
+
+void dropout(std::int64_t n, const float* x, const Dropout& dropout, float* y) {
+  const auto run = HWY_DYNAMIC_DISPATCH(DropoutRun);
+  parallel_for(n, kPiece, [&](std::int64_t first, std::int64_t last) {
+    run(last - first, x + first, dropout, static_cast<std::uint64_t>(first), y + first);
+  });
+}
+
+void axpby(std::int64_t n, float a, const float* x, float b, float* y) {
+  const auto run = HWY_DYNAMIC_DISPATCH(AxpbyRun);
+  parallel_for(n, kPiece, [&](std::int64_t first, std::int64_t last) {
+    run(last - first, a, x + first, b, y + first);
+  });
+}
+
+void add(std::int64_t n, const float* x, const float* y, float* out) {
+  const auto run = HWY_DYNAMIC_DISPATCH(AddRun);
+  parallel_for(n, kPiece, [&](std::int64_t first, std::int64_t last) {
+    run(last - first, x + first, y + first, out + first);
+  });
+}
+
+void multiply(std::int64_t n, const float* x, const float* y, float* out) {
+  const auto run = HWY_DYNAMIC_DISPATCH(MultiplyRun);
+  parallel_for(n, kPiece, [&](std::int64_t first, std::int64_t last) {
+    run(last - first, x + first, y + first, out + first);
+  });
+}
+
+std::int64_t first_non_finite(std::int64_t n, const float* x) {
+  return HWY_DYNAMIC_DISPATCH(FirstNonFinite)(n, x);
+}
+
+}  // namespace qkv::kernels
+#endif
