@@ -1,0 +1,213 @@
+#include "qkv/view/curve.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "qkv/base/error.h"
+#include "qkv/view/label.h"
+
+namespace qkv {
+namespace {
+
+// Told apart by colour-blind readers too (after Okabe and Ito 2008).
+constexpr std::array<std::string_view, 6> kColours = {"#0072b2", "#d55e00", "#009e73",
+                                                      "#cc79a7", "#e69f00", "#56b4e9"};
+
+struct Range {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+
+  void add(double value) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  // Never empty, never of size zero.
+  Range usable() const {
+    if (!(low <= high)) return {0.0, 1.0};
+    if (low < high) return *this;
+    const double half = low == 0.0 ? 1.0 : std::abs(low) / 2;
+    return {low - half, high + half};
+  }
+  // A little air above and below the line; a quantity that is never negative keeps to zero.
+  Range widened() const {
+    const Range r = usable();
+    const double air = 0.05 * (r.high - r.low);
+    return {low >= 0.0 ? std::max(0.0, r.low - air) : r.low - air, r.high + air};
+  }
+};
+
+struct Axis {
+  Range range;
+  double from, to;  // pixels of range.low and range.high
+
+  double operator()(double value) const {
+    return from + (value - range.low) / (range.high - range.low) * (to - from);
+  }
+};
+
+bool finite(const Series::Point& p) { return std::isfinite(p.x) && std::isfinite(p.y); }
+
+std::string number(double value, double step) {
+  if (std::abs(value) < step * 1e-6) return "0";
+  const double size = std::abs(value);
+  if (size >= 1e6 || size < 1e-4) return fmt::format("{:g}", value);
+  const int digits = std::max(0, static_cast<int>(std::ceil(-std::log10(step) - 1e-9)));
+  return fmt::format("{:.{}f}", value, digits);
+}
+
+// The points of one unbroken stretch, at most two (lowest and highest) a pixel column.
+std::string path_of(std::span<const Series::Point> points, const Axis& x, const Axis& y) {
+  std::string path;
+  const auto add = [&](const Series::Point& p) {
+    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : " L", x(p.x), y(p.y));
+  };
+  const bool thin = static_cast<double>(points.size()) > 2 * (x.to - x.from);
+  for (std::size_t i = 0; i < points.size();) {
+    std::size_t end = i + 1, low = i, high = i;
+    while (thin && end < points.size() &&
+           std::floor(x(points[end].x)) == std::floor(x(points[i].x))) {
+      if (points[end].y < points[low].y) low = end;
+      if (points[end].y > points[high].y) high = end;
+      ++end;
+    }
+    add(points[std::min(low, high)]);
+    if (low != high) add(points[std::max(low, high)]);
+    i = end;
+  }
+  return path;
+}
+
+void draw_series(std::string& svg, const Series& s, std::string_view colour, const Axis& x,
+                 const Axis& y) {
+  const std::string_view dash = s.second_axis ? " stroke-dasharray=\"5 3\"" : "";
+  const std::span<const Series::Point> all = s.points;
+  for (std::size_t i = 0; i < all.size();) {
+    std::size_t end = i;
+    while (end < all.size() && finite(all[end])) ++end;
+    const auto part = all.subspan(i, end - i);
+    if (part.size() > 1) {
+      svg += fmt::format(
+          "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\" "
+          "stroke-linejoin=\"round\"{}/>\n",
+          path_of(part, x, y), colour, dash);
+    }
+    // Few points are measurements worth seeing one by one; a lone one would be invisible.
+    if (part.size() <= 40) {
+      for (const Series::Point& p : part) {
+        svg += fmt::format(
+            "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\" fill=\"{}\"><title>{}: {:g} at "
+            "{:g}</title></circle>\n",
+            x(p.x), y(p.y), colour, escape_xml(s.name), p.y, p.x);
+      }
+    }
+    i = std::max(end, i + 1);
+  }
+}
+
+void draw_text(std::string& svg, double x, double y, std::string_view anchor, std::string_view text,
+               std::string_view more = {}) {
+  svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y,
+                     anchor, more, escape_xml(text));
+}
+
+}  // namespace
+
+std::vector<double> axis_ticks(double low, double high, int count) {
+  if (!(low < high) || count < 1 || !std::isfinite(high - low)) return {};
+  const double raw = (high - low) / count;
+  const double power = std::pow(10.0, std::floor(std::log10(raw)));
+  double step = 10 * power;
+  for (double factor : {5.0, 2.0, 1.0}) {
+    if (factor * power >= raw * (1 - 1e-9)) step = factor * power;
+  }
+  std::vector<double> ticks;
+  // Multiplied, not added up, so that 0.3 is not 0.30000000000000004; bounded, because a step may
+  // be lost beside a huge number.
+  for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i += 1.0) {
+    ticks.push_back(i * step);
+    if (ticks.size() > static_cast<std::size_t>(4 * count)) break;
+  }
+  return ticks;
+}
+
+std::string curve_svg(std::span<const Series> series, const CurveOptions& options) {
+  if (options.width < 200 || options.height < 200) {
+    fail("curve: {} × {} pixels are too few, at least 200 × 200", options.width, options.height);
+  }
+  Range xs, left, right;
+  bool second = false;
+  std::string second_label = options.second_label;
+  for (const Series& s : series) {
+    for (const Series::Point& p : s.points) {
+      if (!finite(p)) continue;
+      xs.add(p.x);
+      (s.second_axis ? right : left).add(p.y);
+    }
+    if (!s.second_axis) continue;
+    second = true;
+    if (options.second_label.empty()) {
+      second_label += fmt::format("{}{}", second_label.empty() ? "" : ", ", s.name);
+    }
+  }
+  const double top = options.title.empty() ? 34 : 56, bottom = options.height - 46.0;
+  const double first = 62, last = options.width - (second ? 62.0 : 22.0);
+  const Axis x{xs.usable(), first, last}, y{left.widened(), bottom, top},
+      y2{right.widened(), bottom, top};
+
+  std::string svg = fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} "
+      "{1}\" font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"#333\">\n"
+      "<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n",
+      options.width, options.height);
+  if (!options.title.empty()) {
+    draw_text(svg, (first + last) / 2, 22, "middle", options.title,
+              " font-size=\"15\" font-weight=\"600\"");
+  }
+  const auto step_of = [](const std::vector<double>& t) { return t.size() > 1 ? t[1] - t[0] : 1; };
+  const auto y_ticks = axis_ticks(y.range.low, y.range.high, 6);
+  for (double tick : y_ticks) {
+    svg += fmt::format("<path d=\"M{:.1f} {:.1f}H{:.1f}\" stroke=\"#e4e4e4\"/>\n", first, y(tick),
+                       last);
+    draw_text(svg, first - 7, y(tick) + 4, "end", number(tick, step_of(y_ticks)));
+  }
+  const auto x_ticks = axis_ticks(x.range.low, x.range.high, 8);
+  for (double tick : x_ticks) {
+    svg += fmt::format("<path d=\"M{:.1f} {:.1f}v5\" stroke=\"#888\"/>\n", x(tick), bottom);
+    draw_text(svg, x(tick), bottom + 18, "middle", number(tick, step_of(x_ticks)));
+  }
+  svg += fmt::format(
+      "<path d=\"M{0:.1f} {1:.1f}V{2:.1f}H{3:.1f}{4}\" fill=\"none\" stroke=\"#888\"/>\n", first,
+      top, bottom, last, second ? fmt::format("V{:.1f}", top) : "");
+  if (second) {
+    const auto ticks = axis_ticks(y2.range.low, y2.range.high, 6);
+    for (double tick : ticks) {
+      svg += fmt::format("<path d=\"M{:.1f} {:.1f}h5\" stroke=\"#888\"/>\n", last, y2(tick));
+      draw_text(svg, last + 8, y2(tick) + 4, "start", number(tick, step_of(ticks)));
+    }
+    const double at = options.width - 10.0, middle = (top + bottom) / 2;
+    draw_text(svg, at, middle, "middle", second_label,
+              fmt::format(" transform=\"rotate(-90 {:.1f} {:.1f})\"", at, middle));
+  }
+  draw_text(svg, (first + last) / 2, options.height - 10.0, "middle", options.x_label);
+  draw_text(svg, 14, (top + bottom) / 2, "middle", options.y_label,
+            fmt::format(" transform=\"rotate(-90 14 {:.1f})\"", (top + bottom) / 2));
+  double legend = first;
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    const Series& s = series[i];
+    const std::string_view colour = kColours[i % kColours.size()];
+    draw_series(svg, s, colour, x, s.second_axis ? y2 : y);
+    svg += fmt::format("<path d=\"M{:.1f} {:.1f}h18\" stroke=\"{}\" stroke-width=\"2\"{}/>\n",
+                       legend, top - 14, colour, s.second_axis ? " stroke-dasharray=\"5 3\"" : "");
+    draw_text(svg, legend + 23, top - 10, "start", s.name);
+    legend += 23 + 7.2 * display_width(clean_label(s.name)) + 18;
+  }
+  return svg + "</svg>\n";
+}
+
+}  // namespace qkv
