@@ -1,0 +1,27 @@
+// The last product of a decoder, hidden states times vocabulary matrix, and the choice of tokens
+// from its rows. Logits exist for one block of rows at a time.
+#pragma once
+
+#include <cstdint>
+
+#include "qkv/decode/step_model.h"
+#include "qkv/ops/loss.h"
+
+namespace qkv {
+
+class VocabularyHead {
+ public:
+  /// matrix [C V] or [V C] (then a transposed copy is made once), bias [V] or undefined; f32.
+  VocabularyHead(const Tensor& matrix, VocabularyMatrix stored, const Tensor& bias);
+
+  std::int64_t vocabulary() const { return projection_.dim(1); }
+  /// StepState::choose for rows whose hidden states are hidden [rows C].
+  void choose(const Tensor& hidden, const Choice& choice, std::int32_t* ids,
+              float* log_probabilities) const;
+
+ private:
+  Tensor projection_;  // [C V]
+  Tensor bias_;
+};
+
+}  // namespace qkv
