@@ -264,7 +264,7 @@ TrainReport train_on_texts(const TrainTranslate& s, const TranslationPreset& pre
   const TrainWatch watch{.progress = console.progress(),
                          .line = [&console](const std::string& text) { console.line(text); }};
   const StopSignals signals;
-  const TrainReport report = train(task, optimiser, options, directory, s.resume, watch);
+  const TrainReport report = qkv::train(task, optimiser, options, directory, s.resume, watch);
   console.clear();
   write_curve(directory);
   const char* ends[] = {"done", "no better model for a while", "time is up", "interrupted"};

@@ -131,6 +131,7 @@ TranslationModel load_translation_model(const std::filesystem::path& directory) 
 
   const std::filesystem::path weights_path = directory / kWeightsFile;
   const SafetensorsFile weights(weights_path);
+  weights.verify();
   weights.check_finite();
   // A hostile configuration must not take memory that the weights do not fill.
   std::int64_t stored = 0;

@@ -1,0 +1,65 @@
+// qkv info: what a model directory holds.
+#include <cstdio>
+
+#include "app/command.h"
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "qkv/io/directory.h"
+#include "qkv/io/safetensors.h"
+#include "qkv/train/translation_model.h"
+
+namespace qkv::app {
+namespace {
+
+void info(const std::string& directory, bool tensors, Program& program) {
+  const Json config = require_model_directory(directory);
+  const TranslationModel model = load_translation_model(directory);
+  const std::int64_t parameters = parameter_count(model.transformer);
+  if (program.json) {
+    Json out = config;
+    out["parameters"] = parameters;
+    if (tensors) {
+      out["tensors"] = Json::object();
+      for_each_parameter(model.transformer, [&](std::string_view path, const Tensor& p) {
+        Json shape = Json::array();
+        for (std::int64_t size : p.shape()) shape.push_back(size);
+        out["tensors"][std::string(path)] = shape;
+      });
+    }
+    fmt::print("{}\n", out.dump(2));
+    return;
+  }
+  const Transformer::Config& c = model.transformer.config;
+  fmt::print("{}\n", directory);
+  fmt::print("  task        translate ({} Transformer{})\n",
+             model.preset.empty() ? "own" : model.preset,
+             c.norm == NormPlacement::pre ? ", pre-norm" : "");
+  fmt::print("  sizes       width {}, {} heads, feed-forward {}, {} + {} layers\n", c.width,
+             c.heads, c.feed_forward, c.encoder_layers, c.decoder_layers);
+  fmt::print("  vocabulary  {} source ({}), {} target ({}){}\n", grouped(c.source_vocabulary),
+             name_of(model.source.kind()), grouped(c.target_vocabulary),
+             name_of(model.target.kind()), model.joint ? ", joint" : "");
+  fmt::print("  parameters  {}\n", grouped(parameters));
+  if (!tensors) return;
+  for_each_parameter(model.transformer, [&](std::string_view path, const Tensor& p) {
+    fmt::print("    {:<44} {}\n", path, to_string(p.shape()));
+  });
+}
+
+}  // namespace
+
+void add_info(Program& program) {
+  struct Settings {
+    std::string directory;
+    bool tensors = false;
+  };
+  auto s = std::make_shared<Settings>();
+  CLI::App* c = program.cli.add_subcommand("info", "Say what a model directory holds");
+  c->add_option("model", s->directory, "Model directory")->required();
+  c->add_flag("--tensors", s->tensors, "List the weights");
+  c->add_flag("--json", program.json, "Print JSON");
+  c->callback([s, &program] { info(s->directory, s->tensors, program); });
+}
+
+}  // namespace qkv::app
