@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "qkv/base/error.h"
+#include "qkv/decode/transformer_decoder.h"
+#include "qkv/eval/bleu.h"
 
 namespace qkv {
 namespace {
@@ -45,6 +47,16 @@ Validation validate_translation(const TranslationModel& model, const Translation
   v.score = -v.loss;
   v.text = fmt::format("loss {:.4f}  accuracy {:.1f} %", v.loss,
                        100 * static_cast<double>(loss.correct) / tokens);
+  const auto count = static_cast<std::size_t>(std::min(t.decode_pairs, t.valid.size()));
+  if (count == 0) return v;
+  const std::vector<std::string> output =
+      translate_tokens(model, std::span(t.valid.source).first(count), {.search = {.beam = 1}});
+  const BleuReport bleu =
+      corpus_bleu(output, std::span<const std::string>(t.valid_references).first(count),
+                  {.tokeniser = bleu_tokeniser(t.bleu_tokeniser), .lower = t.bleu_lower});
+  v.score = bleu.score;
+  v.text += fmt::format("  BLEU {:.2f}", bleu.score);
+  v.metrics = nlohmann::json{{"bleu", bleu.score}}.dump();
   return v;
 }
 
@@ -125,6 +137,24 @@ TranslationPreset translation_preset(std::string_view name) {
     fail("preset '{}' is not one of tiny, small, base, page", name);
   }
   return p;
+}
+
+std::vector<std::string> translate_tokens(const TranslationModel& model,
+                                          std::span<const Tokens> sources,
+                                          TranslatorOptions options) {
+  set_special_tokens(model, options.search);
+  const TransformerDecoder decoder(model.transformer, {.source_eos = model.source.eos()});
+  std::vector<std::string> lines;
+  for (const Translation& t : Translator(decoder, options).translate(sources)) {
+    lines.push_back(model.target.decode(t.best.front().tokens));
+  }
+  return lines;
+}
+
+void set_special_tokens(const TranslationModel& model, SearchOptions& options) {
+  options.bos = model.target.bos();
+  options.eos = model.target.eos();
+  options.suppressed = {model.target.pad(), model.target.bos(), model.target.unk()};
 }
 
 TranslationBatch pack(const TokenPairs& pairs, std::span<const std::int64_t> index,

@@ -10,6 +10,7 @@
 
 #include "qkv/data/batching.h"
 #include "qkv/data/pairs.h"
+#include "qkv/decode/translator.h"
 #include "qkv/ops/loss.h"
 #include "qkv/train/loop.h"
 #include "qkv/train/translation_model.h"
@@ -51,6 +52,14 @@ struct TranslationTraining {
 /// The task of train() for `model`; both must outlive it. `directory` is where the best model goes.
 TrainTask translation_task(TranslationModel& model, const TranslationTraining& training,
                            const std::filesystem::path& directory);
+
+/// bos and eos of the model; pad, bos and unk are never produced.
+void set_special_tokens(const TranslationModel& model, SearchOptions& options);
+
+/// The best translation of each source as text.
+std::vector<std::string> translate_tokens(const TranslationModel& model,
+                                          std::span<const Tokens> sources,
+                                          TranslatorOptions options);
 
 /// Mean loss of pairs under the model, without noise.
 BatchLoss evaluate_loss(const Transformer& model, const TokenPairs& pairs,

@@ -1,0 +1,194 @@
+// qkv translate: text in, text out, line by line and in order.
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <optional>
+
+#include "app/command.h"
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "qkv/base/error.h"
+#include "qkv/data/lines.h"
+#include "qkv/decode/transformer_decoder.h"
+#include "qkv/decode/translator.h"
+#include "qkv/train/translation.h"
+#include "qkv/train/translation_model.h"
+
+namespace qkv::app {
+namespace {
+
+struct Settings {
+  std::string model, input = "-", force, penalty = "power", stop = "full";
+  TranslatorOptions options;
+  bool scores = false, alignment = false, soft_alignment = false;
+  std::int64_t layer = -2, head = -1;
+};
+
+/// Writes to stdout; a reader that went away or a full disk is an error, not silence.
+void write_line(const std::string& line) {
+  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) {
+    fail<FileError>("<stdout>: cannot write: {}", std::strerror(errno));
+  }
+}
+
+void flush() {
+  if (std::fflush(stdout) != 0) fail<FileError>("<stdout>: cannot write: {}", std::strerror(errno));
+}
+
+std::string pharaoh_of(const Hypothesis& h) {
+  std::string text;
+  for (const auto& [source, target] : hard_alignment(h)) {
+    text += fmt::format("{}{}-{}", text.empty() ? "" : " ", source, target);
+  }
+  return text;
+}
+
+class Writer {
+ public:
+  Writer(const Settings& settings, const TranslationModel& model, bool json)
+      : settings_(settings), model_(model), json_(json) {}
+
+  void write(std::int64_t index, const Translation& t) const {
+    const bool many = settings_.options.search.n_best > 1;
+    for (const Hypothesis& h : t.best) {
+      const std::string text = model_.target.decode(h.tokens);
+      if (json_) {
+        write_line(json_of(index, h, text).dump() + "\n");
+        continue;
+      }
+      std::string line = many ? fmt::format("{} ||| {}", index, text) : text;
+      if (settings_.alignment) line += " ||| " + pharaoh_of(h);
+      if (settings_.scores || many) line += fmt::format(" ||| {:.6f}", h.score);
+      write_line(line + "\n");
+    }
+    flush();
+  }
+
+ private:
+  nlohmann::json json_of(std::int64_t index, const Hypothesis& h, const std::string& text) const {
+    nlohmann::json j = {{"line", index + 1},
+                        {"text", text},
+                        {"score", h.score},
+                        {"log_probability", h.log_probability},
+                        {"token_scores", h.token_scores}};
+    auto& pieces = j["tokens"] = nlohmann::json::array();
+    for (std::int32_t id : h.tokens) pieces.push_back(model_.target.piece(id));
+    if (settings_.alignment) j["alignment"] = pharaoh_of(h);
+    if (settings_.soft_alignment) {
+      auto& rows = j["attention"] = nlohmann::json::array();
+      for (std::size_t t = 0; t <= h.tokens.size() && h.sources > 0; ++t) {
+        const auto row = h.attention.begin() + static_cast<std::ptrdiff_t>(t) * h.sources;
+        rows.push_back(std::vector<float>(row, row + h.sources));
+      }
+    }
+    return j;
+  }
+
+  const Settings& settings_;
+  const TranslationModel& model_;
+  bool json_;
+};
+
+void translate(const Settings& settings, Program& program) {
+  apply_threads(program);
+  const TranslationModel model = load_translation_model(settings.model);
+  TranslatorOptions options = settings.options;
+  set_special_tokens(model, options.search);
+  options.search.penalty.kind =
+      settings.penalty == "gnmt" ? LengthPenalty::Kind::gnmt : LengthPenalty::Kind::power;
+  options.search.stop = settings.stop == "exact"    ? Stop::exact
+                        : settings.stop == "likely" ? Stop::likely
+                                                    : Stop::full;
+  options.search.attention = settings.alignment || settings.soft_alignment;
+  const TransformerDecoder decoder(model.transformer, {.source_eos = model.source.eos(),
+                                                       .attention_layer = settings.layer,
+                                                       .attention_head = settings.head});
+  const Translator translator(decoder, options);
+  const Writer writer(settings, model, program.json);
+  LineReader reader(settings.input);
+
+  if (!settings.force.empty()) {
+    LineReader targets(settings.force);
+    std::vector<Tokens> source_ids, target_ids;
+    std::string source, target;
+    while (reader.next(source)) {
+      if (!targets.next(target)) break;
+      source_ids.push_back(model.source.encode(source));
+      target_ids.push_back(model.target.encode(target));
+    }
+    if (reader.next(source) || targets.next(target)) {
+      fail("{} and {} have different numbers of lines", reader.name(), targets.name());
+    }
+    const auto scored = translator.score(source_ids, target_ids, program.console.progress());
+    for (std::size_t i = 0; i < scored.size(); ++i) {
+      writer.write(static_cast<std::int64_t>(i), {.best = {scored[i]}});
+    }
+    return;
+  }
+
+  SentenceSource source;
+  source.next = [&]() -> std::optional<Tokens> {
+    std::string line;
+    if (!reader.next(line)) return std::nullopt;
+    return model.source.encode(line);
+  };
+  source.ready = [&] { return reader.ready(); };
+  const auto sink = [&](std::int64_t index, const Translation& t) {
+    if (t.cut > 0) {
+      program.console.line(
+          fmt::format("qkv: {}:{}: {} tokens beyond the model's {} were not translated",
+                      reader.name(), index + 1, t.cut, decoder.max_source()));
+    }
+    writer.write(index, t);
+  };
+  translator.stream(source, sink, program.console.progress());
+}
+
+}  // namespace
+
+void add_translate(Program& program) {
+  auto s = std::make_shared<Settings>();
+  CLI::App* c =
+      program.cli.add_subcommand("translate", "Translate text line by line, stdin to stdout");
+  c->footer(
+      "Results come in the order of the input; a line does not depend on its neighbours, not even "
+      "in the\n"
+      "last bit of its score. Several fields of a line are separated by \" ||| \".");
+  SearchOptions& search = s->options.search;
+  c->add_option("--model", s->model, "Model directory")->required();
+  c->add_option("file", s->input, "Text to translate; default: stdin");
+  c->add_option("--beam", search.beam, "Width of the beam; 1 is greedy")->capture_default_str();
+  c->add_option("--n-best", search.n_best, "Translations a line: \"line ||| text ||| score\"");
+  c->add_option("--length-penalty", search.penalty.alpha, "Exponent of the length normalisation")
+      ->capture_default_str();
+  c->add_option("--penalty-form", s->penalty, "power: |Y|^a; gnmt: ((5 + |Y|) / 6)^a")
+      ->check(CLI::IsMember({"power", "gnmt"}))
+      ->capture_default_str();
+  c->add_option("--stop", s->stop, "full: after `beam` finished ones; likely; exact")
+      ->check(CLI::IsMember({"full", "likely", "exact"}))
+      ->capture_default_str();
+  c->add_option("--max-length", search.max_length,
+                "Most tokens of a translation (0: by the source)");
+  c->add_option("--max-factor", search.max_factor, "Most tokens a source token")
+      ->capture_default_str();
+  c->add_option("--min-length", search.min_length, "Fewest tokens of a translation");
+  c->add_flag("--scores", s->scores, "Append the score");
+  c->add_flag("--alignment", s->alignment,
+              "Append the alignment of tokens as Pharaoh pairs source-target");
+  c->add_flag("--attention", s->soft_alignment, "With --json: the attention of every token");
+  c->add_option("--layer", s->layer, "Whose cross-attention; negative: from the last")
+      ->capture_default_str();
+  c->add_option("--head", s->head, "Which head; -1: their mean")->capture_default_str();
+  c->add_option("--force", s->force, "Score these targets instead of searching");
+  c->add_option("--batch-tokens", s->options.batch_tokens, "Source tokens a batch")
+      ->capture_default_str();
+  c->add_option("--batch-sentences", s->options.batch_sentences, "Sentences a batch, at most")
+      ->capture_default_str();
+  c->add_flag("--json", program.json, "One JSON object a translation");
+  add_threads(*c, program);
+  c->callback([s, &program] { translate(*s, program); });
+}
+
+}  // namespace qkv::app
