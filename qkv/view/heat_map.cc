@@ -29,8 +29,8 @@ HeatMap heat_map(const AttentionMaps& maps, Kind kind, int layer, int head) {
               .rows = row_labels(maps, kind),
               .columns = column_labels(maps, kind),
               .values = chosen.weights,
-              .row_name = kind == Kind::encoder_self ? "source (queries)" : "target (queries)",
-              .column_name = kind == Kind::decoder_self ? "target (keys)" : "source (keys)"};
+              .row_name = kind == Kind::encoder_self ? "source" : "target",
+              .column_name = kind == Kind::decoder_self ? "target" : "source"};
   check(map);
   return map;
 }
