@@ -40,10 +40,11 @@ void VocabularyHead::choose(const Tensor& hidden, const Choice& choice, std::int
   std::fill_n(ids, rows * choice.count, -1);
   std::fill_n(log_probabilities, rows * choice.count, 0.0f);
 
-  const std::int64_t block = std::min(rows, block_rows(words));
+  // Always the same size, however many rows are left, so that the pool holds one such block.
+  const std::int64_t block = block_rows(words);
   Tensor logits = Tensor::empty({block, words});
   const float* bias = bias_.defined() ? bias_.data() : nullptr;
-  std::vector<std::int32_t> best(static_cast<std::size_t>(block * count));
+  std::vector<std::int32_t> best(static_cast<std::size_t>(std::min(rows, block) * count));
   std::vector<float> scores(best.size());
   for (std::int64_t begin = 0; begin < rows; begin += block) {
     const std::int64_t m = std::min(block, rows - begin);

@@ -1,13 +1,11 @@
 #include "qkv/decode/transformer_decoder.h"
 
 #include <cmath>
-#include <set>
 
 #include "decode/tiny_transformer.h"
 #include <gtest/gtest.h>
 
 #include "qkv/base/error.h"
-#include "qkv/decode/history.h"
 #include "qkv/decode/score.h"
 #include "qkv/decode/search.h"
 
@@ -42,26 +40,6 @@ std::vector<std::vector<double>> from_scratch(const Transformer& model, const To
     for (float x : row) result.back().push_back(static_cast<double>(x) - std::log(sum));
   }
   return result;
-}
-
-TEST(History, SharesAndReusesSlots) {
-  History h;
-  const std::vector<std::int32_t> start = {0, 1};
-  EXPECT_EQ(h.grow(start).size(), 2u);
-  // Four rows from two parents, then always the children of row 0: old branches die.
-  const std::vector<std::int32_t> split = {0, 0, 0, 1}, first = {0, 0, 0, 0};
-  h.grow(split);
-  EXPECT_EQ(h.table()[0], h.table()[h.stride()]);      // shared
-  EXPECT_NE(h.table()[1], h.table()[h.stride() + 1]);  // their own
-  EXPECT_NE(h.table()[0], h.table()[3 * h.stride()]);  // another parent
-  for (int step = 0; step < 200; ++step) h.grow(first);
-  EXPECT_EQ(h.length(), 202);
-  EXPECT_EQ(h.rows(), 4);
-  EXPECT_LE(h.capacity(), 400);  // 205 are alive; 802 were written
-  std::set<std::int32_t> slots;
-  for (std::int64_t i = 0; i < h.length(); ++i) slots.insert(h.table()[i]);
-  EXPECT_EQ(slots.size(), 202u);  // one row's tokens have all different slots
-  for (std::int64_t r = 1; r < 4; ++r) EXPECT_EQ(slots.count(h.table()[r * h.stride() + 201]), 0u);
 }
 
 TEST(TransformerDecoder, CachedEqualsFromScratch) {

@@ -45,7 +45,7 @@ TEST(Translator, SameBits) {
   config.source_vocabulary = config.target_vocabulary = 131;
   const Transformer model = tiny_transformer(config);
   const TransformerDecoder decoder(model);
-  const auto sources = random_sentences(40, 20, 131);
+  const auto sources = random_sentences(24, 16, 131);
   for (const int beam : {1, 4}) {
     TranslatorOptions options;
     options.search = {.beam = beam, .n_best = std::min(beam, 2), .attention = true};
@@ -54,9 +54,9 @@ TEST(Translator, SameBits) {
       alone.push_back(search(decoder, std::vector<Tokens>{source}, options.search).at(0));
     }
     std::vector<Tokens> reversed(sources.rbegin(), sources.rend());
-    for (const int threads : {1, 2, 3}) {
+    for (const int threads : {1, 2}) {
       const Threads set(threads);
-      for (const std::int64_t batch : {1, 3, 7, 64}) {
+      for (const std::int64_t batch : {3, 64}) {
         options.batch_sentences = batch;
         const auto forward = Translator(decoder, options).translate(sources);
         const auto backward = Translator(decoder, options).translate(reversed);
