@@ -1,0 +1,160 @@
+// qkv look: what a translator attends to, in the terminal or as a picture, a page or JSON.
+#include "app/look.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "app/command.h"
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include "qkv/attention/trace.h"
+#include "qkv/autograd/tape.h"
+#include "qkv/base/error.h"
+#include "qkv/base/file.h"
+#include "qkv/train/translation.h"
+#include "qkv/view/html.h"
+#include "qkv/view/json.h"
+#include "qkv/view/png.h"
+#include "qkv/view/svg.h"
+#include "qkv/view/terminal.h"
+
+namespace qkv::app {
+namespace {
+
+std::vector<std::string> labels(const Tokeniser& t, const Tokens& ids) {
+  std::vector<std::string> text;
+  for (std::int32_t id : ids) text.push_back(t.piece(id));
+  return text;
+}
+
+void add_maps(AttentionMaps& maps, AttentionMap::Kind kind, int layer, const Tensor& weights) {
+  for (std::int64_t h = 0; h < weights.dim(0); ++h) {
+    maps.maps.push_back(
+        {.kind = kind,
+         .layer = layer,
+         .head = static_cast<int>(h),
+         .weights = weights.rows(h, h + 1).reshaped({weights.dim(1), weights.dim(2)})});
+  }
+}
+
+/// Groups of tokens that make a word; special tokens are words of their own.
+Groups words_of(const Tokeniser& t, const Tokens& ids) {
+  return {.of_token = t.words(ids), .labels = t.word_texts(ids)};
+}
+
+TerminalColour terminal_colour() {
+  if (::isatty(STDOUT_FILENO) != 1 || std::getenv("NO_COLOR")) return TerminalColour::none;
+  const char* depth = std::getenv("COLORTERM");
+  return depth && std::string_view(depth) == "truecolor" ? TerminalColour::truecolour
+                                                         : TerminalColour::palette;
+}
+
+}  // namespace
+
+AttentionMaps attention_of(const TranslationModel& model, const LookSettings& s) {
+  const Transformer& m = model.transformer;
+  AttentionMaps maps;
+  Tokens source = model.source.encode(s.source);
+  if (source.empty()) fail("look: the source is empty");
+  Tokens target;
+  if (s.target.empty()) {
+    SearchOptions options;
+    set_special_tokens(model, options);
+    const TransformerDecoder decoder(m, {.source_eos = model.source.eos()});
+    target = search(decoder, std::span<const Tokens>(&source, 1), options).front().front().tokens;
+  } else {
+    target = model.target.encode(s.target);
+  }
+  maps.source_text = s.source;
+  maps.translation = model.target.decode(target);
+  maps.title = maps.source_text + " → " + maps.translation;
+  source.push_back(model.source.eos());
+  Tokens target_in = {model.target.bos()};
+  target_in.insert(target_in.end(), target.begin(), target.end());
+  target.push_back(model.target.eos());
+  maps.source = labels(model.source, source);
+  maps.target = labels(model.target, target);
+  maps.target_in = labels(model.target, target_in);
+
+  const NoRecording off;
+  const Segments source_rows = Segments::one(static_cast<std::int64_t>(source.size()));
+  const Segments target_rows = Segments::one(static_cast<std::int64_t>(target_in.size()));
+  Tensor memory;
+  {
+    int layer = 0;
+    const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Mask& mask) {
+      add_maps(maps, AttentionMap::Kind::encoder_self, layer++,
+               attention_weights(q, k, {.mask = mask}));
+    });
+    memory = m.encode(source, source_rows);
+  }
+  int call = 0;  // each decoder layer attends twice: to itself, then to the memory
+  const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Mask& mask) {
+    const bool self = call % 2 == 0;
+    add_maps(maps, self ? AttentionMap::Kind::decoder_self : AttentionMap::Kind::cross, call++ / 2,
+             attention_weights(q, k, {.mask = mask}));
+  });
+  (void)m.decode(target_in, target_rows, memory, source_rows);
+  if (s.tokens) return maps;
+  return merge_tokens(maps, words_of(model.source, source), words_of(model.target, target),
+                      words_of(model.target, target_in));
+}
+
+std::string terminal_picture(const AttentionMaps& maps, const LookSettings& s) {
+  return terminal_heat_map(
+      heat_map(maps, attention_kind(s.kind), s.layer, s.head),
+      {.width = std::clamp(Console::width(), 40, 160), .colour = terminal_colour()});
+}
+
+void write_picture(const AttentionMaps& maps, const LookSettings& s,
+                   const std::filesystem::path& path) {
+  const std::string ending = path.extension().string();
+  const auto map = [&] { return heat_map(maps, attention_kind(s.kind), s.layer, s.head); };
+  if (ending == ".svg") {
+    write_file(path, svg_heat_map(map()));
+  } else if (ending == ".png") {
+    write_file(path, png_heat_map(map()));
+  } else if (ending == ".json") {
+    write_file(path, attention_json(maps));
+  } else if (ending == ".html") {
+    write_file(path, attention_html(maps));
+  } else {
+    fail("--output {}: the name must end in .svg, .png, .json or .html", path.string());
+  }
+}
+
+void add_look(Program& program) {
+  struct Settings {
+    std::string model, output;
+    LookSettings look;
+  };
+  auto s = std::make_shared<Settings>();
+  CLI::App* c = program.cli.add_subcommand("look", "Show what a translator attends to");
+  c->add_option("--model", s->model, "Model directory")->required();
+  c->add_option("--source", s->look.source, "Source sentence")->required();
+  c->add_option("--target", s->look.target, "Target sentence; default: what the model translates");
+  c->add_option("--kind", s->look.kind, "cross, encoder or decoder")
+      ->check(CLI::IsMember({"cross", "encoder", "decoder"}))
+      ->capture_default_str();
+  c->add_option("--layer", s->look.layer, "From 0; negative: from the last")->capture_default_str();
+  c->add_option("--head", s->look.head, "From 0; -1: the mean of all")->capture_default_str();
+  c->add_flag("--tokens", s->look.tokens, "Sub-words instead of words");
+  c->add_option("--output", s->output,
+                "File: .svg, .png, .json (all maps) or .html (all, with a chooser)");
+  add_threads(*c, program);
+  c->callback([s, &program] {
+    apply_threads(program);
+    const TranslationModel model = load_translation_model(s->model);
+    const AttentionMaps maps = attention_of(model, s->look);
+    if (s->output.empty()) {
+      fmt::print("{}\n{}\n", maps.title, terminal_picture(maps, s->look));
+    } else {
+      write_picture(maps, s->look, s->output);
+      program.console.line("wrote " + s->output);
+    }
+  });
+}
+
+}  // namespace qkv::app

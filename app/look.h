@@ -1,0 +1,27 @@
+// The attention of one sentence pair and its pictures; for `qkv look` and `qkv demo`.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "qkv/train/translation_model.h"
+#include "qkv/view/attention_maps.h"
+
+namespace qkv::app {
+
+struct LookSettings {
+  std::string source;
+  std::string target;          // empty: what the model translates
+  std::string kind = "cross";  // encoder, decoder or cross
+  int layer = -1;              // negative: from the last
+  int head = kMeanHead;
+  bool tokens = false;  // sub-words instead of words
+};
+
+AttentionMaps attention_of(const TranslationModel& model, const LookSettings& settings);
+std::string terminal_picture(const AttentionMaps& maps, const LookSettings& settings);
+/// By the name's ending: .svg, .png, .json or .html; throws Error otherwise.
+void write_picture(const AttentionMaps& maps, const LookSettings& settings,
+                   const std::filesystem::path& path);
+
+}  // namespace qkv::app
