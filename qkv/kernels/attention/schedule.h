@@ -23,25 +23,41 @@ struct Task {
   std::int64_t segment, head, first, last;
 };
 
-/// run(task) for all of them in parallel, the costly last ones first, small ones several at a time.
-/// cost(task): any unit in which 1 << 15 is worth a thread's wake-up.
+/// run(task) for all of them in parallel, small ones several at a time. cost(task): any unit in
+/// which 1 << 16 is worth a thread's wake-up. Tasks go in order, as the memory lies; when one alone
+/// is costly the order is turned round, since under a causal mask the last tiles are the longest.
 template <class Cost, class Run>
 void run_tasks(const std::vector<Task>& tasks, Cost&& cost, Run&& run) {
-  std::vector<std::size_t> pieces;  // ends; pieces go backwards through the tasks
-  std::int64_t sum = 0;
+  constexpr std::int64_t kPiece = 1 << 16;
+  std::vector<std::size_t> ends;
+  std::int64_t sum = 0, most = 0;
   for (std::size_t n = 0; n < tasks.size(); ++n) {
-    sum += cost(tasks[tasks.size() - 1 - n]);
-    if (sum >= (1 << 15) || n + 1 == tasks.size()) {
-      pieces.push_back(n + 1);
+    const std::int64_t c = cost(tasks[n]);
+    most = std::max(most, c);
+    sum += c;
+    if (sum >= kPiece || n + 1 == tasks.size()) {
+      ends.push_back(n + 1);
       sum = 0;
     }
   }
-  parallel_for(static_cast<std::int64_t>(pieces.size()), 1, [&](std::int64_t p, std::int64_t) {
-    const auto piece = static_cast<std::size_t>(p);
-    for (std::size_t n = piece == 0 ? 0 : pieces[piece - 1]; n < pieces[piece]; ++n) {
-      run(tasks[tasks.size() - 1 - n]);
-    }
+  const auto pieces = static_cast<std::int64_t>(ends.size());
+  parallel_for(pieces, 1, [&](std::int64_t p, std::int64_t) {
+    const auto piece = static_cast<std::size_t>(most >= kPiece ? pieces - 1 - p : p);
+    for (std::size_t n = piece == 0 ? 0 : ends[piece - 1]; n < ends[piece]; ++n) run(tasks[n]);
   });
+}
+
+/// Asks for the share `part` of `parts` of rows [first, last) of x, `width` floats each, ahead of
+/// time: in a batch of short sequences a head lasts about a microsecond, and its rows lie too far
+/// apart for the processor to guess. Long sequences look after themselves.
+inline void prefetch_rows(const float* x, std::int64_t first, std::int64_t last, std::int64_t width,
+                          std::int64_t part, std::int64_t parts) {
+  constexpr std::int64_t kLine = 16, kMostRows = 64;
+  if (last - first > kMostRows) return;
+  const std::int64_t lines = ((last - first) * width + kLine - 1) / kLine;
+  for (std::int64_t i = lines * part / parts; i < lines * (part + 1) / parts; ++i) {
+    __builtin_prefetch(x + first * width + i * kLine, 0, 2);
+  }
 }
 
 /// visit(begin, end) for the rows outside all segments; `keys` chooses the side.

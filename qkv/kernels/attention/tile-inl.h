@@ -187,16 +187,19 @@ HWY_INLINE void PackRows(std::int64_t rows, std::int64_t dim, const float* from,
 /// to[c, width] = factor · from[r·stride + c]ᵀ; columns rows .. width are zeros. By 4×4 blocks.
 HWY_INLINE void PackTransposed(std::int64_t rows, std::int64_t dim, const float* from,
                                std::int64_t stride, float factor, float* to, std::int64_t width) {
-  std::int64_t r = 0;
+  std::int64_t blocks = 0;  // columns of `from` done by blocks
 #if HWY_TARGET != HWY_SCALAR
+  blocks = dim / 4 * 4;
   const hn::Full128<float> d;
   const auto scale = hn::Set(d, factor);
-  for (; r + 4 <= rows; r += 4) {
+  for (std::int64_t r = 0; r < width; r += 4) {
     const float* row = from + r * stride;
-    std::int64_t c = 0;
-    for (; c + 4 <= dim; c += 4) {
-      const auto r0 = hn::LoadU(d, row + c), r1 = hn::LoadU(d, row + stride + c);
-      const auto r2 = hn::LoadU(d, row + 2 * stride + c), r3 = hn::LoadU(d, row + 3 * stride + c);
+    const std::int64_t left = rows - r;
+    for (std::int64_t c = 0; c < blocks; c += 4) {
+      const auto r0 = left > 0 ? hn::LoadU(d, row + c) : hn::Zero(d);
+      const auto r1 = left > 1 ? hn::LoadU(d, row + stride + c) : hn::Zero(d);
+      const auto r2 = left > 2 ? hn::LoadU(d, row + 2 * stride + c) : hn::Zero(d);
+      const auto r3 = left > 3 ? hn::LoadU(d, row + 3 * stride + c) : hn::Zero(d);
       const auto even = hn::InterleaveLower(d, r0, r2), odd = hn::InterleaveLower(d, r1, r3);
       const auto even2 = hn::InterleaveUpper(d, r0, r2), odd2 = hn::InterleaveUpper(d, r1, r3);
       float* out = to + c * width + r;
@@ -205,13 +208,10 @@ HWY_INLINE void PackTransposed(std::int64_t rows, std::int64_t dim, const float*
       hn::Store(hn::Mul(scale, hn::InterleaveLower(d, even2, odd2)), d, out + 2 * width);
       hn::Store(hn::Mul(scale, hn::InterleaveUpper(d, even2, odd2)), d, out + 3 * width);
     }
-    for (; c < dim; ++c) {
-      for (std::int64_t i = 0; i < 4; ++i) to[c * width + r + i] = factor * row[i * stride + c];
-    }
   }
 #endif
-  for (; r < width; ++r) {
-    for (std::int64_t c = 0; c < dim; ++c) {
+  for (std::int64_t c = blocks; c < dim; ++c) {
+    for (std::int64_t r = 0; r < width; ++r) {
       to[c * width + r] = r < rows ? factor * from[r * stride + c] : 0.0f;
     }
   }
