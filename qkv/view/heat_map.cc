@@ -18,7 +18,8 @@ std::string title_of(const AttentionMaps& maps, const AttentionMap& map) {
   if (map.head != kMeanHead) return title + fmt::format("head {}", map.head);
   const auto heads = heads_of(maps, map.kind, map.layer);
   const auto count = std::count_if(heads.begin(), heads.end(), [](int h) { return h >= 0; });
-  return title + (count > 0 ? fmt::format("mean of {} heads", count) : "mean of heads");
+  return title + (count > 0 ? fmt::format("mean of {} head{}", count, count == 1 ? "" : "s")
+                            : "mean of heads");
 }
 
 }  // namespace
@@ -29,8 +30,8 @@ HeatMap heat_map(const AttentionMaps& maps, Kind kind, int layer, int head) {
               .rows = row_labels(maps, kind),
               .columns = column_labels(maps, kind),
               .values = chosen.weights,
-              .row_name = kind == Kind::encoder_self ? "source" : "target",
-              .column_name = kind == Kind::decoder_self ? "target" : "source"};
+              .row_name = kind == Kind::encoder_self ? "source queries" : "target queries",
+              .column_name = kind == Kind::decoder_self ? "target keys" : "source keys"};
   check(map);
   return map;
 }

@@ -1,0 +1,41 @@
+// A picture of 8-bit RGB pixels with what a heat map needs: rectangles and small text.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "qkv/view/colour.h"
+
+namespace qkv {
+
+class Canvas {
+ public:
+  Canvas(int width, int height, Colour background = {255, 255, 255});
+
+  int width() const { return width_; }
+  int height() const { return height_; }
+
+  /// What lies outside the picture is cut off.
+  void fill(int x, int y, int width, int height, Colour colour);
+
+  enum class Turn { none, up };  // up: read from the bottom to the top
+  /// Draws `text` from (x, y): the top left corner of its first letter, or, turned up, its bottom
+  /// left. `scale` is the pixels of a dot of the font. Text that the font lacks is not drawn.
+  void text(int x, int y, std::string_view text, Colour colour, int scale, Turn turn = Turn::none);
+
+  /// A PNG file; `texts` are (keyword, UTF-8 text) chunks. Throws Error when libpng fails.
+  std::string png(std::span<const std::pair<std::string, std::string>> texts = {}) const;
+
+ private:
+  int width_, height_;
+  std::vector<std::uint8_t> pixels_;
+};
+
+/// Pixels of a text across, or -1 when the font lacks a character of it.
+int text_pixels(std::string_view text, int scale);
+
+}  // namespace qkv
