@@ -23,8 +23,23 @@ double FmaRounds(std::int64_t rounds, float* sink) {
   const hn::ScalableTag<float> d;
   using V = hn::Vec<decltype(d)>;
   const V b = hn::Set(d, 0.999f), c = hn::Set(d, 0.001f);
-  V a0 = hn::Set(d, 0.1f), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0;
-  V a8 = a0, a9 = a0, a10 = a0, a11 = a0, a12 = a0, a13 = a0, a14 = a0, a15 = a0;
+  // Every chain starts elsewhere: equal ones would be merged into one by the compiler.
+  V a0 = hn::Set(d, 0.01f);
+  V a1 = hn::Set(d, 0.02f);
+  V a2 = hn::Set(d, 0.03f);
+  V a3 = hn::Set(d, 0.04f);
+  V a4 = hn::Set(d, 0.05f);
+  V a5 = hn::Set(d, 0.06f);
+  V a6 = hn::Set(d, 0.07f);
+  V a7 = hn::Set(d, 0.08f);
+  V a8 = hn::Set(d, 0.09f);
+  V a9 = hn::Set(d, 0.10f);
+  V a10 = hn::Set(d, 0.11f);
+  V a11 = hn::Set(d, 0.12f);
+  V a12 = hn::Set(d, 0.13f);
+  V a13 = hn::Set(d, 0.14f);
+  V a14 = hn::Set(d, 0.15f);
+  V a15 = hn::Set(d, 0.16f);
   for (std::int64_t i = 0; i < rounds; ++i) {
     a0 = hn::MulAdd(a0, b, c);
     a1 = hn::MulAdd(a1, b, c);
