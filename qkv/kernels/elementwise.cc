@@ -19,20 +19,23 @@ HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
 namespace HWY_NAMESPACE {
 
+/// 2·√(2/π)·(z + 0.044715 z³): gelu_tanh(z) = z·sigmoid of this, as (1 + tanh u)/2 = sigmoid(2u).
+HWY_INLINE VF GeluArgument(F d, VF z) {
+  const VF inner = hn::MulAdd(hn::Mul(hn::Set(d, 0.044715f), z), z, hn::Set(d, 1.0f));
+  return hn::Mul(hn::Mul(hn::Set(d, 1.5957691f), z), inner);
+}
+
 HWY_INLINE VF Apply(F d, Activation activation, VF z) {
-  const VF half = hn::Set(d, 0.5f), one = hn::Set(d, 1.0f);
+  VF unused;
   switch (activation) {
     case Activation::none:
       return z;
     case Activation::relu:
-      return hn::IfThenElse(hn::Le(z, hn::Zero(d)), hn::Zero(d), z);  // NaN passes
+      return hn::IfThenZeroElse(hn::Le(z, hn::Zero(d)), z);  // NaN passes
     case Activation::gelu:
-      return hn::Mul(hn::Mul(half, z), hn::Add(one, Erf(d, hn::Mul(z, hn::Set(d, 0.70710678f)))));
-    case Activation::gelu_tanh: {
-      const VF cube = hn::Mul(hn::Mul(z, z), z);
-      const VF u = hn::Mul(hn::Set(d, 0.79788456f), hn::MulAdd(hn::Set(d, 0.044715f), cube, z));
-      return hn::Mul(hn::Mul(half, z), hn::Add(one, Tanh(d, u)));
-    }
+      return hn::Mul(z, NormalDistribution(d, z, unused));
+    case Activation::gelu_tanh:
+      return hn::Mul(z, Sigmoid(d, GeluArgument(d, z)));
     case Activation::tanh:
       return Tanh(d, z);
     case Activation::sigmoid:
@@ -42,40 +45,35 @@ HWY_INLINE VF Apply(F d, Activation activation, VF z) {
 }
 
 HWY_INLINE VF Derivative(F d, Activation activation, VF z) {
-  const VF half = hn::Set(d, 0.5f), one = hn::Set(d, 1.0f);
+  const VF one = hn::Set(d, 1.0f);
   switch (activation) {
     case Activation::none:
     case Activation::relu:
       return one;  // handled from y
     case Activation::gelu: {
-      const VF cdf = hn::Mul(half, hn::Add(one, Erf(d, hn::Mul(z, hn::Set(d, 0.70710678f)))));
-      const VF pdf =
-          hn::Mul(hn::Set(d, 0.39894228f), Exp(d, hn::Mul(hn::Set(d, -0.5f), hn::Mul(z, z))));
-      return hn::MulAdd(z, pdf, cdf);
+      VF density;
+      const VF below = NormalDistribution(d, z, density);
+      return hn::MulAdd(hn::Mul(z, hn::Set(d, 0.39894228f)), density, below);
     }
     case Activation::gelu_tanh: {
-      const VF z2 = hn::Mul(z, z), c = hn::Set(d, 0.79788456f), k = hn::Set(d, 0.044715f);
-      const VF t = Tanh(d, hn::Mul(hn::Mul(c, z), hn::MulAdd(k, z2, one)));
-      const VF du = hn::Mul(c, hn::MulAdd(hn::Mul(hn::Set(d, 3.0f), k), z2, one));
-      const VF inner = hn::Mul(hn::Mul(z, hn::NegMulAdd(t, t, one)), du);
-      return hn::Mul(half, hn::Add(hn::Add(one, t), inner));
+      VF slope;
+      const VF s = Sigmoid(d, GeluArgument(d, z), slope);
+      const VF inner = hn::MulAdd(hn::Mul(hn::Set(d, 0.134145f), z), z, one);  // 3·0.044715·z² + 1
+      const VF chain = hn::Mul(hn::Mul(hn::Mul(z, hn::Set(d, 1.5957691f)), inner), slope);
+      // Far out the slope is 0 and z² may be infinite.
+      return hn::Add(s, hn::IfThenZeroElse(hn::Eq(slope, hn::Zero(d)), chain));
     }
     case Activation::tanh: {
       const VF t = Tanh(d, z);
       return hn::NegMulAdd(t, t, one);
     }
     case Activation::sigmoid: {
-      const VF s = Sigmoid(d, z);
-      return hn::Mul(s, hn::Sub(one, s));
+      VF slope;
+      Sigmoid(d, z, slope);
+      return slope;
     }
   }
   return one;
-}
-
-/// One number through the vector form, so that the tail of a row has the same bits as its middle.
-template <class G>
-HWY_INLINE float Single(F d, G&& g) {
-  return hn::GetLane(g(d));
 }
 
 void BiasActivationRow(std::int64_t cols, const float* z, const float* bias, Activation activation,
@@ -148,7 +146,7 @@ void AddRows(std::int64_t rows, std::int64_t cols, const float* x, float* sums) 
   const F d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   std::int64_t c = 0;
-  for (; c + 4 * lanes <= cols; c += 4 * lanes) {
+  for (; c + 4 * lanes <= cols; c += 4 * lanes) {  // 4 accumulators hide the latency of the sum
     VF s0 = hn::LoadU(d, sums + c), s1 = hn::LoadU(d, sums + c + lanes);
     VF s2 = hn::LoadU(d, sums + c + 2 * lanes), s3 = hn::LoadU(d, sums + c + 3 * lanes);
     for (std::int64_t r = 0; r < rows; ++r) {
@@ -163,9 +161,17 @@ void AddRows(std::int64_t rows, std::int64_t cols, const float* x, float* sums) 
     hn::StoreU(s2, d, sums + c + 2 * lanes);
     hn::StoreU(s3, d, sums + c + 3 * lanes);
   }
-  for (; c < cols; ++c) {
-    for (std::int64_t r = 0; r < rows; ++r) sums[c] += x[r * cols + c];
+  for (; c + lanes <= cols; c += lanes) {
+    VF s = hn::LoadU(d, sums + c);
+    for (std::int64_t r = 0; r < rows; ++r) s = hn::Add(s, hn::LoadU(d, x + r * cols + c));
+    hn::StoreU(s, d, sums + c);
   }
+  if (c == cols) return;
+  VF s = LoadFirst(d, sums + c, cols - c);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    s = hn::Add(s, LoadFirst(d, x + r * cols + c, cols - c));
+  }
+  StoreFirst(d, s, sums + c, cols - c);
 }
 
 void AxpbyRun(std::int64_t n, float a, const float* x, float b, float* y) {
@@ -367,33 +373,39 @@ namespace {
 // handing a piece to a thread, short enough to balance two.
 constexpr std::int64_t kPiece = 1 << 14;
 
-std::int64_t rows_a_piece(std::int64_t cols) {
-  return std::max<std::int64_t>(1, kPiece / std::max<std::int64_t>(1, cols));
+/// f(first element, its column, count) for rows, several to a piece, or for pieces of long rows: an
+/// activation of a whole tensor comes as one row.
+template <class F>
+void for_each_run(std::int64_t rows, std::int64_t cols, F&& f) {
+  if (rows <= 0 || cols <= 0) return;
+  const std::int64_t parts = (cols + kPiece - 1) / kPiece;
+  const std::int64_t grain = std::max<std::int64_t>(1, kPiece / cols);
+  parallel_for(rows * parts, grain, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      const std::int64_t c = i % parts * kPiece;
+      f(i / parts * cols + c, c, std::min(kPiece, cols - c));
+    }
+  });
 }
 
 }  // namespace
 
 void bias_activation(std::int64_t rows, std::int64_t cols, const float* z, const float* bias,
                      Activation activation, const Dropout& dropout, float* y) {
-  const auto row = HWY_DYNAMIC_DISPATCH(BiasActivationRow);
-  parallel_for(rows, rows_a_piece(cols), [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t r = first; r < last; ++r) {
-      const std::int64_t at = r * cols;
-      row(cols, z + at, bias, activation, dropout, static_cast<std::uint64_t>(at), y + at);
-    }
+  const auto run = HWY_DYNAMIC_DISPATCH(BiasActivationRow);
+  for_each_run(rows, cols, [&](std::int64_t at, std::int64_t c, std::int64_t n) {
+    run(n, z + at, bias ? bias + c : nullptr, activation, dropout, static_cast<std::uint64_t>(at),
+        y + at);
   });
 }
 
 void bias_activation_backward(std::int64_t rows, std::int64_t cols, const float* z,
                               const float* bias, const float* y, Activation activation,
                               const Dropout& dropout, const float* dy, float* dz) {
-  const auto row = HWY_DYNAMIC_DISPATCH(BiasActivationBackwardRow);
-  parallel_for(rows, rows_a_piece(cols), [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t r = first; r < last; ++r) {
-      const std::int64_t at = r * cols;
-      row(cols, z ? z + at : nullptr, bias, y ? y + at : nullptr, activation, dropout,
-          static_cast<std::uint64_t>(at), dy + at, dz + at);
-    }
+  const auto run = HWY_DYNAMIC_DISPATCH(BiasActivationBackwardRow);
+  for_each_run(rows, cols, [&](std::int64_t at, std::int64_t c, std::int64_t n) {
+    run(n, z ? z + at : nullptr, bias ? bias + c : nullptr, y ? y + at : nullptr, activation,
+        dropout, static_cast<std::uint64_t>(at), dy + at, dz + at);
   });
 }
 

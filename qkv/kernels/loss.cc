@@ -20,67 +20,84 @@ HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
 namespace HWY_NAMESPACE {
 
-/// z += bias; the largest element and the sum of all.
-void BiasMaxSum(std::int64_t n, float* z, const float* bias, float* largest, float* total) {
-  const F d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const VF lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
-  VF m0 = lowest, m1 = lowest, s0 = hn::Zero(d), s1 = hn::Zero(d);
-  std::int64_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    VF a = hn::LoadU(d, z + i), b = hn::LoadU(d, z + i + lanes);
-    if (bias) {
-      a = hn::Add(a, hn::LoadU(d, bias + i));
-      b = hn::Add(b, hn::LoadU(d, bias + i + lanes));
-      hn::StoreU(a, d, z + i);
-      hn::StoreU(b, d, z + i + lanes);
-    }
-    m0 = hn::Max(m0, a);
-    m1 = hn::Max(m1, b);
-    s0 = hn::Add(s0, a);
-    s1 = hn::Add(s1, b);
-  }
-  float m = hn::GetLane(hn::MaxOfLanes(d, hn::Max(m0, m1)));
-  float s = hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
-  for (; i < n; ++i) {
-    if (bias) z[i] += bias[i];
-    m = std::max(m, z[i]);
-    s += z[i];
-  }
-  *largest = m;
-  *total = s;
+HWY_INLINE VF Biased(F d, const float* z, const float* bias, std::int64_t i) {
+  const VF v = hn::LoadU(d, z + i);
+  return bias ? hn::Add(v, hn::LoadU(d, bias + i)) : v;
 }
 
-/// e[i] = exp(z[i] + bias[i] − m), e null: not kept; returns the sum.
-float ExpSum(std::int64_t n, const float* z, const float* bias, float m, float* e) {
+/// The last n − i < lanes numbers, `filler` behind them.
+HWY_INLINE VF BiasedRest(F d, const float* z, const float* bias, std::int64_t i, std::int64_t n,
+                         float filler) {
+  VF v = LoadFirst(d, z + i, n - i);
+  if (bias) v = hn::Add(v, LoadFirst(d, bias + i, n - i));
+  return hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(n - i)), v, hn::Set(d, filler));
+}
+
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+/// The largest z + bias.
+float MaxOf(std::int64_t n, const float* z, const float* bias) {
   const F d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const VF vm = hn::Set(d, m);
-  VF s0 = hn::Zero(d), s1 = hn::Zero(d);
+  VF m0 = hn::Set(d, kLowest), m1 = m0, m2 = m0, m3 = m0;
   std::int64_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    VF a = hn::LoadU(d, z + i), b = hn::LoadU(d, z + i + lanes);
-    if (bias) {
-      a = hn::Add(a, hn::LoadU(d, bias + i));
-      b = hn::Add(b, hn::LoadU(d, bias + i + lanes));
-    }
-    a = Exp(d, hn::Sub(a, vm));
-    b = Exp(d, hn::Sub(b, vm));
-    if (e) {
-      hn::StoreU(a, d, e + i);
-      hn::StoreU(b, d, e + i + lanes);
-    }
-    s0 = hn::Add(s0, a);
-    s1 = hn::Add(s1, b);
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    m0 = hn::Max(m0, Biased(d, z, bias, i));
+    m1 = hn::Max(m1, Biased(d, z, bias, i + lanes));
+    m2 = hn::Max(m2, Biased(d, z, bias, i + 2 * lanes));
+    m3 = hn::Max(m3, Biased(d, z, bias, i + 3 * lanes));
   }
-  float s = hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
-  for (; i < n; ++i) {
-    const float x = bias ? z[i] + bias[i] : z[i];
-    const float v = hn::GetLane(Exp(d, hn::Set(d, x - m)));
-    if (e) e[i] = v;
-    s += v;
+  for (; i + lanes <= n; i += lanes) m0 = hn::Max(m0, Biased(d, z, bias, i));
+  if (i < n) m1 = hn::Max(m1, BiasedRest(d, z, bias, i, n, kLowest));
+  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(hn::Max(m0, m1), hn::Max(m2, m3))));
+}
+
+/// e[i] = exp(z[i] + bias[i] − m), unless e is null; returns Σ e, and in *shifted Σ (z + bias − m).
+/// Summed in blocks, so that the rounding of a long row does not add up.
+float ExpSum(std::int64_t n, const float* z, const float* bias, float m, float* e, float* shifted) {
+  const F d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t block = 32 * lanes;
+  const VF vm = hn::Set(d, m);
+  VF total = hn::Zero(d), total_x = hn::Zero(d);
+  std::int64_t i = 0;
+  while (i + 2 * lanes <= n) {
+    const std::int64_t end = std::min(n, i + block);
+    VF s0 = hn::Zero(d), s1 = hn::Zero(d), x0 = hn::Zero(d), x1 = hn::Zero(d);
+    for (; i + 2 * lanes <= end; i += 2 * lanes) {
+      const VF a = hn::Sub(Biased(d, z, bias, i), vm);
+      const VF b = hn::Sub(Biased(d, z, bias, i + lanes), vm);
+      const VF ea = ExpNonPositive(d, a), eb = ExpNonPositive(d, b);
+      if (e) {
+        hn::StoreU(ea, d, e + i);
+        hn::StoreU(eb, d, e + i + lanes);
+      }
+      s0 = hn::Add(s0, ea);
+      s1 = hn::Add(s1, eb);
+      x0 = hn::Add(x0, a);
+      x1 = hn::Add(x1, b);
+    }
+    total = hn::Add(total, hn::Add(s0, s1));
+    total_x = hn::Add(total_x, hn::Add(x0, x1));
   }
-  return s;
+  if (i + lanes <= n) {
+    const VF a = hn::Sub(Biased(d, z, bias, i), vm);
+    const VF ea = ExpNonPositive(d, a);
+    if (e) hn::StoreU(ea, d, e + i);
+    total = hn::Add(total, ea);
+    total_x = hn::Add(total_x, a);
+    i += lanes;
+  }
+  if (i < n) {
+    const VF a = hn::Sub(BiasedRest(d, z, bias, i, n, m), vm);
+    const auto real = hn::FirstN(d, static_cast<std::size_t>(n - i));
+    const VF ea = hn::IfThenElseZero(real, ExpNonPositive(d, a));
+    if (e) StoreFirst(d, ea, e + i, n - i);
+    total = hn::Add(total, ea);
+    total_x = hn::Add(total_x, hn::IfThenElseZero(real, a));
+  }
+  *shifted = hn::GetLane(hn::SumOfLanes(d, total_x));
+  return hn::GetLane(hn::SumOfLanes(d, total));
 }
 
 /// x = x·a − b
@@ -92,65 +109,107 @@ void ScaleShift(std::int64_t n, float a, float b, float* x) {
   for (; i + lanes <= n; i += lanes) {
     hn::StoreU(hn::MulSub(hn::LoadU(d, x + i), va, vb), d, x + i);
   }
-  for (; i < n; ++i) x[i] = std::fma(x[i], a, -b);
+  if (i < n) StoreFirst(d, hn::MulSub(LoadFirst(d, x + i, n - i), va, vb), x + i, n - i);
 }
 
-/// Calls found(i, value) for elements above *threshold, in order; found may raise the threshold.
-template <class Found>
-HWY_INLINE void ScanAbove(std::int64_t n, const float* z, const float* bias, const float* threshold,
-                          Found&& found) {
+/// The k largest so far, best first; of equals the one that came first stands first. Places not
+/// filled hold id −1 and −∞.
+class Best {
+ public:
+  Best(int k, std::int32_t* ids, float* values) : k_(k), ids_(ids), values_(values) {
+    std::fill_n(ids, k, -1);
+    std::fill_n(values, k, kLowest);
+  }
+  /// Only larger values can enter.
+  float threshold() const { return values_[k_ - 1]; }
+  void add(std::int64_t id, float value) {
+    int place = k_ - 1;
+    for (; place > 0 && values_[place - 1] < value; --place) {
+      values_[place] = values_[place - 1];
+      ids_[place] = ids_[place - 1];
+    }
+    values_[place] = value;
+    ids_[place] = static_cast<std::int32_t>(id);
+  }
+
+ private:
+  int k_;
+  std::int32_t* ids_;
+  float* values_;
+};
+
+/// Calls found(i, value) for the elements of [begin, end) above floor() in order; found may raise
+/// it.
+template <class Floor, class Found>
+HWY_INLINE void ScanAbove(std::int64_t begin, std::int64_t end, const float* z, const float* bias,
+                          Floor&& floor, Found&& found) {
   const F d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    VF v = hn::LoadU(d, z + i);
-    if (bias) v = hn::Add(v, hn::LoadU(d, bias + i));
-    if (hn::AllFalse(d, hn::Gt(v, hn::Set(d, *threshold)))) continue;
-    for (std::int64_t j = i; j < i + lanes; ++j) {
-      const float x = bias ? z[j] + bias[j] : z[j];
-      if (x > *threshold) found(j, x);
-    }
+  std::int64_t i = begin;
+  const auto one = [&](std::int64_t j) {
+    const float x = bias ? z[j] + bias[j] : z[j];
+    if (x > floor()) found(j, x);
+  };
+  for (; i + lanes <= end; i += lanes) {
+    const VF v = Biased(d, z, bias, i);
+    if (hn::AllFalse(d, hn::Gt(v, hn::Set(d, floor())))) continue;
+    for (std::int64_t j = i; j < i + lanes; ++j) one(j);
   }
-  for (; i < n; ++i) {
-    const float x = bias ? z[i] + bias[i] : z[i];
-    if (x > *threshold) found(i, x);
-  }
+  for (; i < end; ++i) one(i);
 }
 
-/// The k largest, best first, ties by the lower index; places not filled hold id −1 and −inf.
-void TopK(std::int64_t n, const float* z, const float* bias, int k, const std::int32_t* suppressed,
-          int suppressed_count, std::int32_t* ids, float* values) {
-  std::fill_n(ids, k, -1);
-  std::fill_n(values, k, -std::numeric_limits<float>::infinity());
-  float threshold = -std::numeric_limits<float>::infinity();
-  ScanAbove(n, z, bias, &threshold, [&](std::int64_t i, float x) {
-    for (int s = 0; s < suppressed_count; ++s) {
-      if (suppressed[s] == i) return;
-    }
-    int place = k - 1;
-    for (; place > 0 && values[place - 1] < x; --place) {
-      values[place] = values[place - 1];
-      ids[place] = ids[place - 1];
-    }
-    values[place] = x;
-    ids[place] = static_cast<std::int32_t>(i);
-    threshold = values[k - 1];
-  });
-}
-
-float MaxOf(std::int64_t n, const float* z, const float* bias) {
+/// The k best that are not suppressed; returns the largest of all. `scratch` is for this call.
+///
+/// One pass takes maxima over groups (a lane of a block of 16 vectors is a group). With s
+/// suppressed ids, the (k + s)-th largest of these maxima bounds the k-th best element from below,
+/// so only the few blocks that reach it are looked at again.
+float TopK(std::int64_t n, const float* z, const float* bias, int k, const std::int32_t* suppressed,
+           int suppressed_count, std::int32_t* ids, float* values, std::vector<float>& scratch,
+           std::vector<std::int32_t>& scratch_ids) {
   const F d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  VF m = hn::Set(d, -std::numeric_limits<float>::infinity());
-  std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    VF v = hn::LoadU(d, z + i);
-    if (bias) v = hn::Add(v, hn::LoadU(d, bias + i));
-    m = hn::Max(m, v);
+  const std::int64_t block = 16 * lanes, blocks = (n + block - 1) / block;
+  const int needed = k + suppressed_count;
+  scratch.resize(static_cast<std::size_t>(blocks * lanes + needed));
+  scratch_ids.resize(static_cast<std::size_t>(needed));
+  float* maxima = scratch.data();
+  VF largest = hn::Set(d, kLowest);
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    const std::int64_t end = std::min(n, (b + 1) * block);
+    std::int64_t i = b * block;
+    VF m0 = hn::Set(d, kLowest), m1 = m0;
+    for (; i + 2 * lanes <= end; i += 2 * lanes) {
+      m0 = hn::Max(m0, Biased(d, z, bias, i));
+      m1 = hn::Max(m1, Biased(d, z, bias, i + lanes));
+    }
+    for (; i + lanes <= end; i += lanes) m0 = hn::Max(m0, Biased(d, z, bias, i));
+    if (i < end) m1 = hn::Max(m1, BiasedRest(d, z, bias, i, end, kLowest));
+    m0 = hn::Max(m0, m1);
+    hn::StoreU(m0, d, maxima + b * lanes);
+    largest = hn::Max(largest, m0);
   }
-  float largest = hn::GetLane(hn::MaxOfLanes(d, m));
-  for (; i < n; ++i) largest = std::max(largest, bias ? z[i] + bias[i] : z[i]);
-  return largest;
+  Best of_groups(needed, scratch_ids.data(), maxima + blocks * lanes);
+  ScanAbove(
+      0, blocks * lanes, maxima, nullptr, [&] { return of_groups.threshold(); },
+      [&](std::int64_t i, float x) { of_groups.add(i, x); });
+  const float bound = of_groups.threshold();
+  const float below = std::nextafter(bound, kLowest);
+
+  Best best(k, ids, values);
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    const VF reached = hn::LoadU(d, maxima + b * lanes);
+    if (hn::AllFalse(d, hn::Ge(reached, hn::Set(d, bound)))) continue;
+    ScanAbove(
+        b * block, std::min(n, (b + 1) * block), z, bias,
+        [&] { return std::max(below, best.threshold()); },
+        [&](std::int64_t i, float x) {
+          if (std::find(suppressed, suppressed + suppressed_count, i) ==
+              suppressed + suppressed_count) {
+            best.add(i, x);
+          }
+        });
+  }
+  return hn::GetLane(hn::MaxOfLanes(d, largest));
 }
 
 }  // namespace HWY_NAMESPACE
@@ -160,13 +219,17 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace qkv::kernels {
 
-HWY_EXPORT(BiasMaxSum);
 HWY_EXPORT(ExpSum);
 HWY_EXPORT(ScaleShift);
 HWY_EXPORT(TopK);
 HWY_EXPORT(MaxOf);
 
 namespace {
+
+// Rows at once: about 40,000 logits, some 10 µs.
+std::int64_t rows_a_piece(std::int64_t vocabulary) {
+  return std::max<std::int64_t>(1, 40'000 / std::max<std::int64_t>(1, vocabulary));
+}
 
 /// The smoothed target: `on` for the right class, `off` for the others.
 struct Target {
@@ -180,11 +243,12 @@ Target target_of(double smoothing, Smoothing form, std::int64_t vocabulary) {
   return {.on = 1.0 - smoothing, .off = vocabulary > 1 ? smoothing / (v - 1.0) : 0.0};
 }
 
-/// Σ q_v·(−log p_v) = lse·Σq − on·z_y − off·(Σz − z_y), with Σq = on + off·(V − 1).
+/// Σ q_v·(−log p_v) = on·nll + off·((V − 1)·lse − (Σz − z_y)), with z and lse less the row's
+/// maximum: sums of large logits would lose digits.
 double smoothed_loss(const Target& q, std::int64_t vocabulary, double lse, double target,
                      double total) {
-  const double mass = q.on + q.off * static_cast<double>(vocabulary - 1);
-  return lse * mass - q.on * target - q.off * (total - target);
+  return q.on * (lse - target) +
+         q.off * (static_cast<double>(vocabulary - 1) * lse - (total - target));
 }
 
 template <class T>
@@ -206,24 +270,26 @@ void cross_entropy(const CrossEntropy<T>& a) {
       ignore_row(a, r);
       continue;
     }
-    T* z = a.logits + r * a.vocabulary;
+    T* row = a.logits + r * a.vocabulary;
+    const auto z = [&](std::int64_t v) { return a.bias ? row[v] + a.bias[v] : row[v]; };
     T largest = -std::numeric_limits<T>::infinity(), total = 0, sum = 0;
+    for (std::int64_t v = 0; v < a.vocabulary; ++v) largest = std::max(largest, z(v));
     for (std::int64_t v = 0; v < a.vocabulary; ++v) {
-      if (a.bias) z[v] += a.bias[v];
-      largest = std::max(largest, z[v]);
-      total += z[v];
+      total += z(v) - largest;
+      sum += std::exp(z(v) - largest);
     }
-    for (std::int64_t v = 0; v < a.vocabulary; ++v) sum += std::exp(z[v] - largest);
-    const T lse = largest + std::log(sum), right = z[a.targets[r]];
-    a.nll[r] = lse - right;
+    const T lse = std::log(sum), right = z(a.targets[r]) - largest;
+    a.nll[r] = std::isfinite(total) ? lse - right : std::numeric_limits<T>::quiet_NaN();
     a.loss[r] =
-        static_cast<T>(smoothed_loss(q, a.vocabulary, static_cast<double>(lse),
-                                     static_cast<double>(right), static_cast<double>(total)));
-    if (a.correct) a.correct[r] = right >= largest ? 1 : 0;
+        std::isfinite(total)
+            ? static_cast<T>(smoothed_loss(q, a.vocabulary, static_cast<double>(lse),
+                                           static_cast<double>(right), static_cast<double>(total)))
+            : a.nll[r];
+    if (a.correct) a.correct[r] = right >= 0 ? 1 : 0;
     if (a.gradient_scale == 0) continue;
     for (std::int64_t v = 0; v < a.vocabulary; ++v) {
       const T wanted = static_cast<T>(v == a.targets[r] ? q.on : q.off);
-      z[v] = static_cast<T>(a.gradient_scale) * (std::exp(z[v] - lse) - wanted);
+      row[v] = static_cast<T>(a.gradient_scale) * (std::exp(z(v) - largest) / sum - wanted);
     }
   }
 }
@@ -234,32 +300,39 @@ template void cross_entropy(const CrossEntropy<double>&);
 
 void cross_entropy(const CrossEntropy<float>& a) {
   const Target q = target_of(a.smoothing, a.form, a.vocabulary);
-  const auto max_sum = HWY_DYNAMIC_DISPATCH(BiasMaxSum);
+  const auto max_of = HWY_DYNAMIC_DISPATCH(MaxOf);
   const auto exp_sum = HWY_DYNAMIC_DISPATCH(ExpSum);
   const auto scale_shift = HWY_DYNAMIC_DISPATCH(ScaleShift);
-  parallel_for(a.rows, 4, [&](std::int64_t first, std::int64_t last) {
+  const bool differentiate = a.gradient_scale != 0;
+  const auto scale = static_cast<float>(a.gradient_scale);
+  // Three passes over a row that fits L2: maximum; exponentials, kept in place, and their sum; the
+  // gradient from the exponentials. The second does nearly all of the work.
+  parallel_for(a.rows, rows_a_piece(a.vocabulary), [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r) {
-      if (a.targets[r] == a.ignore) {
+      const std::int32_t y = a.targets[r];
+      if (y == a.ignore) {
         ignore_row(a, r);
         continue;
       }
       float* z = a.logits + r * a.vocabulary;
-      float largest = 0, total = 0;
-      max_sum(a.vocabulary, z, a.bias, &largest, &total);
-      const float right = z[a.targets[r]];
-      const bool differentiate = a.gradient_scale != 0;
-      const float sum = exp_sum(a.vocabulary, z, nullptr, largest, differentiate ? z : nullptr);
-      const float lse = largest + std::log(sum);
-      a.nll[r] = lse - right;
-      a.loss[r] =
-          static_cast<float>(smoothed_loss(q, a.vocabulary, static_cast<double>(lse),
-                                           static_cast<double>(right), static_cast<double>(total)));
-      if (a.correct) a.correct[r] = right >= largest ? 1 : 0;
+      const float largest = max_of(a.vocabulary, z, a.bias);
+      const float right = (a.bias ? z[y] + a.bias[y] : z[y]) - largest;
+      float total = 0;
+      const float sum =
+          exp_sum(a.vocabulary, z, a.bias, largest, differentiate ? z : nullptr, &total);
+      const float lse = std::log(sum);
+      // A logit that is not finite shows in the total, a −∞ that the exponential hides as well.
+      const bool finite = std::isfinite(total);
+      a.nll[r] = finite ? lse - right : std::numeric_limits<float>::quiet_NaN();
+      a.loss[r] = finite ? static_cast<float>(smoothed_loss(
+                               q, a.vocabulary, static_cast<double>(lse),
+                               static_cast<double>(right), static_cast<double>(total)))
+                         : a.nll[r];
+      if (a.correct) a.correct[r] = right >= 0 ? 1 : 0;
       if (!differentiate) continue;
-      const auto scale = static_cast<float>(a.gradient_scale);
-      const float p = std::exp(right - lse);
+      const float at_target = scale * (z[y] / sum - static_cast<float>(q.on));
       scale_shift(a.vocabulary, scale / sum, scale * static_cast<float>(q.off), z);
-      z[a.targets[r]] = scale * (p - static_cast<float>(q.on));
+      z[y] = at_target;
     }
   });
 }
@@ -267,20 +340,22 @@ void cross_entropy(const CrossEntropy<float>& a) {
 void log_softmax_top_k(std::int64_t rows, std::int64_t vocabulary, const float* logits,
                        const float* bias, int k, const std::int32_t* suppressed,
                        int suppressed_count, std::int32_t* ids, float* scores) {
+  if (k <= 0) return;
   const auto top_k = HWY_DYNAMIC_DISPATCH(TopK);
-  const auto max_of = HWY_DYNAMIC_DISPATCH(MaxOf);
   const auto exp_sum = HWY_DYNAMIC_DISPATCH(ExpSum);
-  parallel_for(rows, 1, [&](std::int64_t first, std::int64_t last) {
+  const auto piece = rows_a_piece(vocabulary);
+  parallel_for(rows, piece, [&](std::int64_t first, std::int64_t last) {
+    thread_local std::vector<float> scratch;
+    thread_local std::vector<std::int32_t> scratch_ids;
     for (std::int64_t r = first; r < last; ++r) {
       const float* z = logits + r * vocabulary;
-      top_k(vocabulary, z, bias, k, suppressed, suppressed_count, ids + r * k, scores + r * k);
-      // The largest is the best candidate, unless that one was suppressed.
-      const float largest =
-          suppressed_count > 0 || ids[r * k] < 0 ? max_of(vocabulary, z, bias) : scores[r * k];
-      const float lse = largest + std::log(exp_sum(vocabulary, z, bias, largest, nullptr));
-      for (int i = 0; i < k; ++i) {
-        if (ids[r * k + i] >= 0 || std::isnan(lse)) scores[r * k + i] -= lse;
-      }
+      float* score = scores + r * k;
+      const float largest = top_k(vocabulary, z, bias, k, suppressed, suppressed_count, ids + r * k,
+                                  score, scratch, scratch_ids);
+      float total = 0;
+      const float lse = std::log(exp_sum(vocabulary, z, bias, largest, nullptr, &total));
+      // First less the maximum: lse + largest would round away digits of far logits.
+      for (int i = 0; i < k; ++i) score[i] = (score[i] - largest) - lse;
     }
   });
 }
@@ -289,12 +364,13 @@ void log_softmax_at(std::int64_t rows, std::int64_t vocabulary, const float* log
                     const float* bias, const std::int32_t* ids, float* scores) {
   const auto max_of = HWY_DYNAMIC_DISPATCH(MaxOf);
   const auto exp_sum = HWY_DYNAMIC_DISPATCH(ExpSum);
-  parallel_for(rows, 1, [&](std::int64_t first, std::int64_t last) {
+  parallel_for(rows, rows_a_piece(vocabulary), [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r) {
       const float* z = logits + r * vocabulary;
       const float largest = max_of(vocabulary, z, bias);
-      const float lse = largest + std::log(exp_sum(vocabulary, z, bias, largest, nullptr));
-      scores[r] = (bias ? z[ids[r]] + bias[ids[r]] : z[ids[r]]) - lse;
+      float total = 0;
+      const float lse = std::log(exp_sum(vocabulary, z, bias, largest, nullptr, &total));
+      scores[r] = ((bias ? z[ids[r]] + bias[ids[r]] : z[ids[r]]) - largest) - lse;
     }
   });
 }

@@ -8,6 +8,9 @@
 #define QKV_KERNELS_MATH_INL_H_
 #endif
 
+#include <cstdint>
+#include <limits>
+
 #include <hwy/highway.h>
 
 #include "qkv/base/random.h"
@@ -20,72 +23,124 @@ namespace hn = hwy::HWY_NAMESPACE;
 using F = hn::ScalableTag<float>;
 using VF = hn::Vec<F>;
 
-/// 2^n for whole n in [−126, 127], from the exponent's bits.
-HWY_INLINE VF PowerOfTwo(F d, hn::Vec<hn::RebindToSigned<F>> n) {
-  const hn::RebindToSigned<F> di;
-  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
+/// `count` < lanes numbers from p, zeros behind them; memory behind them is not touched.
+HWY_INLINE VF LoadFirst(F d, const float* p, std::int64_t count) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  return hn::MaskedLoad(hn::FirstN(d, static_cast<std::size_t>(count)), d, p);  // does not fault
+#else
+  HWY_ALIGN float pad[HWY_MAX_BYTES / sizeof(float)] = {};
+  for (std::int64_t i = 0; i < count; ++i) pad[i] = p[i];
+  return hn::Load(d, pad);
+#endif
 }
 
-/// e^x: x = n·ln 2 + r with |r| ≤ ln 2 / 2, then a polynomial of degree 6 (error below 2e-8) times
-/// 2^n in two halves, so that both ends of the range come out right (denormals flush late, overflow
-/// is infinite).
-HWY_INLINE VF Exp(F d, VF x) {
-  const hn::RebindToSigned<F> di;
-  const VF clamped = hn::Min(hn::Max(x, hn::Set(d, -105.0f)), hn::Set(d, 89.5f));
-  const VF n = hn::Round(hn::Mul(clamped, hn::Set(d, 1.44269504f)));
-  VF r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), clamped);  // ln 2 in two parts (Cody & Waite)
+HWY_INLINE void StoreFirst(F d, VF v, float* p, std::int64_t count) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  hn::BlendedStore(v, hn::FirstN(d, static_cast<std::size_t>(count)), d, p);
+#else
+  HWY_ALIGN float pad[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(v, d, pad);
+  for (std::int64_t i = 0; i < count; ++i) p[i] = pad[i];
+#endif
+}
+
+/// x = n·ln 2 + r with |r| ≤ ln 2 / 2: gives e^r and, in `bits`, a word whose low byte is n + bias.
+/// Adding 1.5·2²³ rounds to the nearest whole number and leaves it in the low bits of the sum. The
+/// polynomial is a minimax fit of relative error 3e-9.
+HWY_INLINE VF ExpReduced(F d, VF x, float bias, hn::Vec<hn::RebindToUnsigned<F>>& bits) {
+  const hn::RebindToUnsigned<F> du;
+  const VF magic = hn::Set(d, 12582912.0f + bias);
+  const VF t = hn::MulAdd(x, hn::Set(d, 1.44269504f), magic);
+  const VF n = hn::Sub(t, magic);
+  VF r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);  // ln 2 in two parts (Cody & Waite)
   r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
-  VF p = hn::Set(d, 1.3981999507e-3f);
-  p = hn::MulAdd(p, r, hn::Set(d, 8.3334519073e-3f));
-  p = hn::MulAdd(p, r, hn::Set(d, 4.1665795894e-2f));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.6666665459e-1f));
-  p = hn::MulAdd(p, r, hn::Set(d, 5.0000001201e-1f));
-  p = hn::Add(hn::MulAdd(hn::Mul(r, r), p, r), hn::Set(d, 1.0f));
-  const auto whole = hn::ConvertTo(di, n);
-  const auto half = hn::ShiftRight<1>(whole);
-  p = hn::Mul(hn::Mul(p, PowerOfTwo(d, half)), PowerOfTwo(d, hn::Sub(whole, half)));
-  return hn::IfThenElse(hn::Eq(x, x), p, x);  // NaN stays NaN
+  VF p = hn::Set(d, 1.3814568519592285e-3f);
+  p = hn::MulAdd(p, r, hn::Set(d, 8.36873147636652e-3f));
+  p = hn::MulAdd(p, r, hn::Set(d, 4.166838899254799e-2f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.1666652113199234f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.4999999403953552f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  bits = hn::BitCast(du, t);
+  return hn::MulAdd(p, r, hn::Set(d, 1.0f));
 }
 
-/// tanh x = 1 − 2 / (e^{2x} + 1); near zero the odd series, where the difference would cancel.
+/// e^x for x ≤ 0 (softmax): 2^n comes from the exponent's bits. Below the normal range it is 0.
+HWY_INLINE VF ExpNonPositive(F d, VF x) {
+  hn::Vec<hn::RebindToUnsigned<F>> bits;
+  const VF p = ExpReduced(d, x, 127.0f, bits);
+  const VF y = hn::Mul(p, hn::BitCast(d, hn::ShiftLeft<23>(bits)));
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87.336544f)), y);
+}
+
+/// e^x: n is added to the exponent of e^r, so that n = 128 comes out right too.
+HWY_INLINE VF Exp(F d, VF x) {
+  const hn::RebindToUnsigned<F> du;
+  hn::Vec<hn::RebindToUnsigned<F>> bits;
+  const VF p = ExpReduced(d, x, 0.0f, bits);
+  VF y = hn::BitCast(d, hn::Add(hn::BitCast(du, p), hn::ShiftLeft<23>(bits)));
+  // Above the range x + ∞ is infinite, and NaN, which fails every comparison, stays NaN.
+  const VF above = hn::Add(x, hn::Set(d, std::numeric_limits<float>::infinity()));
+  y = hn::IfThenElse(hn::Le(x, hn::Set(d, 88.72283f)), y, above);
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87.336544f)), y);
+}
+
+/// tanh |x| = (1 − e) / (1 + e), e = e^{−2|x|}; near zero an odd polynomial (Cephes), where the
+/// difference would cancel.
 HWY_INLINE VF Tanh(F d, VF x) {
-  const VF one = hn::Set(d, 1.0f), two = hn::Set(d, 2.0f);
-  const VF large = hn::Sub(one, hn::Div(two, hn::Add(Exp(d, hn::Mul(two, x)), one)));
-  const VF z = hn::Mul(x, x);
-  // x − x³/3 + 2x⁵/15 − 17x⁷/315 + 62x⁹/2835: below 1e-8 relative for |x| < 0.25.
-  VF s = hn::Set(d, 62.0f / 2835.0f);
-  s = hn::MulAdd(s, z, hn::Set(d, -17.0f / 315.0f));
-  s = hn::MulAdd(s, z, hn::Set(d, 2.0f / 15.0f));
-  s = hn::MulAdd(s, z, hn::Set(d, -1.0f / 3.0f));
-  const VF small = hn::MulAdd(hn::Mul(s, z), x, x);
-  return hn::IfThenElse(hn::Lt(hn::Abs(x), hn::Set(d, 0.25f)), small, large);
+  const VF one = hn::Set(d, 1.0f), a = hn::Abs(x);
+  const VF e = ExpNonPositive(d, hn::Mul(hn::Set(d, -2.0f), a));
+  const VF large = hn::Div(hn::Sub(one, e), hn::Add(one, e));
+  const VF z = hn::Mul(a, a);
+  VF s = hn::Set(d, -5.70498872745e-3f);
+  s = hn::MulAdd(s, z, hn::Set(d, 2.06390887954e-2f));
+  s = hn::MulAdd(s, z, hn::Set(d, -5.37397155531e-2f));
+  s = hn::MulAdd(s, z, hn::Set(d, 1.33314422036e-1f));
+  s = hn::MulAdd(s, z, hn::Set(d, -3.33332819422e-1f));
+  const VF small = hn::MulAdd(hn::Mul(s, z), a, a);
+  return hn::CopySign(hn::IfThenElse(hn::Lt(a, hn::Set(d, 0.625f)), small, large), x);
+}
+
+/// 1 / (1 + e^{−x}) and its derivative, both to relative accuracy: from e^{−|x|}, nothing cancels.
+HWY_INLINE VF Sigmoid(F d, VF x, VF& derivative) {
+  const VF one = hn::Set(d, 1.0f);
+  const VF e = ExpNonPositive(d, hn::Neg(hn::Abs(x)));
+  const VF q = hn::Div(one, hn::Add(one, e));
+  const VF eq = hn::Mul(e, q);
+  derivative = hn::Mul(eq, q);
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), eq, q);
 }
 
 HWY_INLINE VF Sigmoid(F d, VF x) {
-  const VF one = hn::Set(d, 1.0f);
-  return hn::Div(one, hn::Add(one, Exp(d, hn::Neg(x))));
+  VF unused;
+  return Sigmoid(d, x, unused);
 }
 
-/// erf by Abramowitz & Stegun 7.1.26 has 1.5e-7 absolute error: what gelu needs, no more.
-HWY_INLINE VF Erf(F d, VF x) {
-  const VF one = hn::Set(d, 1.0f);
-  const VF a = hn::Abs(x);
-  const VF t = hn::Div(one, hn::MulAdd(a, hn::Set(d, 0.3275911f), one));
-  VF p = hn::Set(d, 1.061405429f);
-  p = hn::MulAdd(p, t, hn::Set(d, -1.453152027f));
-  p = hn::MulAdd(p, t, hn::Set(d, 1.421413741f));
-  p = hn::MulAdd(p, t, hn::Set(d, -0.284496736f));
-  p = hn::MulAdd(p, t, hn::Set(d, 0.254829592f));
-  const VF y = hn::NegMulAdd(hn::Mul(p, t), Exp(d, hn::Neg(hn::Mul(a, a))), one);
-  return hn::CopySign(y, x);
+/// Φ(x) = (1 + erf(x/√2)) / 2, the normal distribution, and e^{−x²/2}. The tail is that exponential
+/// times a minimax polynomial in t = 1 / (1 + 0.42·|x|/√2), relative error 2e-7.
+HWY_INLINE VF NormalDistribution(F d, VF x, VF& exponential) {
+  const VF one = hn::Set(d, 1.0f), a = hn::Abs(x);
+  exponential = ExpNonPositive(d, hn::Mul(hn::Mul(hn::Set(d, -0.5f), a), a));
+  const VF t = hn::Div(one, hn::MulAdd(a, hn::Set(d, 0.29698485f), one));
+  VF p = hn::Set(d, 0.07021520112883232f);
+  p = hn::MulAdd(p, t, hn::Set(d, -0.32018969973344175f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.440556648126142f));
+  p = hn::MulAdd(p, t, hn::Set(d, -0.1304182851051094f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.26868462743064825f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.19474401001414252f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.23958289874307592f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.23682443029173228f));
+  const VF tail = hn::Mul(hn::Mul(hn::Mul(p, t), hn::Set(d, 0.5f)), exponential);
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(one, tail));
 }
 
-/// dropout_draw() of the words of 2·N elements, N the lanes: element 2j has the low half of word j.
+/// The words of dropout_draw() for elements [2·word, 2·word + 2·N): element 2j has the low half of
+/// word j.
 HWY_INLINE hn::Vec<hn::RebindToUnsigned<F>> DropoutWords(F, const Dropout& drop,
                                                          std::uint32_t word) {
   const hn::RebindToUnsigned<F> du;
   const auto m1 = hn::Set(du, 0x7feb352dU), m2 = hn::Set(du, 0x846ca68bU);
-  auto x = hn::Xor(hn::Iota(du, word), hn::Set(du, drop.key0));
+  // Iota of a constant: of a variable it is built number by number.
+  auto x = hn::Xor(hn::Add(hn::Iota(du, 0), hn::Set(du, word)), hn::Set(du, drop.key0));
   x = hn::Xor(x, hn::ShiftRight<16>(x));
   x = hn::Mul(x, m1);
   x = hn::Xor(x, hn::ShiftRight<15>(x));
@@ -119,9 +174,10 @@ HWY_INLINE void DropoutFactors(F d, const Dropout& drop, std::uint64_t index, VF
 }
 
 /// body(i, factors) for the elements of a run of n that begins at `index`: a vector at a time, and
-/// tail(i, factor) for what is left. Without dropout the factors are one.
+/// tail(i, factor) for what is left. Without dropout the factors are one. (`drop` is a copy: stores
+/// to float memory could change an original, and the compiler would load it again.)
 template <class Body, class Tail>
-HWY_INLINE void ForEachWithDropout(F d, std::int64_t n, const Dropout& drop, std::uint64_t index,
+HWY_INLINE void ForEachWithDropout(F d, std::int64_t n, const Dropout drop, std::uint64_t index,
                                    Body&& body, Tail&& tail) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   std::int64_t i = 0;
@@ -132,11 +188,16 @@ HWY_INLINE void ForEachWithDropout(F d, std::int64_t n, const Dropout& drop, std
     return;
   }
   if ((index & 1) != 0 && n > 0) tail(i, dropout_factor(drop, index)), ++i;
+  VF lo, hi;
   for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    VF lo, hi;
     DropoutFactors(d, drop, index + static_cast<std::uint64_t>(i), lo, hi);
     body(i, lo);
     body(i + lanes, hi);
+  }
+  if (i + lanes <= n) {
+    DropoutFactors(d, drop, index + static_cast<std::uint64_t>(i), lo, hi);
+    body(i, lo);
+    i += lanes;
   }
   for (; i < n; ++i) tail(i, dropout_factor(drop, index + static_cast<std::uint64_t>(i)));
 }

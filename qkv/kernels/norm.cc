@@ -123,7 +123,7 @@ void NormBackwardRows(const NormBackward<float>& a, std::int64_t first, std::int
           const VF xhat = hn::Mul(hn::Sub(hn::LoadU(d, s + k), m), q);
           VF go = hn::LoadU(d, g + k);
           if (a.gamma) go = hn::Mul(go, hn::LoadU(d, a.gamma + k));
-          VF ds = hn::Mul(q, hn::Sub(hn::Sub(go, vg), hn::Mul(xhat, vgx)));
+          VF ds = hn::Mul(q, hn::NegMulAdd(xhat, vgx, hn::Sub(go, vg)));
           if (extra) ds = hn::Add(ds, hn::LoadU(d, extra + k));
           const VF dropped = hn::Mul(ds, factor);
           if (dresidual) hn::StoreU(ds, d, dresidual + k);

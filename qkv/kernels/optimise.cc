@@ -94,19 +94,21 @@ void SgdRange(const SgdStep& a, std::int64_t first, std::int64_t last) {
                 [&](std::int64_t i, auto load, auto store) { SgdVector(d, a, i, load, store); });
 }
 
-/// Σ x² of at most a few thousand numbers, in float (they are then added in double).
-float SquaresOf(std::int64_t n, const float* x) {
-  const F d;
+/// Σ x² in double: the square of a float may be no float.
+double SquaresOf(std::int64_t n, const float* x) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<float, decltype(d)> single;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  VF s0 = hn::Zero(d), s1 = hn::Zero(d);
+  auto s0 = hn::Zero(d), s1 = hn::Zero(d);
   std::int64_t i = 0;
   for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    const VF a = hn::LoadU(d, x + i), b = hn::LoadU(d, x + i + lanes);
+    const auto a = hn::PromoteTo(d, hn::LoadU(single, x + i));
+    const auto b = hn::PromoteTo(d, hn::LoadU(single, x + i + lanes));
     s0 = hn::MulAdd(a, a, s0);
     s1 = hn::MulAdd(b, b, s1);
   }
-  float s = hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
-  for (; i < n; ++i) s = std::fma(x[i], x[i], s);
+  double s = hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
+  for (; i < n; ++i) s += static_cast<double>(x[i]) * static_cast<double>(x[i]);
   return s;
 }
 
@@ -182,14 +184,13 @@ void sgd_step(const SgdStep& a) {
 }
 
 double sum_of_squares(std::int64_t count, const float* x) {
-  constexpr std::int64_t kRun = 4096;  // short enough for float sums to keep six digits
-  std::vector<float> partial(static_cast<std::size_t>((count + kRun - 1) / kRun));
+  std::vector<double> partial(static_cast<std::size_t>((count + kPiece - 1) / kPiece));
   const auto squares = HWY_DYNAMIC_DISPATCH(SquaresOf);
-  parallel_for(count, kRun, [&](std::int64_t first, std::int64_t last) {
-    partial[static_cast<std::size_t>(first / kRun)] = squares(last - first, x + first);
+  parallel_for(count, kPiece, [&](std::int64_t first, std::int64_t last) {
+    partial[static_cast<std::size_t>(first / kPiece)] = squares(last - first, x + first);
   });
   double sum = 0;
-  for (float p : partial) sum += static_cast<double>(p);
+  for (double p : partial) sum += p;
   return sum;
 }
 
