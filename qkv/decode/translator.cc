@@ -4,10 +4,15 @@
 #include <mutex>
 #include <utility>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
 #include "qkv/data/batching.h"
 #include "qkv/decode/score.h"
+#include "qkv/tensor/tensor.h"
 
 namespace qkv {
 namespace {
@@ -32,6 +37,19 @@ class Counter {
   std::mutex mutex_;
 };
 
+// Every batch and every step has its own sizes, and the pool keeps a block of each: beyond this
+// much it is given back. Less would be asked for again at once.
+constexpr std::int64_t kIdleBytes = std::int64_t{8} << 20;
+
+void give_back_idle_memory() {
+  const PoolStatistics pool = pool_statistics();
+  if (pool.bytes_held - pool.bytes_in_use <= kIdleBytes) return;
+  release_pool();
+#ifdef __GLIBC__
+  malloc_trim(0);  // free() alone keeps them
+#endif
+}
+
 using Batch = std::span<const std::int64_t>;
 
 // Calls work(batch) for all sentences of more than no tokens. Batches are the unit of parallel
@@ -48,16 +66,20 @@ void in_batches(const TranslatorOptions& options, std::span<const std::int64_t> 
     examples.push_back({.source = lengths[i] + 1, .target = 0});
   }
   counter.add(lengths.size() - index.size());
-  const auto share = (static_cast<std::int64_t>(index.size()) + threads() - 1) / threads();
+  // What is in flight at once is shared by the threads; few sentences too.
+  const std::int64_t team = threads();
+  const auto share = [team](std::int64_t n) { return (n + team - 1) / team; };
+  const auto count = static_cast<std::int64_t>(index.size());
   BatchPlan plan =
-      plan_by_length(examples, options.batch_tokens,
-                     std::max<std::int64_t>(1, std::min(options.batch_sentences, share)));
+      plan_by_length(examples, share(options.batch_tokens),
+                     std::max<std::int64_t>(1, share(std::min(options.batch_sentences, count))));
   parallel_for(static_cast<std::int64_t>(plan.size()), 1,
                [&](std::int64_t first, std::int64_t last) {
                  for (std::int64_t b = first; b < last; ++b) {
                    auto& batch = plan[static_cast<std::size_t>(b)];
                    for (std::int64_t& i : batch) i = index[static_cast<std::size_t>(i)];
                    work(Batch(batch));
+                   give_back_idle_memory();
                    counter.add(batch.size());
                  }
                });
