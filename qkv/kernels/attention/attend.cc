@@ -381,40 +381,6 @@ namespace qkv::kernels {
 HWY_EXPORT(ForwardTask);
 HWY_EXPORT(BackwardTask);
 
-namespace {
-
-// While one head of a segment is worked on, its share of the next segment is on its way.
-
-void prefetch_next(const Attend<float>& a, const Task& t) {
-  const auto next = static_cast<std::size_t>(t.segment) + 1;
-  if (next >= a.plan->segments.size()) return;
-  const AttendPlan::Segment& s = a.plan->segments[next];
-  const auto fetch = [&](const float* x, std::int64_t first, std::int64_t last,
-                         std::int64_t width) {
-    prefetch_rows(x, first, last, width, t.head, a.heads);
-  };
-  fetch(a.q, s.q_begin, s.q_end, a.heads * a.dim);
-  fetch(a.k, s.k_begin, s.k_end, a.kv_heads * a.dim);
-  fetch(a.v, s.k_begin, s.k_end, a.kv_heads * a.value_dim);
-}
-
-void prefetch_next(const AttendBackward<float>& a, const Task& t) {
-  const auto next = static_cast<std::size_t>(t.segment) + 1;
-  if (next >= a.plan->segments.size()) return;
-  const AttendPlan::Segment& s = a.plan->segments[next];
-  const auto fetch = [&](const float* x, std::int64_t first, std::int64_t last,
-                         std::int64_t width) {
-    prefetch_rows(x, first, last, width, t.head, a.kv_heads);
-  };
-  fetch(a.q, s.q_begin, s.q_end, a.heads * a.dim);
-  fetch(a.out, s.q_begin, s.q_end, a.heads * a.value_dim);
-  fetch(a.dout, s.q_begin, s.q_end, a.heads * a.value_dim);
-  fetch(a.k, s.k_begin, s.k_end, a.kv_heads * a.dim);
-  fetch(a.v, s.k_begin, s.k_end, a.kv_heads * a.value_dim);
-}
-
-}  // namespace
-
 void attend(const Attend<float>& a) {
   const AttendPlan& plan = *a.plan;
   each_gap(plan, false, [&](std::int64_t begin, std::int64_t end) {
@@ -439,10 +405,7 @@ void attend(const Attend<float>& a) {
         const AttendPlan::Segment& s = plan.segments[static_cast<std::size_t>(t.segment)];
         return (t.last - t.first + 8) * (s.k_end - s.k_begin + 8);
       },
-      [&](const Task& t) {
-        prefetch_next(a, t);
-        run(a, t);
-      });
+      [&](const Task& t) { run(a, t); });
 }
 
 void attend_backward(const AttendBackward<float>& a) {
@@ -467,10 +430,7 @@ void attend_backward(const AttendBackward<float>& a) {
         const AttendPlan::Segment& s = plan.segments[static_cast<std::size_t>(t.segment)];
         return 3 * (s.q_end - s.q_begin + 8) * (s.k_end - s.k_begin + 8);
       },
-      [&](const Task& t) {
-        prefetch_next(a, t);
-        run(a, t);
-      });
+      [&](const Task& t) { run(a, t); });
 }
 
 }  // namespace qkv::kernels

@@ -47,19 +47,6 @@ void run_tasks(const std::vector<Task>& tasks, Cost&& cost, Run&& run) {
   });
 }
 
-/// Asks for the share `part` of `parts` of rows [first, last) of x, `width` floats each, ahead of
-/// time: in a batch of short sequences a head lasts about a microsecond, and its rows lie too far
-/// apart for the processor to guess. Long sequences look after themselves.
-inline void prefetch_rows(const float* x, std::int64_t first, std::int64_t last, std::int64_t width,
-                          std::int64_t part, std::int64_t parts) {
-  constexpr std::int64_t kLine = 16, kMostRows = 64;
-  if (last - first > kMostRows) return;
-  const std::int64_t lines = ((last - first) * width + kLine - 1) / kLine;
-  for (std::int64_t i = lines * part / parts; i < lines * (part + 1) / parts; ++i) {
-    __builtin_prefetch(x + first * width + i * kLine, 0, 2);
-  }
-}
-
 /// visit(begin, end) for the rows outside all segments; `keys` chooses the side.
 template <class Visit>
 void each_gap(const AttendPlan& plan, bool keys, Visit&& visit) {
