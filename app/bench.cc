@@ -1,9 +1,10 @@
 // qkv bench: speed as a share of the FMA peak measured in the same run.
+#include "app/bench.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 
-#include "app/command.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -19,11 +20,6 @@ namespace qkv::app {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 struct Bench {
   std::string preset = "tiny";
@@ -114,6 +110,11 @@ void bench_train(const Bench& bench, Program& program) {
 
 }  // namespace
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
 void add_bench(Program& program) {
   CLI::App* bench = program.cli.add_subcommand("bench", "Measure speed on this machine");
   bench->require_subcommand(1);
@@ -130,6 +131,7 @@ void add_bench(Program& program) {
     apply_threads(program);
     bench_train(*settings, program);
   });
+  add_bench_decode(*bench, program);
 }
 
 }  // namespace qkv::app

@@ -13,6 +13,7 @@
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
+#include "qkv/decode/transformer_decoder.h"
 #include "qkv/train/translation.h"
 #include "qkv/view/html.h"
 #include "qkv/view/json.h"
@@ -119,7 +120,7 @@ void write_picture(const AttentionMaps& maps, const LookSettings& s,
   } else if (ending == ".json") {
     write_file(path, attention_json(maps));
   } else if (ending == ".html") {
-    write_file(path, attention_html(maps));
+    write_file(path, html_page(maps));
   } else {
     fail("--output {}: the name must end in .svg, .png, .json or .html", path.string());
   }

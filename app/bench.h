@@ -1,0 +1,23 @@
+// What the benchmarks share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/command.h"
+
+#include "qkv/decode/translator.h"
+
+namespace qkv::app {
+
+double median(std::vector<double> values);
+
+struct BenchDecode {
+  std::string model, file, preset = "tiny", output;
+  std::int64_t sentences = 200;
+  int runs = 5;
+  TranslatorOptions options;
+};
+void add_bench_decode(CLI::App& bench, Program& program);
+
+}  // namespace qkv::app
