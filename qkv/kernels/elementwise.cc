@@ -13,7 +13,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "qkv/kernels/math-inl.h"
+#include "qkv/kernels/loops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
@@ -76,69 +76,46 @@ HWY_INLINE VF Derivative(F d, Activation activation, VF z) {
   return one;
 }
 
-void BiasActivationRow(std::int64_t cols, const float* z, const float* bias, Activation activation,
+void BiasActivationRun(std::int64_t n, const float* z, const float* bias, Activation activation,
                        const Dropout& drop, std::uint64_t index, float* y) {
   const F d;
-  ForEachWithDropout(
-      d, cols, drop, index,
-      [&](std::int64_t c, VF factor) {
-        VF x = hn::LoadU(d, z + c);
-        if (bias) x = hn::Add(x, hn::LoadU(d, bias + c));
-        hn::StoreU(hn::Mul(Apply(d, activation, x), factor), d, y + c);
-      },
-      [&](std::int64_t c, float factor) {
-        const float x = bias ? z[c] + bias[c] : z[c];
-        y[c] = hn::GetLane(Apply(d, activation, hn::Set(d, x))) * factor;
-      });
+  ForEachWithDropout(d, n, drop, index, [&](std::int64_t c, auto at, VF factor) {
+    VF x = at.load(d, z + c);
+    if (bias) x = hn::Add(x, at.load(d, bias + c));
+    at.store(d, hn::Mul(Apply(d, activation, x), factor), y + c);
+  });
 }
 
-void BiasActivationBackwardRow(std::int64_t cols, const float* z, const float* bias, const float* y,
+void BiasActivationBackwardRun(std::int64_t n, const float* z, const float* bias, const float* y,
                                Activation activation, const Dropout& drop, std::uint64_t index,
                                const float* dy, float* dz) {
   const F d;
   if (activation == Activation::relu) {
     // y is zero where relu or dropout closed the way: no draw is needed.
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    const float open = drop.active() ? drop.scale : 1.0f;
-    const VF scale = hn::Set(d, open);
-    std::int64_t c = 0;
-    for (; c + lanes <= cols; c += lanes) {
-      const auto passed = hn::Ne(hn::LoadU(d, y + c), hn::Zero(d));
-      hn::StoreU(hn::IfThenElseZero(passed, hn::Mul(hn::LoadU(d, dy + c), scale)), d, dz + c);
-    }
-    for (; c < cols; ++c) dz[c] = y[c] != 0.0f ? dy[c] * open : 0.0f;
+    const VF scale = hn::Set(d, drop.active() ? drop.scale : 1.0f);
+    ForEachVector(d, n, [&](std::int64_t c, auto at) {
+      const auto passed = hn::Ne(at.load(d, y + c), hn::Zero(d));
+      at.store(d, hn::IfThenElseZero(passed, hn::Mul(at.load(d, dy + c), scale)), dz + c);
+    });
     return;
   }
-  ForEachWithDropout(
-      d, cols, drop, index,
-      [&](std::int64_t c, VF factor) {
-        VF g = hn::Mul(hn::LoadU(d, dy + c), factor);
-        if (activation != Activation::none) {
-          VF x = hn::LoadU(d, z + c);
-          if (bias) x = hn::Add(x, hn::LoadU(d, bias + c));
-          g = hn::Mul(g, Derivative(d, activation, x));
-        }
-        hn::StoreU(g, d, dz + c);
-      },
-      [&](std::int64_t c, float factor) {
-        float g = dy[c] * factor;
-        if (activation != Activation::none) {
-          const float x = bias ? z[c] + bias[c] : z[c];
-          g *= hn::GetLane(Derivative(d, activation, hn::Set(d, x)));
-        }
-        dz[c] = g;
-      });
+  ForEachWithDropout(d, n, drop, index, [&](std::int64_t c, auto at, VF factor) {
+    VF g = hn::Mul(at.load(d, dy + c), factor);
+    if (activation != Activation::none) {
+      VF x = at.load(d, z + c);
+      if (bias) x = hn::Add(x, at.load(d, bias + c));
+      g = hn::Mul(g, Derivative(d, activation, x));
+    }
+    at.store(d, g, dz + c);
+  });
 }
 
 void DropoutRun(std::int64_t n, const float* x, const Dropout& drop, std::uint64_t index,
                 float* y) {
   const F d;
-  ForEachWithDropout(
-      d, n, drop, index,
-      [&](std::int64_t i, VF factor) {
-        hn::StoreU(hn::Mul(hn::LoadU(d, x + i), factor), d, y + i);
-      },
-      [&](std::int64_t i, float factor) { y[i] = x[i] * factor; });
+  ForEachWithDropout(d, n, drop, index, [&](std::int64_t i, auto at, VF factor) {
+    at.store(d, hn::Mul(at.load(d, x + i), factor), y + i);
+  });
 }
 
 /// sums[c] += Σ over rows [0, rows), rows in order.
@@ -161,55 +138,36 @@ void AddRows(std::int64_t rows, std::int64_t cols, const float* x, float* sums) 
     hn::StoreU(s2, d, sums + c + 2 * lanes);
     hn::StoreU(s3, d, sums + c + 3 * lanes);
   }
-  for (; c + lanes <= cols; c += lanes) {
-    VF s = hn::LoadU(d, sums + c);
-    for (std::int64_t r = 0; r < rows; ++r) s = hn::Add(s, hn::LoadU(d, x + r * cols + c));
-    hn::StoreU(s, d, sums + c);
-  }
-  if (c == cols) return;
-  VF s = LoadFirst(d, sums + c, cols - c);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    s = hn::Add(s, LoadFirst(d, x + r * cols + c, cols - c));
-  }
-  StoreFirst(d, s, sums + c, cols - c);
+  ForEachVector(d, cols - c, [&](std::int64_t k, auto at) {
+    VF s = at.load(d, sums + c + k);
+    for (std::int64_t r = 0; r < rows; ++r) s = hn::Add(s, at.load(d, x + r * cols + c + k));
+    at.store(d, s, sums + c + k);
+  });
 }
 
 void AxpbyRun(std::int64_t n, float a, const float* x, float b, float* y) {
   const F d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const VF va = hn::Set(d, a), vb = hn::Set(d, b);
-  std::int64_t i = 0;
-  // A factor of zero means "not read", so that 0 · NaN does not arise.
-  for (; i + lanes <= n; i += lanes) {
-    VF s = a == 0.0f ? hn::Zero(d) : hn::Mul(va, hn::LoadU(d, x + i));
-    if (b != 0.0f) s = hn::MulAdd(vb, hn::LoadU(d, y + i), s);
-    hn::StoreU(s, d, y + i);
-  }
-  for (; i < n; ++i) {
-    float s = a == 0.0f ? 0.0f : a * x[i];
-    if (b != 0.0f) s = std::fma(b, y[i], s);
-    y[i] = s;
-  }
+  ForEachVector(d, n, [&](std::int64_t i, auto at) {
+    // A factor of zero means "not read", so that 0 · NaN does not arise.
+    VF s = a == 0.0f ? hn::Zero(d) : hn::Mul(va, at.load(d, x + i));
+    if (b != 0.0f) s = hn::MulAdd(vb, at.load(d, y + i), s);
+    at.store(d, s, y + i);
+  });
 }
 
 void AddRun(std::int64_t n, const float* x, const float* y, float* out) {
   const F d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    hn::StoreU(hn::Add(hn::LoadU(d, x + i), hn::LoadU(d, y + i)), d, out + i);
-  }
-  for (; i < n; ++i) out[i] = x[i] + y[i];
+  ForEachVector(d, n, [&](std::int64_t i, auto at) {
+    at.store(d, hn::Add(at.load(d, x + i), at.load(d, y + i)), out + i);
+  });
 }
 
 void MultiplyRun(std::int64_t n, const float* x, const float* y, float* out) {
   const F d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::LoadU(d, y + i)), d, out + i);
-  }
-  for (; i < n; ++i) out[i] = x[i] * y[i];
+  ForEachVector(d, n, [&](std::int64_t i, auto at) {
+    at.store(d, hn::Mul(at.load(d, x + i), at.load(d, y + i)), out + i);
+  });
 }
 
 std::int64_t FirstNonFinite(std::int64_t n, const float* x) {
@@ -232,8 +190,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace qkv::kernels {
 
-HWY_EXPORT(BiasActivationRow);
-HWY_EXPORT(BiasActivationBackwardRow);
+HWY_EXPORT(BiasActivationRun);
+HWY_EXPORT(BiasActivationBackwardRun);
 HWY_EXPORT(DropoutRun);
 HWY_EXPORT(AddRows);
 HWY_EXPORT(AxpbyRun);
@@ -392,7 +350,7 @@ void for_each_run(std::int64_t rows, std::int64_t cols, F&& f) {
 
 void bias_activation(std::int64_t rows, std::int64_t cols, const float* z, const float* bias,
                      Activation activation, const Dropout& dropout, float* y) {
-  const auto run = HWY_DYNAMIC_DISPATCH(BiasActivationRow);
+  const auto run = HWY_DYNAMIC_DISPATCH(BiasActivationRun);
   for_each_run(rows, cols, [&](std::int64_t at, std::int64_t c, std::int64_t n) {
     run(n, z + at, bias ? bias + c : nullptr, activation, dropout, static_cast<std::uint64_t>(at),
         y + at);
@@ -402,7 +360,7 @@ void bias_activation(std::int64_t rows, std::int64_t cols, const float* z, const
 void bias_activation_backward(std::int64_t rows, std::int64_t cols, const float* z,
                               const float* bias, const float* y, Activation activation,
                               const Dropout& dropout, const float* dy, float* dz) {
-  const auto run = HWY_DYNAMIC_DISPATCH(BiasActivationBackwardRow);
+  const auto run = HWY_DYNAMIC_DISPATCH(BiasActivationBackwardRun);
   for_each_run(rows, cols, [&](std::int64_t at, std::int64_t c, std::int64_t n) {
     run(n, z ? z + at : nullptr, bias ? bias + c : nullptr, y ? y + at : nullptr, activation,
         dropout, static_cast<std::uint64_t>(at), dy + at, dz + at);
@@ -454,7 +412,16 @@ void multiply(std::int64_t n, const float* x, const float* y, float* out) {
 }
 
 std::int64_t first_non_finite(std::int64_t n, const float* x) {
-  return HWY_DYNAMIC_DISPATCH(FirstNonFinite)(n, x);
+  const auto find = HWY_DYNAMIC_DISPATCH(FirstNonFinite);
+  if (n <= kPiece) return find(n, x);
+  std::vector<std::int64_t> found(static_cast<std::size_t>((n + kPiece - 1) / kPiece), -1);
+  parallel_for(n, kPiece, [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t at = find(last - first, x + first);
+    if (at >= 0) found[static_cast<std::size_t>(first / kPiece)] = first + at;
+  });
+  const auto bad =
+      std::find_if(found.begin(), found.end(), [](std::int64_t at) { return at >= 0; });
+  return bad == found.end() ? -1 : *bad;
 }
 
 }  // namespace qkv::kernels

@@ -12,7 +12,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "qkv/kernels/math-inl.h"
+#include "qkv/kernels/loops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
@@ -21,19 +21,12 @@ namespace HWY_NAMESPACE {
 void EmbedRow(std::int64_t cols, const float* table, float scale, const float* positions,
               const Dropout& drop, std::uint64_t index, float* out) {
   const F d;
-  const VF factor_of_table = hn::Set(d, scale);
-  ForEachWithDropout(
-      d, cols, drop, index,
-      [&](std::int64_t c, VF factor) {
-        VF v = hn::Mul(hn::LoadU(d, table + c), factor_of_table);
-        if (positions) v = hn::Add(v, hn::LoadU(d, positions + c));
-        hn::StoreU(hn::Mul(v, factor), d, out + c);
-      },
-      [&](std::int64_t c, float factor) {
-        float v = table[c] * scale;
-        if (positions) v += positions[c];
-        out[c] = v * factor;
-      });
+  const VF times = hn::Set(d, scale);
+  ForEachWithDropout(d, cols, drop, index, [&](std::int64_t c, auto at, VF factor) {
+    VF v = hn::Mul(at.load(d, table + c), times);
+    if (positions) v = hn::Add(v, at.load(d, positions + c));
+    at.store(d, hn::Mul(v, factor), out + c);
+  });
 }
 
 /// to[c] += scale · dropout(from[c])
@@ -41,13 +34,10 @@ void AddEmbedRow(std::int64_t cols, const float* from, float scale, const Dropou
                  std::uint64_t index, float* to) {
   const F d;
   const VF times = hn::Set(d, scale);
-  ForEachWithDropout(
-      d, cols, drop, index,
-      [&](std::int64_t c, VF factor) {
-        const VF v = hn::Mul(hn::Mul(hn::LoadU(d, from + c), factor), times);
-        hn::StoreU(hn::Add(hn::LoadU(d, to + c), v), d, to + c);
-      },
-      [&](std::int64_t c, float factor) { to[c] += from[c] * factor * scale; });
+  ForEachWithDropout(d, cols, drop, index, [&](std::int64_t c, auto at, VF factor) {
+    const VF g = hn::Mul(at.load(d, from + c), factor);
+    at.store(d, hn::MulAdd(g, times, at.load(d, to + c)), to + c);
+  });
 }
 
 }  // namespace HWY_NAMESPACE

@@ -14,23 +14,16 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "qkv/kernels/math-inl.h"
+#include "qkv/kernels/loops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
 namespace HWY_NAMESPACE {
 
-HWY_INLINE VF Biased(F d, const float* z, const float* bias, std::int64_t i) {
-  const VF v = hn::LoadU(d, z + i);
-  return bias ? hn::Add(v, hn::LoadU(d, bias + i)) : v;
-}
-
-/// The last n − i < lanes numbers, `filler` behind them.
-HWY_INLINE VF BiasedRest(F d, const float* z, const float* bias, std::int64_t i, std::int64_t n,
-                         float filler) {
-  VF v = LoadFirst(d, z + i, n - i);
-  if (bias) v = hn::Add(v, LoadFirst(d, bias + i, n - i));
-  return hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(n - i)), v, hn::Set(d, filler));
+template <class At = Whole>
+HWY_INLINE VF Biased(F d, const float* z, const float* bias, std::int64_t i, At at = {}) {
+  const VF v = at.load(d, z + i);
+  return bias ? hn::Add(v, at.load(d, bias + i)) : v;
 }
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
@@ -47,8 +40,9 @@ float MaxOf(std::int64_t n, const float* z, const float* bias) {
     m2 = hn::Max(m2, Biased(d, z, bias, i + 2 * lanes));
     m3 = hn::Max(m3, Biased(d, z, bias, i + 3 * lanes));
   }
-  for (; i + lanes <= n; i += lanes) m0 = hn::Max(m0, Biased(d, z, bias, i));
-  if (i < n) m1 = hn::Max(m1, BiasedRest(d, z, bias, i, n, kLowest));
+  ForEachVector(d, n - i, [&](std::int64_t k, auto at) {
+    m0 = hn::Max(m0, at.keep(d, Biased(d, z, bias, i + k, at), kLowest));
+  });
   return hn::GetLane(hn::MaxOfLanes(d, hn::Max(hn::Max(m0, m1), hn::Max(m2, m3))));
 }
 
@@ -80,22 +74,13 @@ float ExpSum(std::int64_t n, const float* z, const float* bias, float m, float* 
     total = hn::Add(total, hn::Add(s0, s1));
     total_x = hn::Add(total_x, hn::Add(x0, x1));
   }
-  if (i + lanes <= n) {
-    const VF a = hn::Sub(Biased(d, z, bias, i), vm);
+  ForEachVector(d, n - i, [&](std::int64_t k, auto at) {
+    const VF a = hn::Sub(Biased(d, z, bias, i + k, at), vm);
     const VF ea = ExpNonPositive(d, a);
-    if (e) hn::StoreU(ea, d, e + i);
-    total = hn::Add(total, ea);
-    total_x = hn::Add(total_x, a);
-    i += lanes;
-  }
-  if (i < n) {
-    const VF a = hn::Sub(BiasedRest(d, z, bias, i, n, m), vm);
-    const auto real = hn::FirstN(d, static_cast<std::size_t>(n - i));
-    const VF ea = hn::IfThenElseZero(real, ExpNonPositive(d, a));
-    if (e) StoreFirst(d, ea, e + i, n - i);
-    total = hn::Add(total, ea);
-    total_x = hn::Add(total_x, hn::IfThenElseZero(real, a));
-  }
+    if (e) at.store(d, ea, e + i + k);
+    total = hn::Add(total, at.keep(d, ea));
+    total_x = hn::Add(total_x, at.keep(d, a));
+  });
   *shifted = hn::GetLane(hn::SumOfLanes(d, total_x));
   return hn::GetLane(hn::SumOfLanes(d, total));
 }
@@ -103,13 +88,10 @@ float ExpSum(std::int64_t n, const float* z, const float* bias, float m, float* 
 /// x = x·a − b
 void ScaleShift(std::int64_t n, float a, float b, float* x) {
   const F d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const VF va = hn::Set(d, a), vb = hn::Set(d, b);
-  std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    hn::StoreU(hn::MulSub(hn::LoadU(d, x + i), va, vb), d, x + i);
-  }
-  if (i < n) StoreFirst(d, hn::MulSub(LoadFirst(d, x + i, n - i), va, vb), x + i, n - i);
+  ForEachVector(d, n, [&](std::int64_t i, auto at) {
+    at.store(d, hn::MulSub(at.load(d, x + i), va, vb), x + i);
+  });
 }
 
 /// The k largest so far, best first; of equals the one that came first stands first. Places not
@@ -182,8 +164,9 @@ float TopK(std::int64_t n, const float* z, const float* bias, int k, const std::
       m0 = hn::Max(m0, Biased(d, z, bias, i));
       m1 = hn::Max(m1, Biased(d, z, bias, i + lanes));
     }
-    for (; i + lanes <= end; i += lanes) m0 = hn::Max(m0, Biased(d, z, bias, i));
-    if (i < end) m1 = hn::Max(m1, BiasedRest(d, z, bias, i, end, kLowest));
+    ForEachVector(d, end - i, [&](std::int64_t j, auto at) {
+      m0 = hn::Max(m0, at.keep(d, Biased(d, z, bias, i + j, at), kLowest));
+    });
     m0 = hn::Max(m0, m1);
     hn::StoreU(m0, d, maxima + b * lanes);
     largest = hn::Max(largest, m0);

@@ -8,12 +8,9 @@
 #define QKV_KERNELS_MATH_INL_H_
 #endif
 
-#include <cstdint>
 #include <limits>
 
 #include <hwy/highway.h>
-
-#include "qkv/base/random.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
@@ -22,27 +19,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using F = hn::ScalableTag<float>;
 using VF = hn::Vec<F>;
-
-/// `count` < lanes numbers from p, zeros behind them; memory behind them is not touched.
-HWY_INLINE VF LoadFirst(F d, const float* p, std::int64_t count) {
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
-  return hn::MaskedLoad(hn::FirstN(d, static_cast<std::size_t>(count)), d, p);  // does not fault
-#else
-  HWY_ALIGN float pad[HWY_MAX_BYTES / sizeof(float)] = {};
-  for (std::int64_t i = 0; i < count; ++i) pad[i] = p[i];
-  return hn::Load(d, pad);
-#endif
-}
-
-HWY_INLINE void StoreFirst(F d, VF v, float* p, std::int64_t count) {
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
-  hn::BlendedStore(v, hn::FirstN(d, static_cast<std::size_t>(count)), d, p);
-#else
-  HWY_ALIGN float pad[HWY_MAX_BYTES / sizeof(float)];
-  hn::Store(v, d, pad);
-  for (std::int64_t i = 0; i < count; ++i) p[i] = pad[i];
-#endif
-}
 
 /// x = n·ln 2 + r with |r| ≤ ln 2 / 2: gives e^r and, in `bits`, a word whose low byte is n + bias.
 /// Adding 1.5·2²³ rounds to the nearest whole number and leaves it in the low bits of the sum. The
@@ -131,75 +107,6 @@ HWY_INLINE VF NormalDistribution(F d, VF x, VF& exponential) {
   p = hn::MulAdd(p, t, hn::Set(d, 0.23682443029173228f));
   const VF tail = hn::Mul(hn::Mul(hn::Mul(p, t), hn::Set(d, 0.5f)), exponential);
   return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(one, tail));
-}
-
-/// The words of dropout_draw() for elements [2·word, 2·word + 2·N): element 2j has the low half of
-/// word j.
-HWY_INLINE hn::Vec<hn::RebindToUnsigned<F>> DropoutWords(F, const Dropout& drop,
-                                                         std::uint32_t word) {
-  const hn::RebindToUnsigned<F> du;
-  const auto m1 = hn::Set(du, 0x7feb352dU), m2 = hn::Set(du, 0x846ca68bU);
-  // Iota of a constant: of a variable it is built number by number.
-  auto x = hn::Xor(hn::Add(hn::Iota(du, 0), hn::Set(du, word)), hn::Set(du, drop.key0));
-  x = hn::Xor(x, hn::ShiftRight<16>(x));
-  x = hn::Mul(x, m1);
-  x = hn::Xor(x, hn::ShiftRight<15>(x));
-  x = hn::Mul(x, m2);
-  x = hn::Xor(x, hn::ShiftRight<16>(x));
-  x = hn::Add(x, hn::Set(du, drop.key1));
-  x = hn::Mul(x, m1);
-  x = hn::Xor(x, hn::ShiftRight<15>(x));
-  x = hn::Mul(x, m2);
-  return hn::Xor(x, hn::ShiftRight<16>(x));
-}
-
-/// dropout_factor() of elements [index, index + 2·N) for an even index, in order into lo and hi.
-HWY_INLINE void DropoutFactors(F d, const Dropout& drop, std::uint64_t index, VF& lo, VF& hi) {
-#if HWY_TARGET == HWY_SCALAR
-  lo = hn::Set(d, dropout_factor(drop, index));
-  hi = hn::Set(d, dropout_factor(drop, index + 1));
-#else
-  const hn::RebindToUnsigned<F> du;
-  const hn::Repartition<std::uint16_t, F> d16;
-  const auto draws =
-      hn::BitCast(d16, DropoutWords(d, drop, static_cast<std::uint32_t>(index >> 1)));
-  const auto threshold = hn::Set(du, drop.threshold);
-  const hn::Half<decltype(d16)> half;
-  const auto a = hn::PromoteTo(du, hn::LowerHalf(half, draws));
-  const auto b = hn::PromoteTo(du, hn::UpperHalf(half, draws));
-  const VF scale = hn::Set(d, drop.scale);
-  lo = hn::IfThenZeroElse(hn::RebindMask(d, hn::Lt(a, threshold)), scale);
-  hi = hn::IfThenZeroElse(hn::RebindMask(d, hn::Lt(b, threshold)), scale);
-#endif
-}
-
-/// body(i, factors) for the elements of a run of n that begins at `index`: a vector at a time, and
-/// tail(i, factor) for what is left. Without dropout the factors are one. (`drop` is a copy: stores
-/// to float memory could change an original, and the compiler would load it again.)
-template <class Body, class Tail>
-HWY_INLINE void ForEachWithDropout(F d, std::int64_t n, const Dropout drop, std::uint64_t index,
-                                   Body&& body, Tail&& tail) {
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  std::int64_t i = 0;
-  if (!drop.active()) {
-    const VF one = hn::Set(d, 1.0f);
-    for (; i + lanes <= n; i += lanes) body(i, one);
-    for (; i < n; ++i) tail(i, 1.0f);
-    return;
-  }
-  if ((index & 1) != 0 && n > 0) tail(i, dropout_factor(drop, index)), ++i;
-  VF lo, hi;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    DropoutFactors(d, drop, index + static_cast<std::uint64_t>(i), lo, hi);
-    body(i, lo);
-    body(i + lanes, hi);
-  }
-  if (i + lanes <= n) {
-    DropoutFactors(d, drop, index + static_cast<std::uint64_t>(i), lo, hi);
-    body(i, lo);
-    i += lanes;
-  }
-  for (; i < n; ++i) tail(i, dropout_factor(drop, index + static_cast<std::uint64_t>(i)));
 }
 
 }  // namespace HWY_NAMESPACE

@@ -13,132 +13,107 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "qkv/kernels/math-inl.h"
+#include "qkv/kernels/loops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
 namespace HWY_NAMESPACE {
 
+HWY_INLINE float SumOf(F d, VF v) { return hn::GetLane(hn::SumOfLanes(d, v)); }
+
 /// Rows [first, last). The row's sum is kept in `row` (L1) when nobody asked for it.
 void NormRows(const NormForward<float>& a, std::int64_t first, std::int64_t last, float* row) {
   const F d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const std::int64_t cols = a.cols;
+  const float *bias = a.bias, *gamma = a.gamma, *beta = a.beta;
   const float inverse = 1.0f / static_cast<float>(cols);
   for (std::int64_t r = first; r < last; ++r) {
     const float* x = a.x + r * cols;
     const float* residual = a.residual ? a.residual + r * cols : nullptr;
     float* s = a.sum ? a.sum + r * cols : row;
     VF total = hn::Zero(d);
-    float rest = 0;
-    ForEachWithDropout(
-        d, cols, a.dropout, static_cast<std::uint64_t>(r * cols),
-        [&](std::int64_t c, VF factor) {
-          VF v = hn::LoadU(d, x + c);
-          if (a.bias) v = hn::Add(v, hn::LoadU(d, a.bias + c));
-          v = hn::Mul(v, factor);
-          if (residual) v = hn::Add(v, hn::LoadU(d, residual + c));
-          total = hn::Add(total, v);
-          hn::StoreU(v, d, s + c);
-        },
-        [&](std::int64_t c, float factor) {
-          float v = (a.bias ? x[c] + a.bias[c] : x[c]) * factor;
-          if (residual) v += residual[c];
-          rest += v;
-          s[c] = v;
-        });
-    const float mean = (hn::GetLane(hn::SumOfLanes(d, total)) + rest) * inverse;
+    ForEachWithDropout(d, cols, a.dropout, static_cast<std::uint64_t>(r * cols),
+                       [&](std::int64_t c, auto at, VF factor) {
+                         VF v = at.load(d, x + c);
+                         if (bias) v = hn::Add(v, at.load(d, bias + c));
+                         v = residual ? hn::MulAdd(v, factor, at.load(d, residual + c))
+                                      : hn::Mul(v, factor);
+                         total = hn::Add(total, v);
+                         at.store(d, v, s + c);
+                       });
+    const float mean = SumOf(d, total) * inverse;
     // The second pass over a row in L1 costs little and avoids the cancellation of E[s²] − mean².
     const VF m = hn::Set(d, mean);
     VF squares = hn::Zero(d);
-    float rest_squares = 0;
-    std::int64_t c = 0;
-    for (; c + lanes <= cols; c += lanes) {
-      const VF v = hn::Sub(hn::LoadU(d, s + c), m);
+    ForEachVector(d, cols, [&](std::int64_t c, auto at) {
+      const VF v = at.keep(d, hn::Sub(at.load(d, s + c), m));
       squares = hn::MulAdd(v, v, squares);
-    }
-    for (; c < cols; ++c) rest_squares += (s[c] - mean) * (s[c] - mean);
-    const float variance = (hn::GetLane(hn::SumOfLanes(d, squares)) + rest_squares) * inverse;
+    });
+    const float variance = SumOf(d, squares) * inverse;
     const float rstd = 1.0f / std::sqrt(variance + static_cast<float>(a.eps));
     const VF q = hn::Set(d, rstd);
     float* out = a.out + r * cols;
-    for (c = 0; c + lanes <= cols; c += lanes) {
-      VF v = hn::Mul(hn::Sub(hn::LoadU(d, s + c), m), q);
-      if (a.gamma) v = hn::Mul(v, hn::LoadU(d, a.gamma + c));
-      if (a.beta) v = hn::Add(v, hn::LoadU(d, a.beta + c));
-      hn::StoreU(v, d, out + c);
-    }
-    for (; c < cols; ++c) {
-      float v = (s[c] - mean) * rstd;
-      if (a.gamma) v *= a.gamma[c];
-      out[c] = a.beta ? v + a.beta[c] : v;
-    }
+    ForEachVector(d, cols, [&](std::int64_t c, auto at) {
+      VF v = hn::Mul(hn::Sub(at.load(d, s + c), m), q);
+      if (gamma && beta) {
+        v = hn::MulAdd(v, at.load(d, gamma + c), at.load(d, beta + c));
+      } else if (gamma) {
+        v = hn::Mul(v, at.load(d, gamma + c));
+      } else if (beta) {
+        v = hn::Add(v, at.load(d, beta + c));
+      }
+      at.store(d, v, out + c);
+    });
     if (a.mean) a.mean[r] = mean;
     if (a.rstd) a.rstd[r] = rstd;
   }
 }
 
 /// Rows [first, last); the sums over rows go to this piece's own dgamma, dbeta, dbias [cols] (or
-/// null).
+/// null). Products that are added are fused explicitly: left to the compiler, the bits would depend
+/// on which outputs are wanted.
 void NormBackwardRows(const NormBackward<float>& a, std::int64_t first, std::int64_t last,
                       float* dgamma, float* dbeta, float* dbias) {
   const F d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const std::int64_t cols = a.cols;
+  const float* gamma = a.gamma;
   const float inverse = 1.0f / static_cast<float>(cols);
+  const VF one = hn::Set(d, 1.0f);
   for (std::int64_t r = first; r < last; ++r) {
     const float* s = a.sum + r * cols;
     const float* g = a.dout + r * cols;
-    const float mean = a.mean[r], rstd = a.rstd[r];
-    const VF m = hn::Set(d, mean), q = hn::Set(d, rstd);
+    const VF m = hn::Set(d, a.mean[r]), q = hn::Set(d, a.rstd[r]);
     VF sum_g = hn::Zero(d), sum_gx = hn::Zero(d);
-    float rest_g = 0, rest_gx = 0;
-    std::int64_t c = 0;
-    for (; c + lanes <= cols; c += lanes) {
-      const VF xhat = hn::Mul(hn::Sub(hn::LoadU(d, s + c), m), q);
-      const VF o = hn::LoadU(d, g + c);
-      if (dgamma) hn::StoreU(hn::MulAdd(o, xhat, hn::LoadU(d, dgamma + c)), d, dgamma + c);
-      if (dbeta) hn::StoreU(hn::Add(o, hn::LoadU(d, dbeta + c)), d, dbeta + c);
-      const VF go = a.gamma ? hn::Mul(o, hn::LoadU(d, a.gamma + c)) : o;
-      sum_g = hn::Add(sum_g, go);
-      sum_gx = hn::MulAdd(go, xhat, sum_gx);
-    }
-    for (; c < cols; ++c) {
-      const float xhat = (s[c] - mean) * rstd;
-      if (dgamma) dgamma[c] += g[c] * xhat;
-      if (dbeta) dbeta[c] += g[c];
-      const float go = a.gamma ? g[c] * a.gamma[c] : g[c];
-      rest_g += go;
-      rest_gx += go * xhat;
-    }
-    const float mean_g = (hn::GetLane(hn::SumOfLanes(d, sum_g)) + rest_g) * inverse;
-    const float mean_gx = (hn::GetLane(hn::SumOfLanes(d, sum_gx)) + rest_gx) * inverse;
-    const VF vg = hn::Set(d, mean_g), vgx = hn::Set(d, mean_gx);
+    ForEachVector(d, cols, [&](std::int64_t c, auto at) {
+      // Lanes that are not there have s = 0 and x̂ ≠ 0, but their gradient is 0.
+      const VF xhat = hn::Mul(hn::Sub(at.load(d, s + c), m), q);
+      const VF o = at.load(d, g + c);
+      const VF ox = hn::Mul(o, xhat);
+      if (dgamma) at.store(d, hn::MulAdd(o, xhat, at.load(d, dgamma + c)), dgamma + c);
+      if (dbeta) at.store(d, hn::Add(o, at.load(d, dbeta + c)), dbeta + c);
+      const VF weight = gamma ? at.load(d, gamma + c) : one;
+      sum_g = hn::MulAdd(o, weight, sum_g);
+      sum_gx = hn::MulAdd(ox, weight, sum_gx);
+    });
+    const VF mean_g = hn::Set(d, SumOf(d, sum_g) * inverse);
+    const VF mean_gx = hn::Set(d, SumOf(d, sum_gx) * inverse);
     const float* extra = a.dsum ? a.dsum + r * cols : nullptr;
     float* dresidual = a.dresidual ? a.dresidual + r * cols : nullptr;
     float* dx = a.dx ? a.dx + r * cols : nullptr;
-    ForEachWithDropout(
-        d, cols, a.dropout, static_cast<std::uint64_t>(r * cols),
-        [&](std::int64_t k, VF factor) {
-          const VF xhat = hn::Mul(hn::Sub(hn::LoadU(d, s + k), m), q);
-          VF go = hn::LoadU(d, g + k);
-          if (a.gamma) go = hn::Mul(go, hn::LoadU(d, a.gamma + k));
-          VF ds = hn::Mul(q, hn::NegMulAdd(xhat, vgx, hn::Sub(go, vg)));
-          if (extra) ds = hn::Add(ds, hn::LoadU(d, extra + k));
-          const VF dropped = hn::Mul(ds, factor);
-          if (dresidual) hn::StoreU(ds, d, dresidual + k);
-          if (dx) hn::StoreU(dropped, d, dx + k);
-          if (dbias) hn::StoreU(hn::Add(dropped, hn::LoadU(d, dbias + k)), d, dbias + k);
-        },
-        [&](std::int64_t k, float factor) {
-          const float xhat = (s[k] - mean) * rstd;
-          const float go = a.gamma ? g[k] * a.gamma[k] : g[k];
-          float ds = rstd * (go - mean_g - xhat * mean_gx);
-          if (extra) ds += extra[k];
-          if (dresidual) dresidual[k] = ds;
-          if (dx) dx[k] = ds * factor;
-          if (dbias) dbias[k] += ds * factor;
-        });
+    ForEachWithDropout(d, cols, a.dropout, static_cast<std::uint64_t>(r * cols),
+                       [&](std::int64_t c, auto at, VF factor) {
+                         const VF xhat = hn::Mul(hn::Sub(at.load(d, s + c), m), q);
+                         const VF weight = gamma ? at.load(d, gamma + c) : one;
+                         const VF centred = hn::MulSub(at.load(d, g + c), weight, mean_g);
+                         const VF inner = hn::NegMulAdd(xhat, mean_gx, centred);
+                         const VF ds = extra ? hn::MulAdd(q, inner, at.load(d, extra + c))
+                                             : hn::Mul(q, inner);
+                         const VF dropped = hn::Mul(ds, factor);
+                         if (dresidual) at.store(d, ds, dresidual + c);
+                         if (dx) at.store(d, dropped, dx + c);
+                         if (dbias)
+                           at.store(d, hn::MulAdd(ds, factor, at.load(d, dbias + c)), dbias + c);
+                       });
   }
 }
 

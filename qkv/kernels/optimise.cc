@@ -13,85 +13,63 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "qkv/kernels/math-inl.h"
+#include "qkv/kernels/loops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
 namespace HWY_NAMESPACE {
 
-HWY_INLINE VF Mean(F d, float decay, VF old, VF fresh) {
-  return hn::MulAdd(hn::Set(d, decay), old, hn::Mul(hn::Set(d, 1.0f - decay), fresh));
-}
-
-/// One vector of Adam at element i; `n` lanes are loaded and stored (all, or the rest of the
-/// array).
-template <class Load, class Store>
-HWY_INLINE void AdamVector(F d, const AdamStep& a, std::int64_t i, Load&& load, Store&& store) {
-  const VF w = load(a.weight + i);
-  const VF g = hn::Mul(load(a.gradient + i), hn::Set(d, static_cast<float>(a.gradient_scale)));
-  const VF m = Mean(d, static_cast<float>(a.beta1), load(a.m + i), g);
-  const VF v = Mean(d, static_cast<float>(a.beta2), load(a.v + i), hn::Mul(g, g));
-  const VF root = hn::Sqrt(hn::Mul(v, hn::Set(d, static_cast<float>(a.correction2))));
-  VF step = hn::Div(hn::Mul(m, hn::Set(d, static_cast<float>(a.correction1))),
-                    hn::Add(root, hn::Set(d, static_cast<float>(a.eps))));
-  step = hn::MulAdd(hn::Set(d, static_cast<float>(a.decay)), w, step);
-  const VF next = hn::NegMulAdd(hn::Set(d, static_cast<float>(a.rate)), step, w);
-  store(m, a.m + i);
-  store(v, a.v + i);
-  store(next, a.weight + i);
-  if (a.ema) store(Mean(d, static_cast<float>(a.ema_decay), load(a.ema + i), next), a.ema + i);
-}
-
-template <class Load, class Store>
-HWY_INLINE void SgdVector(F d, const SgdStep& a, std::int64_t i, Load&& load, Store&& store) {
-  const VF w = load(a.weight + i);
-  VF g = hn::Mul(load(a.gradient + i), hn::Set(d, static_cast<float>(a.gradient_scale)));
-  g = hn::MulAdd(hn::Set(d, static_cast<float>(a.decay)), w, g);
-  if (a.buffer) {
-    g = hn::MulAdd(hn::Set(d, static_cast<float>(a.momentum)), load(a.buffer + i), g);
-    store(g, a.buffer + i);
-  }
-  const VF next = hn::NegMulAdd(hn::Set(d, static_cast<float>(a.rate)), g, w);
-  store(next, a.weight + i);
-  if (a.ema) store(Mean(d, static_cast<float>(a.ema_decay), load(a.ema + i), next), a.ema + i);
-}
-
-/// body(i, load, store) for whole vectors, then once for the rest through a padded copy.
-template <class Body>
-HWY_INLINE void ForEachVector(F d, std::int64_t first, std::int64_t last, Body&& body) {
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  std::int64_t i = first;
-  for (; i + lanes <= last; i += lanes) {
-    body(
-        i, [d](const float* p) { return hn::LoadU(d, p); },
-        [d](VF v, float* p) { hn::StoreU(v, d, p); });
-  }
-  const auto rest = static_cast<std::size_t>(last - i);
-  if (rest == 0) return;
-  body(
-      i,
-      [d, rest](const float* p) {
-        HWY_ALIGN float pad[HWY_MAX_BYTES / 4] = {};
-        std::copy_n(p, rest, pad);
-        return hn::Load(d, pad);
-      },
-      [d, rest](VF v, float* p) {
-        HWY_ALIGN float pad[HWY_MAX_BYTES / 4];
-        hn::Store(v, d, pad);
-        std::copy_n(pad, rest, p);
-      });
+/// decay·old + (1 − decay)·fresh. 1 − decay is taken in double: 1 − 0.999f has four digits.
+HWY_INLINE VF Mean(F d, double decay, VF old, VF fresh) {
+  return hn::MulAdd(hn::Set(d, static_cast<float>(decay)), old,
+                    hn::Mul(hn::Set(d, static_cast<float>(1.0 - decay)), fresh));
 }
 
 void AdamRange(const AdamStep& a, std::int64_t first, std::int64_t last) {
   const F d;
-  ForEachVector(d, first, last,
-                [&](std::int64_t i, auto load, auto store) { AdamVector(d, a, i, load, store); });
+  const AdamStep p = a;  // a copy: the stores below could change an original
+  const VF scale = hn::Set(d, static_cast<float>(p.gradient_scale));
+  const VF rate = hn::Set(d, static_cast<float>(p.rate));
+  const VF decay = hn::Set(d, static_cast<float>(p.decay));
+  const VF eps = hn::Set(d, static_cast<float>(p.eps));
+  const VF correction1 = hn::Set(d, static_cast<float>(p.correction1));
+  const VF correction2 = hn::Set(d, static_cast<float>(p.correction2));
+  ForEachVector(d, last - first, [&](std::int64_t k, auto at) {
+    const std::int64_t i = first + k;
+    const VF w = at.load(d, p.weight + i);
+    const VF g = hn::Mul(at.load(d, p.gradient + i), scale);
+    const VF m = Mean(d, p.beta1, at.load(d, p.m + i), g);
+    const VF v = Mean(d, p.beta2, at.load(d, p.v + i), hn::Mul(g, g));
+    const VF root = hn::Sqrt(hn::Mul(v, correction2));
+    VF step = hn::Div(hn::Mul(m, correction1), hn::Add(root, eps));
+    step = hn::MulAdd(decay, w, step);
+    const VF next = hn::NegMulAdd(rate, step, w);
+    at.store(d, m, p.m + i);
+    at.store(d, v, p.v + i);
+    at.store(d, next, p.weight + i);
+    if (p.ema) at.store(d, Mean(d, p.ema_decay, at.load(d, p.ema + i), next), p.ema + i);
+  });
 }
 
 void SgdRange(const SgdStep& a, std::int64_t first, std::int64_t last) {
   const F d;
-  ForEachVector(d, first, last,
-                [&](std::int64_t i, auto load, auto store) { SgdVector(d, a, i, load, store); });
+  const SgdStep p = a;
+  const VF scale = hn::Set(d, static_cast<float>(p.gradient_scale));
+  const VF rate = hn::Set(d, static_cast<float>(p.rate));
+  const VF decay = hn::Set(d, static_cast<float>(p.decay));
+  const VF momentum = hn::Set(d, static_cast<float>(p.momentum));
+  ForEachVector(d, last - first, [&](std::int64_t k, auto at) {
+    const std::int64_t i = first + k;
+    const VF w = at.load(d, p.weight + i);
+    VF g = hn::MulAdd(decay, w, hn::Mul(at.load(d, p.gradient + i), scale));
+    if (p.buffer) {
+      g = hn::MulAdd(momentum, at.load(d, p.buffer + i), g);
+      at.store(d, g, p.buffer + i);
+    }
+    const VF next = hn::NegMulAdd(rate, g, w);
+    at.store(d, next, p.weight + i);
+    if (p.ema) at.store(d, Mean(d, p.ema_decay, at.load(d, p.ema + i), next), p.ema + i);
+  });
 }
 
 /// Σ x² in double: the square of a float may be no float.

@@ -73,16 +73,21 @@ inline std::vector<double> normals(std::int64_t n, std::uint64_t key, double sca
 /// f() on every instruction set this machine has and the kernels are compiled for.
 template <class F>
 void on_every_target(F&& f) {
-  for (const std::int64_t target : {HWY_AVX3, HWY_AVX2, HWY_SCALAR}) {
+  constexpr std::int64_t kBaseline = HWY_SCALAR | HWY_EMU128;  // whichever the compiler has
+  struct Restore {
+    ~Restore() {
+      hwy::SetSupportedTargetsForTest(0);
+      hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    }
+  } restore;
+  for (const std::int64_t target : {std::int64_t{HWY_AVX3}, std::int64_t{HWY_AVX2}, kBaseline}) {
     hwy::SetSupportedTargetsForTest(0);
-    if (target != HWY_SCALAR && (hwy::SupportedTargets() & target) == 0) continue;
+    if (target != kBaseline && (hwy::SupportedTargets() & target) == 0) continue;
     hwy::SetSupportedTargetsForTest(target);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    SCOPED_TRACE(hwy::TargetName(target));
+    SCOPED_TRACE(target == kBaseline ? "baseline" : hwy::TargetName(target));
     f();
   }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
 /// f() with `count` threads; the previous number comes back even when f throws.

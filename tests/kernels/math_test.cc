@@ -1,4 +1,5 @@
-// The vector mathematics of qkv/kernels/math-inl.h against libm in double, on every target.
+// The vector mathematics of qkv/kernels/math-inl.h and loops-inl.h against libm in double, on every
+// target.
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -21,7 +22,7 @@ enum class Function { exp, exp_non_positive, tanh, sigmoid, sigmoid_slope, norma
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "qkv/kernels/math-inl.h"
+#include "qkv/kernels/loops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
