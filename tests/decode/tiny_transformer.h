@@ -6,11 +6,24 @@
 #include <utility>
 #include <vector>
 
+#include "qkv/base/parallel.h"
 #include "qkv/base/random.h"
 #include "qkv/decode/step_model.h"
 #include "qkv/models/transformer.h"
 
 namespace qkv::test {
+
+/// So many threads while it lives.
+class Threads {
+ public:
+  explicit Threads(int count) : before_(threads()) { set_threads(count); }
+  ~Threads() { set_threads(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_;
+};
 
 inline Transformer::Config tiny_config() {
   Transformer::Config c;

@@ -17,6 +17,11 @@ using test::tiny_config;
 using test::tiny_configs;
 using test::tiny_transformer;
 
+// Products this small are slower on two threads; translator_test.cc covers threads.
+class TransformerDecoderTest : public testing::Test {
+  test::Threads one_{1};
+};
+
 constexpr std::int32_t kBos = 1, kEos = 2;
 
 // log-softmax of the next token after each prefix of <bos> target, everything computed anew.
@@ -42,7 +47,7 @@ std::vector<std::vector<double>> from_scratch(const Transformer& model, const To
   return result;
 }
 
-TEST(TransformerDecoder, CachedEqualsFromScratch) {
+TEST_F(TransformerDecoderTest, CachedEqualsFromScratch) {
   for (const auto& [name, config] : tiny_configs()) {
     SCOPED_TRACE(name);
     const Transformer model = tiny_transformer(config);
@@ -67,7 +72,7 @@ TEST(TransformerDecoder, CachedEqualsFromScratch) {
   }
 }
 
-TEST(TransformerDecoder, BeamOfOneIsGreedyFromScratch) {
+TEST_F(TransformerDecoderTest, BeamOfOneIsGreedyFromScratch) {
   for (const auto& [name, config] : tiny_configs()) {
     SCOPED_TRACE(name);
     const Transformer model = tiny_transformer(config, 3);
@@ -87,7 +92,7 @@ TEST(TransformerDecoder, BeamOfOneIsGreedyFromScratch) {
   }
 }
 
-TEST(TransformerDecoder, ScoringWhatSearchFoundGivesItsBits) {
+TEST_F(TransformerDecoderTest, ScoringWhatSearchFoundGivesItsBits) {
   for (const auto& [name, config] : tiny_configs()) {
     SCOPED_TRACE(name);
     const Transformer model = tiny_transformer(config);
@@ -147,7 +152,7 @@ std::vector<float> observed_attention(const Transformer& model, const Tokens& so
   return seen.at(model.encoder.size() + 2 * layer + 1);
 }
 
-TEST(TransformerDecoder, AttentionIsThatOfTheChosenLayerAndHead) {
+TEST_F(TransformerDecoderTest, AttentionIsThatOfTheChosenLayerAndHead) {
   const Transformer model = tiny_transformer(tiny_config());
   const auto sources = random_sentences(4, 8, 50);
   struct Case {
@@ -169,7 +174,7 @@ TEST(TransformerDecoder, AttentionIsThatOfTheChosenLayerAndHead) {
   }
 }
 
-TEST(TransformerDecoder, LengthsOfTheModelAreKept) {
+TEST_F(TransformerDecoderTest, LengthsOfTheModelAreKept) {
   Transformer::Config config = tiny_config();
   config.max_length = 8;
   const Transformer model = tiny_transformer(config);
@@ -184,7 +189,7 @@ TEST(TransformerDecoder, LengthsOfTheModelAreKept) {
   EXPECT_EQ(score(decoder, longest, longest, {}).at(0).token_scores.size(), 8u);
 }
 
-TEST(TransformerDecoder, ScoringChecksItsInput) {
+TEST_F(TransformerDecoderTest, ScoringChecksItsInput) {
   const Transformer model = tiny_transformer(tiny_config());
   const TransformerDecoder decoder(model);
   const std::vector<Tokens> one = {{5}}, two = {{5}, {6}}, alien = {{50}}, negative = {{-1}};
@@ -195,7 +200,7 @@ TEST(TransformerDecoder, ScoringChecksItsInput) {
   EXPECT_TRUE(score(decoder, std::vector<Tokens>{}, std::vector<Tokens>{}, {}).empty());
 }
 
-TEST(TransformerDecoder, LayersAndHeadsThatAreNotThereThrow) {
+TEST_F(TransformerDecoderTest, LayersAndHeadsThatAreNotThereThrow) {
   const Transformer model = tiny_transformer(tiny_config());
   EXPECT_THROW(TransformerDecoder(model, {.attention_layer = 2}), Error);
   EXPECT_THROW(TransformerDecoder(model, {.attention_layer = -3}), Error);
@@ -210,7 +215,7 @@ TEST(TransformerDecoder, LayersAndHeadsThatAreNotThereThrow) {
   EXPECT_EQ(search(TransformerDecoder(bare), std::vector<Tokens>{{3}}, {}).size(), 1u);
 }
 
-TEST(TransformerDecoder, NaNWeightsAreReported) {
+TEST_F(TransformerDecoderTest, NaNWeightsAreReported) {
   Transformer model = tiny_transformer(tiny_config());
   model.source_embedding.values()[700] = NAN;
   EXPECT_THROW(search(TransformerDecoder(model), std::vector<Tokens>{{3}}, {}), NumericError);
