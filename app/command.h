@@ -12,6 +12,9 @@ namespace qkv::app {
 /// Ended by Ctrl-C or SIGTERM with everything saved: exit code 130.
 struct Interrupted {};
 
+/// Whoever read our output went away (qkv translate | head): the work ends quietly.
+struct ClosedPipe {};
+
 struct Program {
   CLI::App cli;
   Console console;

@@ -26,7 +26,7 @@ void apply_threads(const Program& program) {
 namespace {
 
 int run(int argc, char** argv) {
-  // A reader that went away (qkv translate | head) is an ordinary write error, not a signal.
+  // A reader that went away shows as a failed write, where it can be told from a full disk.
   std::signal(SIGPIPE, SIG_IGN);
   Program program;
   CLI::App& cli = program.cli;
@@ -50,11 +50,17 @@ int run(int argc, char** argv) {
     cli.parse(std::move(arguments));
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return cli.exit(e);
+    if (argc > 1 && argv[1][0] != '-' && cli.get_subcommands().empty()) {
+      fmt::print(stderr, "qkv: there is no command '{}'\nqkv: see qkv --help\n", argv[1]);
+      return 2;
+    }
     fmt::print(stderr, "qkv: {}\nqkv: see qkv {}--help\n", e.what(),
                cli.get_subcommands().empty() ? "" : cli.get_subcommands()[0]->get_name() + " ");
     return 2;
   } catch (const Interrupted&) {
     return 130;
+  } catch (const ClosedPipe&) {
+    return 0;
   } catch (const std::bad_alloc&) {
     program.console.clear();
     fmt::print(stderr, "qkv: out of memory; try smaller batches\n");

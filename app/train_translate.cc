@@ -115,7 +115,9 @@ void make_tokenisers(const TrainTranslate& s, const TranslationPreset& p, const 
 void write_curve(const std::filesystem::path& directory) {
   Series train{.name = "train", .points = {}}, valid{.name = "valid", .points = {}},
       bleu{.name = "BLEU", .points = {}, .second_axis = true};
-  for (const auto& line : read_jsonl(directory / "metrics.jsonl")) {
+  if (!std::filesystem::exists(directory / kMetricsFile))
+    return;  // interrupted before the first line
+  for (const auto& line : read_jsonl(directory / kMetricsFile)) {
     const double step = line.value("step", 0.0);
     if (line.contains("nll")) train.points.push_back({step, line["nll"].get<double>()});
     if (line.contains("valid_loss"))
@@ -202,6 +204,9 @@ TranslationPreset with_settings(const TrainTranslate& s) {
   if (s.separate || !s.target_tokeniser.empty()) p.joint = false;
   if (!p.joint) m.share_embeddings = false;
   if (p.batch_tokens < 1) fail("--batch-tokens must be positive");
+  Transformer::Config sizes = m;  // what can be checked before the text is read
+  sizes.source_vocabulary = sizes.target_vocabulary = 1;
+  sizes.check();
   return p;
 }
 
@@ -214,7 +219,7 @@ TrainReport train_on_texts(const TrainTranslate& s, const TranslationPreset& pre
     model = load_translation_model(directory / "state");
   } else {
     std::filesystem::create_directories(directory);
-    std::filesystem::remove(directory / "metrics.jsonl");
+    std::filesystem::remove(directory / kMetricsFile);
     make_tokenisers(s, preset, texts.train, model, console);
     model.preset = s.preset;
     Transformer::Config config = preset.model;
@@ -222,14 +227,19 @@ TrainReport train_on_texts(const TrainTranslate& s, const TranslationPreset& pre
     config.target_vocabulary = model.target.size();
     model.transformer = Transformer::make(config, s.seed);
   }
-  const PairLimits limits = {.max_length = preset.max_length, .max_ratio = s.max_ratio.value_or(0)};
+  // Whatever the user allows, a sequence with its <eos> must fit the model's positions.
+  const std::int64_t longest = model.transformer.config.max_length - 1;
+  PairLimits limits = {.max_length = longest, .max_ratio = s.max_ratio.value_or(0)};
+  if (preset.max_length > 0) limits.max_length = std::min(longest, preset.max_length);
   const auto encode = [](const Tokeniser& t) {
     return [&t](std::string_view line) { return t.encode(line); };
   };
   const TokenPairs train =
       encode_pairs(texts.train, encode(model.source), encode(model.target), limits);
-  const TokenPairs valid =
-      encode_pairs(texts.valid, encode(model.source), encode(model.target), {});
+  // Nothing is left out here: pair i must stay beside reference i.
+  const TokenPairs valid = encode_pairs(
+      texts.valid, encode(model.source), encode(model.target),
+      {.max_length = longest, .too_long = PairLimits::TooLong::cut, .drop_empty = false});
   console.line("train: " + train.report.summary());
   console.line("valid: " + valid.report.summary());
 

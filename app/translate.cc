@@ -26,15 +26,17 @@ struct Settings {
   std::int64_t layer = -2, head = -1;
 };
 
-/// Writes to stdout; a reader that went away or a full disk is an error, not silence.
+[[noreturn]] void stdout_failed() {
+  if (errno == EPIPE) throw ClosedPipe{};
+  fail<FileError>("<stdout>: cannot write: {}", std::strerror(errno));
+}
+
 void write_line(const std::string& line) {
-  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) {
-    fail<FileError>("<stdout>: cannot write: {}", std::strerror(errno));
-  }
+  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) stdout_failed();
 }
 
 void flush() {
-  if (std::fflush(stdout) != 0) fail<FileError>("<stdout>: cannot write: {}", std::strerror(errno));
+  if (std::fflush(stdout) != 0) stdout_failed();
 }
 
 std::string pharaoh_of(const Hypothesis& h) {

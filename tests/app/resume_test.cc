@@ -1,0 +1,74 @@
+// Stopping and going on, as a user meets it: by a signal, and by a kill that nothing can catch.
+#include "app/command.h"
+#include <gtest/gtest.h>
+
+namespace qkv {
+namespace {
+
+class Resume : public ::testing::Test {
+ protected:
+  Temporary folder_;
+  std::string weights(const std::string& model) {
+    return slurp(folder_ / model / "model.safetensors");
+  }
+};
+
+TEST_F(Resume, KilledRunEndsInTheSameWeights) {
+  const std::string steps = "--steps 60 --validate-every 5 --save-minutes 0.002";
+  ASSERT_EQ(run_qkv(toy_training(folder_, "whole") + steps).exit, 0);
+  // Three kills at different moments; each run goes on from what the one before left.
+  const std::string part = toy_training(folder_, "parts") + steps;
+  for (const char* seconds : {"0.25", "0.3", "0.35"}) {
+    const bool again = std::filesystem::exists(folder_ / "parts" / "state" / "state.safetensors");
+    const Ran ran = run_qkv(part + (again ? " --resume" : ""), "",
+                            std::string("timeout -s KILL ") + seconds + " ");
+    ASSERT_TRUE(ran.exit == 0 || ran.exit == 137) << ran.exit << ran.err;
+  }
+  const bool again = std::filesystem::exists(folder_ / "parts" / "state" / "state.safetensors");
+  const Ran last = run_qkv(part + (again ? " --resume" : ""));
+  ASSERT_EQ(last.exit, 0) << last.err;
+  EXPECT_EQ(weights("whole"), weights("parts"));
+}
+
+TEST_F(Resume, SignalSavesAndSaysHowToGoOn) {
+  const std::string steps = "--steps 3000 --validate-every 1000";
+  for (const char* signal : {"INT", "TERM"}) {
+    std::filesystem::remove_all(folder_ / "m");
+    const Ran ran = run_qkv(toy_training(folder_, "m") + steps, "",
+                            std::string("timeout --preserve-status -s ") + signal + " 0.6 ");
+    EXPECT_EQ(ran.exit, 130) << ran.err;
+    EXPECT_NE(ran.err.find("--resume"), std::string::npos) << ran.err;
+    EXPECT_TRUE(std::filesystem::exists(folder_ / "m" / "state" / "state.safetensors"));
+  }
+}
+
+TEST_F(Resume, ThreadsDoNotChangeTheWeights) {
+  const std::string steps = "--steps 20 --validate-every 10";
+  ASSERT_EQ(run_qkv(toy_training(folder_, "one") + steps).exit, 0);
+  ASSERT_EQ(run_qkv(toy_training(folder_, "two") + steps + " --threads 2").exit, 0);
+  EXPECT_EQ(weights("one"), weights("two"));
+}
+
+TEST_F(Resume, TranslationDoesNotDependOnNeighboursOrderOrThreads) {
+  ASSERT_EQ(run_qkv(toy_training(folder_, "m") + "--steps 40").exit, 0);
+  const auto [source, target] = toy_text();
+  const std::string command =
+      "translate --scores --beam 3 --model '" + (folder_ / "m").string() + "' ";
+  const Ran all = run_qkv(command + "--threads 2", source);
+  ASSERT_EQ(all.exit, 0) << all.err;
+  const Ran one_thread = run_qkv(command + "--threads 1 --batch-sentences 7", source);
+  EXPECT_EQ(all.out, one_thread.out);
+  // One line alone, and all lines backwards.
+  const Ran alone = run_qkv(command + "--threads 1", source.substr(0, source.find('\n') + 1));
+  EXPECT_EQ(alone.out, all.out.substr(0, all.out.find('\n') + 1));
+  const auto backwards = [](const std::string& text) {
+    std::string reversed;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) reversed = line + "\n" + reversed;
+    return reversed;
+  };
+  EXPECT_EQ(backwards(run_qkv(command + "--threads 2", backwards(source)).out), all.out);
+}
+
+}  // namespace
+}  // namespace qkv
