@@ -48,7 +48,8 @@ svg text.on { fill: var(--accent); font-weight: 700; }
 svg .faint { opacity: .28; }
 #lines path { fill: none; stroke: var(--accent); }
 #lines .hit { fill: transparent; }
-#lines .hit.on, #map .band { fill: var(--mark); }
+#lines .hit.on { fill: var(--mark); }
+#map .band { fill: none; stroke: var(--accent); }
 #map:focus { outline: none; }
 #map:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; border-radius: 6px; }
 #map .cell { fill: none; stroke: var(--accent); stroke-width: 2; }
