@@ -55,7 +55,6 @@ def convert(directory, source_pieces, target_pieces):
     for side, rows in ((spec.encoder, table), (spec.decoder, target_table)):
         embeddings = side.embeddings[0] if isinstance(side.embeddings, list) else side.embeddings
         embeddings.weight = rows
-        embeddings.multiply_by_sqrt_depth = True
         side.position_encodings.encodings = encodings
         side.scale_embeddings = True
     spec.decoder.projection.weight = target_table
@@ -118,7 +117,7 @@ def main():
     with open(o.source, encoding="utf-8") as f:
         lines = [line.rstrip("\n") for line in f]
     with open(os.path.join(o.model, ("joint" if joint else "source") + ".tokeniser.json"), encoding="utf-8") as f:
-        lower = json.load(f).get("normalise", {}).get("lower", False)
+        lower = json.load(f).get("lower", False)
     tokens = [source.encode(line.lower() if lower else line, out_type=str) for line in lines]
     results = []
     for workers in ([o.workers] if o.workers else sorted({1, o.threads})):
