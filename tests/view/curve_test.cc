@@ -1,6 +1,5 @@
 #include "qkv/view/curve.h"
 
-#include <cmath>
 #include <limits>
 
 #include "view/sample.h"
@@ -19,6 +18,7 @@ using testing::IsEmpty;
 using testing::Not;
 
 constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
 TEST(Ticks, AreRoundNumbersWithin) {
   EXPECT_THAT(axis_ticks(0, 10, 5), ElementsAre(0, 2, 4, 6, 8, 10));
@@ -51,7 +51,7 @@ TEST(Curve, DrawsLinesLegendAndAxes) {
 
 TEST(Curve, NotFinitePointsBreakTheLine) {
   const std::vector<Series> series = {
-      {.name = "a", .points = {{0, 1}, {1, 2}, {2, kNotANumber}, {3, 1}, {4, 2}, {5, INFINITY}}}};
+      {.name = "a", .points = {{0, 1}, {1, 2}, {2, kNotANumber}, {3, 1}, {4, 2}, {5, kInfinite}}}};
   const std::string svg = curve_svg(series);
   EXPECT_EQ(count_of(svg, "stroke-linejoin"), 2);
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
