@@ -43,7 +43,9 @@ void cross_entropy(const CrossEntropy<float>& a);
 /// For beam search. For each row r: the k best of logits[r] + bias by value, ties by the lower
 /// index, best first: ids[r k], and scores[r k] = log-softmax of them (log-sum-exp over the whole
 /// row, in a fixed order). `suppressed` lists ids that may not be chosen (they still count in the
-/// sum). Two passes over the row, nothing of size V is written.
+/// sum). Places that cannot be filled (fewer than k ids allowed, logits of −∞ or NaN) get id −1.
+/// Two passes over the row and another over the few blocks that hold the best; nothing of size V is
+/// written.
 void log_softmax_top_k(std::int64_t rows, std::int64_t vocabulary, const float* logits,
                        const float* bias, int k, const std::int32_t* suppressed,
                        int suppressed_count, std::int32_t* ids, float* scores);
