@@ -1,6 +1,8 @@
 #include "qkv/kernels/loss.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -126,18 +128,22 @@ template <class Floor, class Found>
 HWY_INLINE void ScanAbove(std::int64_t begin, std::int64_t end, const float* z, const float* bias,
                           Floor&& floor, Found&& found) {
   const F d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  std::int64_t i = begin;
-  const auto one = [&](std::int64_t j) {
-    const float x = bias ? z[j] + bias[j] : z[j];
-    if (x > floor()) found(j, x);
-  };
-  for (; i + lanes <= end; i += lanes) {
-    const VF v = Biased(d, z, bias, i);
-    if (hn::AllFalse(d, hn::Gt(v, hn::Set(d, floor())))) continue;
-    for (std::int64_t j = i; j < i + lanes; ++j) one(j);
-  }
-  for (; i < end; ++i) one(i);
+  ForEachVector(d, end - begin, [&](std::int64_t k, auto at) {
+    const std::int64_t i = begin + k;
+    const VF v = at.keep(d, Biased(d, z, bias, i, at), kLowest);
+    const auto above = hn::Gt(v, hn::Set(d, floor()));
+    if (hn::AllFalse(d, above)) return;
+    std::array<std::uint8_t, 8> bits{};  // a bit a lane, at most 64 lanes
+    hn::StoreMaskBits(d, above, bits.data());
+    HWY_ALIGN float lane[HWY_MAX_BYTES / sizeof(float)];
+    hn::Store(v, d, lane);
+    for (std::int64_t b = 0; b < 8; ++b) {
+      for (unsigned rest = bits[static_cast<std::size_t>(b)]; rest != 0; rest &= rest - 1) {
+        const std::int64_t j = 8 * b + std::countr_zero(rest);
+        if (lane[j] > floor()) found(i + j, lane[j]);
+      }
+    }
+  });
 }
 
 /// The k best that are not suppressed; returns the largest of all. `scratch` is for this call.

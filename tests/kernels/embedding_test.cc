@@ -19,8 +19,8 @@ std::vector<std::int32_t> some_ids(std::int64_t n, std::int64_t below, std::uint
 TEST(Embed, FastFormIsTheDefinition) {
   on_every_target([] {
     for (std::int64_t cols : kSizes) {
-      for (std::int64_t rows : {1, 5, 300}) {
-        if (rows * cols > 100'000) continue;
+      for (std::int64_t rows : {5, 300}) {
+        if (rows > 5 && cols % 16 != 1) continue;
         for (bool with_positions : {false, true}) {
           SCOPED_TRACE(testing::Message() << rows << "×" << cols);
           const auto ids = some_ids(rows, kVocabulary, 1), at = some_ids(rows, kPositions, 2);

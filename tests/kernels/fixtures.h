@@ -116,9 +116,7 @@ template <class T>
 template <class Run>
 std::vector<float> for_any_threads(Run&& run) {
   const std::vector<float> one = with_threads(1, run);
-  for (int count : {2, 3}) {
-    EXPECT_TRUE(same_bits(one, with_threads(count, run))) << count << " threads";
-  }
+  EXPECT_TRUE(same_bits(one, with_threads(2, run)));
   return one;
 }
 
