@@ -2,6 +2,9 @@
 add_library(qkv_options INTERFACE)
 target_compile_options(qkv_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                        -Wold-style-cast -Wdouble-promotion -Wno-missing-field-initializers)
+# A fused multiply-add must stand in the source: a compiler that forms its own would give other bits in
+# the main loop than in its tail.
+target_compile_options(qkv_options INTERFACE -ffp-contract=off)
 # g++ 12 sees overlaps in std::string that are not there (GCC bug 105329).
 target_compile_options(qkv_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 if(QKV_DEVELOPER)

@@ -4,10 +4,6 @@
 #include <mutex>
 #include <utility>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
 #include "qkv/data/batching.h"
@@ -45,9 +41,6 @@ void give_back_idle_memory() {
   const PoolStatistics pool = pool_statistics();
   if (pool.bytes_held - pool.bytes_in_use <= kIdleBytes) return;
   release_pool();
-#ifdef __GLIBC__
-  malloc_trim(0);  // free() alone keeps them
-#endif
 }
 
 using Batch = std::span<const std::int64_t>;

@@ -1,5 +1,6 @@
 #include "qkv/tensor/pool.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
@@ -8,6 +9,7 @@
 #include <new>
 #include <vector>
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include "qkv/base/error.h"
@@ -29,28 +31,34 @@ std::size_t size_class(std::size_t bytes) {
 
 class Pool {
  public:
-  void* take(std::size_t size) {
+  struct Block {
+    void* memory;
+    std::size_t size;
+  };
+
+  /// A free block of this class or one at most a quarter larger, else a new one: batches of
+  /// slightly different sizes then share blocks instead of each keeping its own.
+  Block take(std::size_t size) {
     const std::lock_guard lock(mutex_);
-    statistics_.bytes_in_use += static_cast<std::int64_t>(size);
-    statistics_.peak_bytes_in_use =
-        std::max(statistics_.peak_bytes_in_use, statistics_.bytes_in_use);
-    std::vector<void*>& free = free_[size];
-    if (!free.empty()) {
-      void* block = free.back();
-      free.pop_back();
+    for (auto it = free_.lower_bound(size); it != free_.end() && it->first <= size + size / 4;
+         ++it) {
+      if (it->second.empty()) continue;
+      const Block block{it->second.back(), it->first};
+      it->second.pop_back();
+      count(block.size);
       return block;
     }
     const std::size_t alignment = size >= kHugePage ? kHugePage : kAlignment;
-    void* block = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-    if (!block) {
-      statistics_.bytes_in_use -= static_cast<std::int64_t>(size);
+    void* memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    if (!memory) {
       fail("out of memory: {} MiB asked for, {} MiB in use by tensors", size >> 20,
            statistics_.bytes_in_use >> 20);
     }
-    if (size >= kHugePage) ::madvise(block, size, MADV_HUGEPAGE);
+    if (size >= kHugePage) ::madvise(memory, size, MADV_HUGEPAGE);
     statistics_.bytes_held += static_cast<std::int64_t>(size);
     ++statistics_.system_allocations;
-    return block;
+    count(size);
+    return {memory, size};
   }
 
   void give(void* block, std::size_t size) {
@@ -66,6 +74,7 @@ class Pool {
       statistics_.bytes_held -= static_cast<std::int64_t>(size * blocks.size());
       blocks.clear();
     }
+    ::malloc_trim(0);  // otherwise the C library keeps what it was given back
   }
 
   PoolStatistics statistics() {
@@ -74,6 +83,12 @@ class Pool {
   }
 
  private:
+  void count(std::size_t size) {
+    statistics_.bytes_in_use += static_cast<std::int64_t>(size);
+    statistics_.peak_bytes_in_use =
+        std::max(statistics_.peak_bytes_in_use, statistics_.bytes_in_use);
+  }
+
   std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> free_;
   PoolStatistics statistics_;
@@ -88,8 +103,8 @@ Pool& pool() {
 }  // namespace
 
 std::shared_ptr<void> pool_allocate(std::size_t bytes) {
-  const std::size_t size = size_class(std::max<std::size_t>(bytes, 1));
-  return {pool().take(size), [size](void* block) { pool().give(block, size); }};
+  const Pool::Block block = pool().take(size_class(std::max<std::size_t>(bytes, 1)));
+  return {block.memory, [size = block.size](void* memory) { pool().give(memory, size); }};
 }
 
 PoolStatistics pool_statistics() { return pool().statistics(); }

@@ -58,7 +58,8 @@ struct Toy {
       const auto rows = static_cast<std::int64_t>(examples.size());
       Tensor x = Tensor::empty({rows, 4});
       for (std::int64_t i = 0; i < x.count(); ++i) {
-        Philox random(static_cast<std::uint64_t>(examples[static_cast<std::size_t>(i / 4)]), i % 4);
+        Philox random(static_cast<std::uint64_t>(examples[static_cast<std::size_t>(i / 4)]),
+                      static_cast<std::uint64_t>(i % 4));
         x.data()[i] = static_cast<float>(random.normal());
       }
       ++calls;
