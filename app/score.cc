@@ -79,7 +79,8 @@ void add_score(Program& program) {
   const auto common = [&](CLI::App* c, const std::shared_ptr<Score>& s) {
     c->add_option("--reference", s->references, "Reference file; again for more references")
         ->required()
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);  // one file each, so that the hypothesis may follow
     c->add_option("hypothesis", s->hypothesis, "Output to score; default: stdin");
     c->add_flag("--lower", s->lower, "Compare in lower case");
     c->add_flag("--sentences", s->sentences, "One score a line");
