@@ -10,8 +10,8 @@ class Commands : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     shared_ = new Temporary;
-    const Ran ran =
-        run_qkv(toy_training(*shared_, "model") + "--steps 300 --validate-every 100 --dropout 0");
+    const Ran ran = run_qkv(toy_training(*shared_, "model") +
+                            "--steps 900 --validate-every 300 --dropout 0 --rate 0.01");
     ASSERT_EQ(ran.exit, 0) << ran.err;
     said_ = ran.err;
   }
