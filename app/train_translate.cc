@@ -262,12 +262,13 @@ TrainReport train_on_texts(const TrainTranslate& s, const TranslationPreset& pre
     // rule.
     options.report_every = 50;
   }
-  const MemoryEstimate memory = training_memory(model.transformer, options, preset.batch_tokens);
-  console.line(
-      fmt::format("model: {} parameters ({}); memory: about {} MiB ({} parameters and moments, "
-                  "{} activations, {} loss)",
-                  grouped(parameter_count(model.transformer)), model.preset, memory.total() >> 20,
-                  memory.parameters >> 20, memory.activations >> 20, memory.loss >> 20));
+  const MemoryEstimate memory =
+      training_memory(model.transformer, options, preset.batch_tokens, train.size());
+  console.line(fmt::format(
+      "model: {} parameters ({}); memory: about {} MiB ({} parameters and moments, "
+      "{} activations, {} loss, {} program and text)",
+      grouped(parameter_count(model.transformer)), model.preset, memory.total() >> 20,
+      memory.parameters >> 20, memory.activations >> 20, memory.loss >> 20, memory.program >> 20));
   Optimiser optimiser(model.transformer, options.optimiser);
   if (!s.resume) save_translation_model(model, directory / "state");
   const TrainTask task = translation_task(model, training, directory);

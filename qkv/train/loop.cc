@@ -225,6 +225,8 @@ class Run {
 
   void validate() {
     const Clock::time_point began = Clock::now();
+    release_pool();  // decoding wants other sizes: what training keeps for itself would stand
+                     // beside them
     const Tensor candidate = judged();
     const Tensor trained = candidate.defined() ? optimiser_.snapshot() : Tensor();
     if (candidate.defined()) optimiser_.set_weights(candidate);
@@ -239,6 +241,7 @@ class Run {
       ++at_.stale;
     }
     if (trained.defined()) optimiser_.set_weights(trained);
+    release_pool();
     Json line = v.metrics.empty() ? Json::object() : Json::parse(v.metrics);
     line["step"] = at_.step;
     line["epoch"] = at_.epoch + 1;

@@ -71,9 +71,10 @@ struct MemoryEstimate {
   std::int64_t parameters = 0;   // weights, gradients, moments, averages
   std::int64_t activations = 0;  // of one batch, with the gradients that live beside them
   std::int64_t loss = 0;         // logits block and vocabulary gradients
-  std::int64_t total() const { return parameters + activations + loss; }
+  std::int64_t program = 0;      // code, libraries, text and its tokens
+  std::int64_t total() const { return parameters + activations + loss + program; }
 };
 MemoryEstimate training_memory(const Transformer& model, const TrainOptions& options,
-                               std::int64_t batch_tokens);
+                               std::int64_t batch_tokens, std::int64_t pairs);
 
 }  // namespace qkv
