@@ -41,6 +41,15 @@ void print(const Report& report, int digits, bool json) {
   fmt::print("{}\n", json ? report.json(digits) : report.text(digits));
 }
 
+/// Line i of every reference.
+std::vector<std::string> line_of(const std::vector<std::vector<std::string>>& references,
+                                 std::size_t i) {
+  std::vector<std::string> lines;
+  lines.reserve(references.size());
+  for (const auto& reference : references) lines.push_back(reference[i]);
+  return lines;
+}
+
 void bleu(const Score& s, bool json) {
   const auto references = read_references(s);
   const auto hypotheses = read_lines(s.hypothesis);
@@ -50,9 +59,7 @@ void bleu(const Score& s, bool json) {
   if (!s.sentences) return print(corpus_bleu(hypotheses, references, options), s.digits, json);
   options.effective_order = true;
   for (std::size_t i = 0; i < hypotheses.size(); ++i) {
-    std::vector<std::string> mine;
-    for (const auto& reference : references) mine.push_back(reference[i]);
-    print(sentence_bleu(hypotheses[i], mine, options), s.digits, json);
+    print(sentence_bleu(hypotheses[i], line_of(references, i), options), s.digits, json);
   }
 }
 
@@ -65,9 +72,7 @@ void chrf(const Score& s, bool json) {
   options.lower = s.lower;
   if (!s.sentences) return print(corpus_chrf(hypotheses, references, options), s.digits, json);
   for (std::size_t i = 0; i < hypotheses.size(); ++i) {
-    std::vector<std::string> mine;
-    for (const auto& reference : references) mine.push_back(reference[i]);
-    print(sentence_chrf(hypotheses[i], mine, options), s.digits, json);
+    print(sentence_chrf(hypotheses[i], line_of(references, i), options), s.digits, json);
   }
 }
 

@@ -79,7 +79,8 @@ class Comparison {
 
   // Counts of rows[0] against the row among the others with the best score.
   std::vector<Counts> best(std::span<const std::string_view> lines) {
-    const std::size_t orders = static_cast<std::size_t>(options_.char_order + options_.word_order);
+    const std::size_t orders = static_cast<std::size_t>(options_.char_order) +
+                               static_cast<std::size_t>(options_.word_order);
     std::vector<std::vector<Counts>> all(lines.size() - 1, std::vector<Counts>(orders));
     std::vector<std::vector<std::uint32_t>> characters, words;
     for (const std::string_view raw : lines) {
@@ -146,7 +147,8 @@ ChrfReport chrf(Lines hypotheses, std::span<const Lines> references, const ChrfO
       "nrefs:{}|case:{}|eff:{}|nc:{}|nw:{}|space:{}|version:{}", references.size(),
       options.lower ? "lc" : "mixed", options.eps_smoothing ? "no" : "yes", options.char_order,
       options.word_order, options.whitespace ? "yes" : "no", kSacreBleuVersion);
-  report.counts.resize(static_cast<std::size_t>(options.char_order + options.word_order));
+  report.counts.resize(static_cast<std::size_t>(options.char_order) +
+                       static_cast<std::size_t>(options.word_order));
   Comparison comparison(options);
   std::vector<std::string_view> lines(1 + references.size());
   for (std::size_t i = 0; i < hypotheses.size(); ++i) {

@@ -10,7 +10,7 @@ double encoding(double p, std::int64_t c, std::int64_t width, Sinusoid form) {
   const double w = static_cast<double>(width);
   switch (form) {
     case Sinusoid::interleaved: {
-      const double angle = p * std::pow(10000.0, -static_cast<double>(c / 2 * 2) / w);
+      const double angle = p * std::pow(10000.0, -static_cast<double>(c - c % 2) / w);
       return c % 2 == 0 ? std::sin(angle) : std::cos(angle);
     }
     case Sinusoid::legacy: {

@@ -24,9 +24,11 @@ std::int64_t block_rows(std::int64_t vocabulary, std::size_t bytes) {
 void check(const Tensor& hidden, const Tensor& matrix, VocabularyMatrix stored,
            const Tensor& bias) {
   const char* letters = stored == VocabularyMatrix::table ? "V C" : "C V";
-  Dims("cross_entropy", {{"hidden", hidden.shape(), "T C"}, {"matrix", matrix.shape(), letters}});
+  const Dims sizes("cross_entropy",
+                   {{"hidden", hidden.shape(), "T C"}, {"matrix", matrix.shape(), letters}});
   if (bias.defined()) {
-    Dims("cross_entropy", {{"matrix", matrix.shape(), letters}, {"bias", bias.shape(), "V"}});
+    const Dims with_bias("cross_entropy",
+                         {{"matrix", matrix.shape(), letters}, {"bias", bias.shape(), "V"}});
   }
   check_types("cross_entropy", hidden, {&matrix, &bias});
 }

@@ -52,7 +52,7 @@ class Run {
       fail("{}: no saved state to resume from; train without --resume", path.string());
     }
     const SafetensorsFile file(path);
-    const std::map<std::string, std::string> meta = file.metadata();
+    const std::map<std::string, std::string>& meta = file.metadata();
     const auto found = meta.find("qkv.position");
     if (found == meta.end()) throw DataError(path.string(), 0, "holds no training position");
     const Json json = Json::parse(found->second);

@@ -131,7 +131,7 @@ std::vector<double> axis_ticks(double low, double high, int count) {
   // be lost beside a huge number.
   for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i += 1.0) {
     ticks.push_back(i * step);
-    if (ticks.size() > static_cast<std::size_t>(4 * count)) break;
+    if (ticks.size() > 4 * static_cast<std::size_t>(count)) break;
   }
   return ticks;
 }

@@ -32,6 +32,7 @@ struct Layout {
 
 std::vector<std::string> cleaned(const std::vector<std::string>& labels) {
   std::vector<std::string> clean;
+  clean.reserve(labels.size());
   for (const std::string& label : labels) clean.push_back(clean_label(label));
   return clean;
 }
