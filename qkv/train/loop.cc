@@ -32,6 +32,7 @@ double seconds_since(Clock::time_point start) {
 struct Position {
   std::int64_t step = 0, epoch = 0, batch = 0, tokens = 0;
   std::int64_t best_step = 0, stale = 0;
+  std::int64_t validated = -1;  // the step of the last validation: it must not be judged twice
   double best_score = -std::numeric_limits<double>::infinity();
   double seconds = 0;
 };
@@ -62,6 +63,7 @@ class Run {
     at_.tokens = json.at("tokens");
     at_.best_step = json.at("best_step");
     at_.stale = json.at("stale");
+    at_.validated = json.at("validated");
     if (!json.at("best_score").is_null()) at_.best_score = json.at("best_score");
     at_.seconds = json.at("seconds");
     std::vector<std::pair<std::string, Tensor>> state;
@@ -108,7 +110,7 @@ class Run {
       }
       if (stop) break;
     }
-    if (end != TrainReport::End::interrupted && validated_ != at_.step) validate();
+    if (end != TrainReport::End::interrupted && at_.validated != at_.step) validate();
     save_state();
     TrainReport report;
     report.end = end;
@@ -254,7 +256,7 @@ class Run {
       watch_.line(fmt::format("step {:>6}  epoch {:>3}  valid {}{}  ({:.0f} s)", at_.step,
                               at_.epoch + 1, v.text, better ? "  best" : "", seconds_since(began)));
     }
-    validated_ = at_.step;
+    at_.validated = at_.step;
     window_started_ = Clock::now();
     window_ = {};
     save_state();
@@ -270,6 +272,7 @@ class Run {
         {"tokens", at_.tokens},
         {"best_step", at_.best_step},
         {"stale", at_.stale},
+        {"validated", at_.validated},
         {"best_score", std::isfinite(at_.best_score) ? Json(at_.best_score) : Json()},
         {"seconds", at_.seconds}};
     std::vector<NamedTensor> tensors;
@@ -304,7 +307,6 @@ class Run {
   BatchLoss window_;
   Clock::time_point started_, saved_, window_started_ = Clock::now();
   double seconds_before_ = 0;
-  std::int64_t validated_ = -1;
 };
 
 }  // namespace

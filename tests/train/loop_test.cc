@@ -7,6 +7,7 @@
 #include "text/temporary.h"
 #include <gtest/gtest.h>
 
+#include "qkv/base/file.h"
 #include "qkv/io/json.h"
 #include "qkv/nn/linear.h"
 #include "qkv/ops/elementwise.h"
@@ -117,6 +118,17 @@ TEST(Train, ResumedRunEndsInTheSameBits) {
         EXPECT_EQ(a[i].value("loss", 0.0), b[i].value("loss", 0.0));
     }
   }
+}
+
+TEST(Train, ResumingAFinishedRunChangesNothing) {
+  const Temporary folder;
+  Toy first, again;
+  for (Toy* toy : {&first, &again}) toy->options.average_last = 2;
+  const std::vector<float> expected = first.run(folder.path());
+  const std::string metrics = read_file(folder.path() / "metrics.jsonl");
+  EXPECT_EQ(again.run(folder.path(), true), expected);
+  EXPECT_EQ(again.validations, 0) << "the last weights were judged already";
+  EXPECT_EQ(read_file(folder.path() / "metrics.jsonl"), metrics);
 }
 
 TEST(Train, NotFiniteLossStopsWithAdvice) {
