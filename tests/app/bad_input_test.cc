@@ -1,6 +1,6 @@
 // The table of docs/errors.md: what goes wrong outside gets one line and an exit code, never a
 // crash.
-#include "app/command.h"
+#include "app/run_qkv.h"
 #include <gtest/gtest.h>
 
 namespace qkv {

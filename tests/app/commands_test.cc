@@ -1,5 +1,5 @@
 // Every verb once, as a user types it.
-#include "app/command.h"
+#include "app/run_qkv.h"
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
