@@ -11,6 +11,7 @@
 
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/embedding.h"
+#include "qkv/ops/heads.h"
 #include "qkv/ops/linear.h"
 #include "qkv/ops/loss.h"
 #include "qkv/ops/norm.h"
@@ -24,6 +25,44 @@ struct OpRow {
   std::function<Tensor(std::span<const Tensor>)> run;
   double tolerance = 2e-6;  // fast against definition, relative to 1 + |value|
 };
+
+/// What happens to queries and keys between their projection and the score.
+inline void add_head_rows(std::vector<OpRow>& rows, std::int64_t n) {
+  const std::string size = " width " + std::to_string(n);
+  rows.push_back({"unit_rows" + size, {{5, n}}, [](auto x) { return unit_rows(x[0]); }});
+  rows.push_back({"unit_rows of heads" + size, {{3, 2, n}}, [](auto x) {
+                    return unit_rows(x[0], 2.0);  // some rows are shorter, some longer
+                  }});
+  rows.push_back({"rms_norm" + size,
+                  {{300, n}, {n}},
+                  [](auto x) { return rms_norm(x[0], x[1], 1e-3); },
+                  1e-5});
+  rows.push_back({"rms_norm of heads without weights" + size, {{3, 2, n}}, [](auto x) {
+                    return rms_norm(x[0], {}, 1e-3);
+                  }});
+  rows.push_back({"project_heads with one matrix" + size, {{5, 3, n}, {n, 4}}, [](auto x) {
+                    return project_heads(x[0], x[1]);
+                  }});
+  rows.push_back({"project_heads with a matrix each" + size, {{5, 3, n}, {3, n, 4}}, [](auto x) {
+                    return project_heads(x[0], x[1]);
+                  }});
+  rows.push_back({"project_heads of a lone row" + size, {{1, 3, 4}, {3, 4, n}}, [](auto x) {
+                    return add(project_heads(x[0], x[1]), project_heads(x[0], x[1]));
+                  }});
+  rows.push_back({"clamp" + size, {{5, n}}, [](auto x) { return clamp(x[0], -0.4, 0.9); }});
+  for (const bool interleaved : {false, true}) {
+    const std::string form = interleaved ? " interleaved" : " halves";
+    rows.push_back({"rotary" + form + size, {{4, 3, 2 * n}}, [interleaved](auto x) {
+                      return rotary(x[0], std::vector<std::int32_t>{0, 1, 7, 1000},
+                                    {.interleaved = interleaved});
+                    }});
+    rows.push_back({"rotary of the first" + form + size, {{4, 3, 2 * n + 3}}, [=](auto x) {
+                      return rotary(
+                          x[0], std::vector<std::int32_t>{3, -1, 0, 2},
+                          {.base = 500, .dims = 2 * n, .interleaved = interleaved, .scale = 0.25});
+                    }});
+  }
+}
 
 inline std::vector<OpRow> op_table() {
   std::vector<OpRow> rows;
@@ -81,6 +120,7 @@ inline std::vector<OpRow> op_table() {
                         1e-5});
       }
     }
+    add_head_rows(rows, n);
     if (n > 1) {  // the norm of one number is constant
       rows.push_back({"layer_norm" + size,
                       {{5, n}, {n}, {n}},
