@@ -11,6 +11,7 @@
 
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/embedding.h"
+#include "qkv/ops/grid.h"
 #include "qkv/ops/heads.h"
 #include "qkv/ops/linear.h"
 #include "qkv/ops/loss.h"
@@ -64,8 +65,23 @@ inline void add_head_rows(std::vector<OpRow>& rows, std::int64_t n) {
   }
 }
 
+/// Pictures of 3 × 2 pixels.
+inline void add_grid_rows(std::vector<OpRow>& rows) {
+  rows.push_back({"pad_grid", {{12, 5}}, [](auto x) { return pad_grid(x[0], {3, 2}, 2); }});
+  rows.push_back({"pad_grid without a ring", {{6, 5}}, [](auto x) {
+                    return pad_grid(x[0], {3, 2}, 0);
+                  }});
+  rows.push_back({"quadratic_queries", {{4, 2}, {4}}, [](auto x) {
+                    return quadratic_queries(x[0], x[1], {3, 2}, 2);
+                  }});
+  rows.push_back({"quadratic_queries, any spread", {{4, 2}, {4, 2, 2}}, [](auto x) {
+                    return quadratic_queries(x[0], x[1], {3, 2}, 2);
+                  }});
+}
+
 inline std::vector<OpRow> op_table() {
   std::vector<OpRow> rows;
+  add_grid_rows(rows);
   // Odd sizes on purpose: one element, below, at and above a vector, a prime.
   for (const std::int64_t n : {1, 7, 16, 33}) {
     const std::string size = " width " + std::to_string(n);
