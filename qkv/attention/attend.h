@@ -9,20 +9,15 @@
 #include <cstdint>
 #include <variant>
 
+#include "qkv/attention/bias.h"
 #include "qkv/attention/mask.h"
+#include "qkv/attention/normaliser.h"
+#include "qkv/attention/score.h"
 #include "qkv/tensor/tensor.h"
 
 namespace qkv {
 
-/// S = q·k / √D, or q·k · scale when scale is set (not 0).
-struct ScaledDot {
-  double scale = 0.0;
-};
-using Score = std::variant<ScaledDot>;
-
-/// P = exp S / Σ exp S over the visible keys; a row without visible keys gives zeros.
-struct Softmax {};
-using Normaliser = std::variant<Softmax>;
+using Score = std::variant<ScaledDot, General, Additive, Concat, Cosine, Gaussian, L1, PairScore>;
 
 enum class Execution : std::uint8_t {
   automatic,   ///< the fused kernels (f32), the definition (f64)
@@ -31,6 +26,7 @@ enum class Execution : std::uint8_t {
 
 struct Attention {
   Score score = ScaledDot{};
+  Biases bias = {};  // in order
   Mask mask = everything();
   Normaliser norm = Softmax{};
   double dropout = 0.0;  // on P, while recording; drawn again in the backward pass, never stored
@@ -38,15 +34,19 @@ struct Attention {
 };
 
 struct Attended {
-  Tensor out;  // [Tq H Dv]
-  Tensor lse;  // [Tq H]: log Σ exp S, −inf for a row that sees nothing; differentiable
+  Tensor out;      // [Tq H Dv]
+  Tensor lse;      // [Tq H]: log Σ exp S, −inf for a row that sees nothing; differentiable
+  Tensor entropy;  // [Tq H], nats: −Σ P log P, 0 for a row that sees nothing; differentiable
 };
 
-/// q [Tq H D], k [Tk Hkv D], v [Tk Hkv Dv] with H a multiple of Hkv: query head h reads key head
-/// h / (H / Hkv). -> [Tq H Dv]
+/// q [Tq H Dq], k [Tk Hkv Dk], v [Tk Hkv Dv] with H a multiple of Hkv: query head h reads key head
+/// h / (H / Hkv). Dq = Dk unless the score projects them. -> [Tq H Dv]
 Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Attention& how = {});
-/// The same with the log-sum-exp of every row.
+/// The same with the log-sum-exp of every row; Softmax and SoftmaxSink only (its sink counts).
 Attended attend_with_lse(const Tensor& q, const Tensor& k, const Tensor& v,
                          const Attention& how = {});
+/// The same with the entropy too.
+Attended attend_with_entropy(const Tensor& q, const Tensor& k, const Tensor& v,
+                             const Attention& how = {});
 
 }  // namespace qkv

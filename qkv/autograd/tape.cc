@@ -145,7 +145,7 @@ bool definition_only() { return g_definition_only; }
 
 bool needs_gradient(const Tensor& input) { return input.tape_node() != nullptr; }
 
-void record(std::initializer_list<Tensor*> outputs, std::initializer_list<const Tensor*> inputs,
+void record(std::span<Tensor* const> outputs, std::span<const Tensor* const> inputs,
             std::function<void(std::span<const Tensor>)> backward) {
   if (!g_tape) return;
   bool needed = false;

@@ -56,7 +56,7 @@ class Tape {
   void clear() { steps_.clear(); }
 
  private:
-  friend void record(std::initializer_list<Tensor*>, std::initializer_list<const Tensor*>,
+  friend void record(std::span<Tensor* const>, std::span<const Tensor* const>,
                      std::function<void(std::span<const Tensor>)>);
   friend class Recording;
   struct Step {
@@ -119,8 +119,14 @@ bool needs_gradient(const Tensor& input);
 
 /// Leaves `backward` on the current tape if any input needs a gradient; the outputs then get nodes.
 /// Its argument are the outputs' gradients, undefined where none arrived (never all of them).
-void record(std::initializer_list<Tensor*> outputs, std::initializer_list<const Tensor*> inputs,
+void record(std::span<Tensor* const> outputs, std::span<const Tensor* const> inputs,
             std::function<void(std::span<const Tensor>)> backward);
+inline void record(std::initializer_list<Tensor*> outputs,
+                   std::initializer_list<const Tensor*> inputs,
+                   std::function<void(std::span<const Tensor>)> backward) {
+  record(std::span(outputs.begin(), outputs.size()), std::span(inputs.begin(), inputs.size()),
+         std::move(backward));
+}
 /// The same for one output.
 void record(Tensor& output, std::initializer_list<const Tensor*> inputs,
             std::function<void(const Tensor&)> backward);

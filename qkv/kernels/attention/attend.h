@@ -1,6 +1,7 @@
-// Scaled dot-product attention with softmax over a plan, forward and backward, streaming: scores
-// are never held for more than a tile (Milakov & Gimelshein 2018; Dao et al. 2022).
-//   S = scale · q kᵀ on the plan,  P = softmax(S),  out = dropout(P) · v,  lse = log Σ exp S
+// Attention over a plan, forward and backward:
+//   S = score(q, k) changed by the biases, on the plan;  P = normalise(S);  out = dropout(P) · v
+// Without a form: S = scale · q kᵀ, P = softmax(S), streaming, so that scores are never held for
+// more than a tile (Milakov & Gimelshein 2018; Dao et al. 2022).
 // A row that sees nothing gives out = 0, lse = −inf and zero gradients. Keys and values outside the
 // plan are never used in arithmetic that could leak a NaN. Layout: q [Tq H D], k [Tk Hkv D], v [Tk
 // Hkv Dv], out [Tq H Dv], lse [Tq H]; query head h reads key head h / (H / Hkv).
@@ -9,6 +10,7 @@
 #include <cstdint>
 
 #include "qkv/base/random.h"
+#include "qkv/kernels/attention/form.h"
 #include "qkv/kernels/attention/plan.h"
 
 namespace qkv::kernels {
@@ -36,7 +38,9 @@ struct Attend {
   double scale;
   Dropout dropout;
   T* out;
-  T* lse;
+  T* lse;                               // [Tq H]: RowResult::statistic, −inf for an empty row
+  const AttendForm<T>* form = nullptr;  // null: product scores, softmax
+  T* entropy = nullptr;                 // [Tq H]: softmax and sink; or null
 };
 
 template <class T>
@@ -51,10 +55,13 @@ struct AttendBackward {
   const T* out;
   const T* lse;
   const T* dout;
-  const T* dlse = nullptr;  // gradient that reaches lse, or null
-  T* dq;                    // written
-  T* dk;                    // written
-  T* dv;                    // written
+  const T* dlse = nullptr;              // gradient that reaches lse, or null; softmax and sink only
+  T* dq;                                // written
+  T* dk;                                // written
+  T* dv;                                // written
+  const AttendForm<T>* form = nullptr;  // with the places of its own gradients
+  const T* entropy = nullptr;           // with dentropy: what the forward pass left
+  const T* dentropy = nullptr;          // gradient that reaches entropy, or null
 };
 
 namespace definition {

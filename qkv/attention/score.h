@@ -1,0 +1,63 @@
+// Scores: how well a key fits a query, before anything else. In all of them head h of the queries
+// meets key head h / (H / Hkv). Whatever reduces to a product runs on the product kernel: General,
+// Cosine and Gaussian by changing q and k first (differentiably), Concat by becoming Additive.
+#pragma once
+
+#include "qkv/kernels/attention/form.h"
+#include "qkv/tensor/tensor.h"
+
+namespace qkv {
+
+/// q·k / √D, or q·k · scale when scale is set (not 0); scale 1 is the plain dot product.
+struct ScaledDot {
+  double scale = 0.0;
+};
+
+/// scale · q W k (Luong et al. 2015, "general"). Of both sides the one with fewer rows is
+/// projected.
+struct General {
+  Tensor weight;  // [Dq Dk], or [H Dq Dk] with a matrix a head
+  double scale = 1.0;
+};
+
+/// Σ_a w_a tanh(q_a + k_a) (Bahdanau et al. 2015), after the projections q·query and k·key; an
+/// undefined projection means that this side is projected already. No biases.
+struct Additive {
+  Tensor weight;  // [A], or [H A]
+  Tensor query;   // [Dq A], or [H Dq A]; or undefined
+  Tensor key;     // [Dk A], or [Hkv Dk A]; or undefined
+};
+
+/// w·tanh(W [q; k]) (Luong et al. 2015): Additive with the two halves of W.
+struct Concat {
+  Tensor matrix;  // [Dq+Dk A]
+  Tensor weight;  // [A], or [H A]
+};
+
+/// scale · t · q·k / (‖q‖ ‖k‖); a zero vector scores 0.
+struct Cosine {
+  double scale = 1.0;
+  Tensor temperature;  // t: [1], or [H]; undefined: 1
+};
+
+/// −½ ‖(q − k) A‖²: one of
+///   width σ                A = 1/σ
+///   inverse_width [1|D]    A = diag(inverse_width), learnable
+///   factor [D E]           Σ⁻¹ = A Aᵀ, learnable
+/// Distances are measured from the first key of a sequence, so that far-away points lose no digits.
+struct Gaussian {
+  double width = 1.0;
+  Tensor inverse_width;
+  Tensor factor;
+};
+
+/// −scale · ‖q − k‖₁; the gradient of a tie is 0.
+struct L1 {
+  double scale = 0.5;
+};
+
+/// A score of one's own, a function of one query and one key with its gradient: fused like the
+/// others (nothing of size Tq×Tk is held), but called once a visible pair and pass.
+using PairScore = kernels::PairFunctions;
+
+}  // namespace qkv

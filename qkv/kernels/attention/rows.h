@@ -1,0 +1,62 @@
+// One row of attention at a time, as the formulas read: which keys, which scores, which weights,
+// and back. The definition is made of it, and whatever looks at single rows.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "qkv/kernels/attention/attend.h"
+#include "qkv/kernels/attention/normalise.h"
+
+namespace qkv::kernels {
+
+/// What a row needs to know of a call.
+template <class T>
+struct RowSource {
+  const AttendPlan* plan;
+  std::int64_t heads, kv_heads, dim;
+  const T* q;
+  const T* k;
+  double scale;
+  const AttendForm<T>* form;  // or null
+};
+
+/// Query row i of head h.
+template <class T>
+class AttendRow {
+ public:
+  explicit AttendRow(const RowSource<T>& source);
+
+  /// Scores and weights of a row of a segment.
+  void read(std::int64_t i, const AttendPlan::Segment& segment, std::int64_t head);
+
+  std::vector<std::int64_t> keys;  // visible, ascending, absolute
+  std::vector<T> scores;           // behind all biases
+  std::vector<T> weights;          // before dropout
+  RowResult<T> result{};
+
+  /// The gradients of the weights, of lse and of entropy -> dq [D] and dk (both added to; dk at
+  /// dk + (j·Hkv + h/group)·D) and the form's own gradients.
+  void backward(const std::vector<T>& dweights, T dlse, T dentropy, T* dq, T* dk);
+
+ private:
+  T score(const T* q, const T* k) const;
+  void score_backward(const T* q, const T* k, T ds, T* dq, T* dk) const;
+  T* at(const BiasTerm<T>& bias, T* base, std::size_t n) const;
+
+  RowSource<T> s_;
+  std::int64_t i_ = 0, head_ = 0;
+  AttendPlan::Segment segment_{};
+  std::vector<std::vector<T>> before_;  // scores before bias b
+  std::vector<T> dscores_;
+};
+
+/// visit(i, segment) for every query row of every segment.
+template <class F>
+void each_row(const AttendPlan& plan, F&& visit) {
+  for (const AttendPlan::Segment& s : plan.segments) {
+    for (std::int64_t i = s.q_begin; i < s.q_end; ++i) visit(i, s);
+  }
+}
+
+}  // namespace qkv::kernels
