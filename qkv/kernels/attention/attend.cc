@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "qkv/kernels/attention/path.h"
 #include "qkv/kernels/attention/schedule.h"
 #include "qkv/kernels/attention/scratch.h"
 
@@ -382,7 +383,7 @@ HWY_EXPORT(ForwardTask);
 HWY_EXPORT(BackwardTask);
 
 void attend(const Attend<float>& a) {
-  if (a.form || a.entropy) return definition::attend(a);
+  if (attend_path(a.form, a.entropy) == AttendPath::definition) return definition::attend(a);
   const AttendPlan& plan = *a.plan;
   each_gap(plan, false, [&](std::int64_t begin, std::int64_t end) {
     std::fill(a.out + begin * a.heads * a.value_dim, a.out + end * a.heads * a.value_dim, 0.0f);
@@ -410,7 +411,9 @@ void attend(const Attend<float>& a) {
 }
 
 void attend_backward(const AttendBackward<float>& a) {
-  if (a.form || a.entropy) return definition::attend_backward(a);
+  if (attend_path(a.form, a.entropy) == AttendPath::definition) {
+    return definition::attend_backward(a);
+  }
   const AttendPlan& plan = *a.plan;
   each_gap(plan, false, [&](std::int64_t begin, std::int64_t end) {
     std::fill(a.dq + begin * a.heads * a.dim, a.dq + end * a.heads * a.dim, 0.0f);

@@ -1,0 +1,24 @@
+// Which loops compute a call: decided here and nowhere else, for the dispatch of attend() and for
+// whoever asks (qkv/attention/explain.h), so that what is shown is what runs.
+#pragma once
+
+#include <cstdint>
+
+#include "qkv/kernels/attention/form.h"
+
+namespace qkv::kernels {
+
+enum class AttendPath : std::uint8_t {
+  product_tiles,  ///< product scores and softmax, streaming, tuned
+  general_tiles,  ///< any score and bias, a tile at a time, normalisers that stream
+  row_strips,     ///< the same tiles, with all scores of a few rows held for the normaliser
+  definition,     ///< row by row as the formulas read, one thread
+};
+
+/// Of the forward and the backward pass. `form` may be null; `entropy`: whether it is wanted.
+inline AttendPath attend_path(const AttendForm<float>* form, bool entropy) {
+  return form || entropy ? AttendPath::definition : AttendPath::product_tiles;
+}
+inline AttendPath attend_path(const AttendForm<double>*, bool) { return AttendPath::definition; }
+
+}  // namespace qkv::kernels
