@@ -107,13 +107,17 @@ inline void PackKeys(const LinearInputs<float>& in, const LinearChunk& c, std::i
                in.kv_heads * in.dim, keys, w.d);
 }
 
+/// n a multiple of 16, x aligned.
 inline bool AllFinite(std::int64_t n, const float* x) {
   const F d;
-  VF zero = hn::Zero(d);  // stays 0 until a NaN or infinity passes
-  for (std::int64_t i = 0; i < n; i += Lanes()) {
-    zero = hn::MulAdd(hn::Load(d, x + i), hn::Zero(d), zero);
+  VF zero0 = hn::Zero(d), zero1 = zero0;  // stay 0 until a NaN or infinity passes
+  std::int64_t i = 0;
+  for (; i + 2 * Lanes() <= n; i += 2 * Lanes()) {
+    zero0 = hn::MulAdd(hn::Load(d, x + i), hn::Zero(d), zero0);
+    zero1 = hn::MulAdd(hn::Load(d, x + i + Lanes()), hn::Zero(d), zero1);
   }
-  return hn::AllTrue(d, hn::Eq(zero, hn::Zero(d)));
+  if (i < n) zero0 = hn::MulAdd(hn::Load(d, x + i), hn::Zero(d), zero0);
+  return hn::AllTrue(d, hn::Eq(hn::Add(zero0, zero1), hn::Zero(d)));
 }
 
 /// Lanes of a row of queries, whole vectors.

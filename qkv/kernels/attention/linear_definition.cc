@@ -24,12 +24,32 @@ T phi_slope(LinearMap map, T x) {
   return T{1};
 }
 
-/// φ(a)·φ(b)
 template <class T>
-T weight(const LinearInputs<T>& in, const T* a, const T* b) {
+T dot(std::int64_t n, const T* a, const T* b) {
   T sum = 0;
-  for (std::int64_t d = 0; d < in.dim; ++d) sum += phi(in.map, a[d]) * phi(in.map, b[d]);
+  for (std::int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
   return sum;
+}
+
+/// y += scale · x
+template <class T>
+void add_scaled(std::int64_t n, T scale, const T* x, T* y) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] += scale * x[i];
+}
+
+template <class T>
+std::vector<T> features(LinearMap map, std::int64_t n, const T* x) {
+  std::vector<T> f(x, x + n);
+  for (T& value : f) value = phi(map, value);
+  return f;
+}
+
+/// dx = dphi · φ'(x), in place.
+template <class T>
+void through_map(LinearMap map, std::int64_t n, const T* x, T* dphi) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    dphi[i] = dphi[i] == 0 ? T{0} : dphi[i] * phi_slope(map, x[i]);  // a hidden key may be NaN
+  }
 }
 
 template <class T>
@@ -53,9 +73,14 @@ void each_row(const LinearInputs<T>& in, Visit&& visit) {
   }
 }
 
+/// Elements of q and of k.
 template <class T>
-std::int64_t rows_of(const LinearInputs<T>& in) {
-  return in.segments.empty() ? 0 : in.segments.back().q_end;
+std::int64_t query_count(const LinearInputs<T>& in) {
+  return in.segments.empty() ? 0 : in.segments.back().q_end * in.heads * in.dim;
+}
+template <class T>
+std::int64_t key_count(const LinearInputs<T>& in) {
+  return in.segments.empty() ? 0 : in.segments.back().k_end * in.kv_heads * in.dim;
 }
 
 }  // namespace
@@ -63,54 +88,51 @@ std::int64_t rows_of(const LinearInputs<T>& in) {
 template <class T>
 void linear_attend(const LinearAttend<T>& a) {
   const LinearInputs<T>& in = a.in;
-  std::fill_n(a.out, rows_of(in) * in.heads * in.value_dim, T{0});
-  std::fill_n(a.inverse, rows_of(in) * in.heads, T{0});
+  const std::vector<T> fq = features(in.map, query_count(in), in.q);
+  const std::vector<T> fk = features(in.map, key_count(in), in.k);
+  const std::int64_t rows = in.segments.empty() ? 0 : in.segments.back().q_end * in.heads;
+  std::fill_n(a.out, rows * in.value_dim, T{0});
+  std::fill_n(a.inverse, rows, T{0});
   each_row(in, [&](std::int64_t row, std::int64_t begin, std::int64_t end, std::int64_t g) {
     T* out = a.out + row * in.value_dim;
     T z = static_cast<T>(in.eps);
     for (std::int64_t j = begin; j < end; ++j) {
       const std::int64_t key = j * in.kv_heads + g;
-      const T w = weight(in, in.q + row * in.dim, in.k + key * in.dim);
+      const T w = dot(in.dim, fq.data() + row * in.dim, fk.data() + key * in.dim);
       z += w;
-      for (std::int64_t e = 0; e < in.value_dim; ++e) out[e] += w * in.v[key * in.value_dim + e];
+      add_scaled(in.value_dim, w, in.v + key * in.value_dim, out);
     }
     a.inverse[row] = inverse_of(z);
-    for (std::int64_t e = 0; e < in.value_dim; ++e)
-      out[e] = a.inverse[row] == 0 ? T{0} : out[e] / z;
+    for (std::int64_t e = 0; e < in.value_dim; ++e) out[e] = a.inverse[row] == 0 ? 0 : out[e] / z;
   });
 }
 
 template <class T>
 void linear_attend_backward(const LinearAttendBackward<T>& a) {
   const LinearInputs<T>& in = a.in;
-  const std::int64_t keys = in.segments.empty() ? 0 : in.segments.back().k_end;
-  std::fill_n(a.dq, rows_of(in) * in.heads * in.dim, T{0});
-  std::fill_n(a.dk, keys * in.kv_heads * in.dim, T{0});
-  std::fill_n(a.dv, keys * in.kv_heads * in.value_dim, T{0});
+  const std::vector<T> fq = features(in.map, query_count(in), in.q);
+  const std::vector<T> fk = features(in.map, key_count(in), in.k);
+  const std::int64_t keys = in.segments.empty() ? 0 : in.segments.back().k_end * in.kv_heads;
+  std::fill_n(a.dq, query_count(in), T{0});
+  std::fill_n(a.dk, key_count(in), T{0});
+  std::fill_n(a.dv, keys * in.value_dim, T{0});
   each_row(in, [&](std::int64_t row, std::int64_t begin, std::int64_t end, std::int64_t g) {
-    if (a.inverse[row] == 0) return;
-    const T* q = in.q + row * in.dim;
+    const T inverse = a.inverse[row];
+    if (inverse == 0) return;
     const T* dout = a.dout + row * in.value_dim;
-    T dz = 0;
-    for (std::int64_t e = 0; e < in.value_dim; ++e) {
-      dz -= dout[e] * a.out[row * in.value_dim + e] * a.inverse[row];
-    }
+    const T dz = -dot(in.value_dim, dout, a.out + row * in.value_dim) * inverse;
     for (std::int64_t j = begin; j < end; ++j) {
       const std::int64_t key = j * in.kv_heads + g;
-      const T* k = in.k + key * in.dim;
-      const T w = weight(in, q, k);
-      T dw = dz;
-      for (std::int64_t e = 0; e < in.value_dim; ++e) {
-        const T dn = dout[e] * a.inverse[row];
-        dw += dn * in.v[key * in.value_dim + e];
-        a.dv[key * in.value_dim + e] += w * dn;
-      }
-      for (std::int64_t d = 0; d < in.dim; ++d) {
-        a.dq[row * in.dim + d] += dw * phi(in.map, k[d]) * phi_slope(in.map, q[d]);
-        a.dk[key * in.dim + d] += dw * phi(in.map, q[d]) * phi_slope(in.map, k[d]);
-      }
+      const T* query = fq.data() + row * in.dim;
+      const T* k = fk.data() + key * in.dim;
+      const T dw = dot(in.value_dim, dout, in.v + key * in.value_dim) * inverse + dz;
+      add_scaled(in.value_dim, dot(in.dim, query, k) * inverse, dout, a.dv + key * in.value_dim);
+      add_scaled(in.dim, dw, k, a.dq + row * in.dim);
+      add_scaled(in.dim, dw, query, a.dk + key * in.dim);
     }
   });
+  through_map(in.map, query_count(in), in.q, a.dq);
+  through_map(in.map, key_count(in), in.k, a.dk);
 }
 
 template <class T>
