@@ -1,0 +1,104 @@
+#include "qkv/models/state_dict.h"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+
+#include "qkv/base/error.h"
+#include "qkv/ops/dispatch.h"
+
+namespace qkv {
+namespace {
+
+bool present(const StateEntry& entry) { return !entry.parts.empty() && entry.parts[0].defined(); }
+
+/// Rows and columns of a part as it is kept here; a vector is one row.
+struct Sides {
+  std::int64_t rows, cols;
+  explicit Sides(const Tensor& part)
+      : rows(part.count() / std::max<std::int64_t>(part.dim(-1), 1)), cols(part.dim(-1)) {}
+};
+
+Shape shape_of(const StateEntry& entry) {
+  const Tensor& first = entry.parts[0];
+  if (entry.table) return first.shape();
+  std::int64_t rows = 0;
+  for (const Tensor& part : entry.parts) rows += part.dim(-1);
+  return first.shape().rank() == 2 ? Shape{rows, first.dim(0)} : Shape{rows};
+}
+
+/// [O I] from [I O], and back.
+template <class T>
+void transpose(std::int64_t rows, std::int64_t cols, const T* from, T* to) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < cols; ++c) to[c * rows + r] = from[r * cols + c];
+  }
+}
+
+Tensor joined(const StateEntry& entry) {
+  if (entry.table) return entry.parts[0].clone();
+  Tensor whole = Tensor::empty(shape_of(entry), entry.parts[0].dtype());
+  dispatch(whole, [&](auto zero) {
+    using T = decltype(zero);
+    T* to = whole.data<T>();
+    for (const Tensor& part : entry.parts) {
+      const Sides sides(part);
+      transpose(sides.rows, sides.cols, part.data<T>(), to);
+      to += part.count();
+    }
+  });
+  return whole;
+}
+
+void split(const Tensor& whole, const StateEntry& entry) {
+  dispatch(whole, [&](auto zero) {
+    using T = decltype(zero);
+    const T* from = whole.data<T>();
+    for (Tensor part : entry.parts) {
+      if (entry.table) {
+        std::copy_n(from, part.count(), part.data<T>());
+      } else {
+        const Sides sides(part);
+        transpose(sides.cols, sides.rows, from, part.data<T>());
+      }
+      from += part.count();
+      parameter_changed(part);
+    }
+  });
+}
+
+}  // namespace
+
+StateDict read_state(const std::vector<StateEntry>& entries) {
+  StateDict state;
+  for (const StateEntry& entry : entries) {
+    if (present(entry)) state.emplace_back(entry.name, joined(entry));
+  }
+  return state;
+}
+
+void write_state(const std::vector<StateEntry>& entries, const StateDict& state) {
+  std::map<std::string_view, const Tensor*> given;
+  for (const auto& [name, tensor] : state) {
+    if (!given.emplace(name, &tensor).second) fail("state dict: '{}' is there twice", name);
+  }
+  std::map<std::string_view, const Tensor*> unknown = given;
+  for (const StateEntry& entry : entries) {
+    if (!present(entry)) continue;
+    const auto found = given.find(entry.name);
+    if (found == given.end()) fail("state dict: '{}' is missing", entry.name);
+    if (!(found->second->shape() == shape_of(entry))) {
+      fail<ShapeError>("state dict: '{}' is {}, must be {}", entry.name,
+                       to_string(found->second->shape()), to_string(shape_of(entry)));
+    }
+    unknown.erase(entry.name);
+  }
+  if (!unknown.empty()) {
+    fail("state dict: '{}' has no place in the model", unknown.begin()->first);
+  }
+  for (const StateEntry& entry : entries) {
+    if (present(entry)) split(given.at(entry.name)->to(entry.parts[0].dtype()), entry);
+  }
+}
+
+}  // namespace qkv
