@@ -85,17 +85,16 @@ AttentionMaps attention_of(const TranslationModel& model, const LookSettings& s)
   Tensor memory;
   {
     int layer = 0;
-    const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Mask& mask) {
-      add_maps(maps, AttentionMap::Kind::encoder_self, layer++,
-               attention_weights(q, k, {.mask = mask}));
+    const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Attention& how) {
+      add_maps(maps, AttentionMap::Kind::encoder_self, layer++, attention_weights(q, k, how));
     });
     memory = m.encode(source, source_rows);
   }
   int call = 0;  // each decoder layer attends twice: to itself, then to the memory
-  const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Mask& mask) {
+  const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Attention& how) {
     const bool self = call % 2 == 0;
     add_maps(maps, self ? AttentionMap::Kind::decoder_self : AttentionMap::Kind::cross, call++ / 2,
-             attention_weights(q, k, {.mask = mask}));
+             attention_weights(q, k, how));
   });
   (void)m.decode(target_in, target_rows, memory, source_rows);
   if (s.tokens) return maps;

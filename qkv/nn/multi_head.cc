@@ -7,8 +7,15 @@
 
 namespace qkv {
 namespace {
+
 thread_local AttentionObserver* g_observer = nullptr;
+
+bool per_head(HeadNorm norm) {
+  return norm == HeadNorm::layer_per_head || norm == HeadNorm::rms_per_head;
 }
+bool by_layer(HeadNorm norm) { return norm == HeadNorm::layer || norm == HeadNorm::layer_per_head; }
+
+}  // namespace
 
 MultiHead MultiHead::make(Initialiser& init, Config c) {
   if (c.kv_heads == 0) c.kv_heads = c.heads;
@@ -35,11 +42,51 @@ MultiHead MultiHead::make(Initialiser& init, Config c) {
   m.k = Linear::make(init, c.kv_width, kv, c.bias, fans);
   m.v = Linear::make(init, c.kv_width, kv, c.bias, fans);
   if (c.output) m.o = Linear::make(init, inner, c.width, c.bias);
+  if (c.head_norm != HeadNorm::none) {
+    const bool shift = c.bias && by_layer(c.head_norm);
+    const bool each = per_head(c.head_norm);
+    m.q_norm = LayerNorm::make(init, each ? c.head_dim : inner, c.head_norm_eps, shift);
+    m.k_norm = LayerNorm::make(init, each ? c.head_dim : kv, c.head_norm_eps, shift);
+  }
   return m;
 }
 
-Tensor MultiHead::split(const Tensor& x, std::int64_t heads) const {
-  return reshape(x, {x.dim(0), heads, config.head_dim});
+Tensor MultiHead::projected(const Linear& linear, const Tensor& x, std::int64_t heads) const {
+  Tensor y = linear(x, config.projection);
+  if (config.clip > 0.0) y = clamp(y, -config.clip, config.clip);
+  return reshape(y, {x.dim(0), heads, config.head_dim});
+}
+
+Tensor MultiHead::treated(const Tensor& heads, const LayerNorm& norm, Positions positions) const {
+  Tensor y = heads;
+  if (config.head_norm != HeadNorm::none) {
+    const std::int64_t width = norm.weight.dim(0);
+    y = reshape(y, {width > 0 ? y.count() / width : 0, width});
+    y = by_layer(config.head_norm) ? norm(y) : rms_norm(y, norm.weight, norm.eps);
+    y = reshape(y, heads.shape());
+  }
+  if (config.rotary) y = rotary(y, positions, *config.rotary);
+  return y;
+}
+
+Tensor MultiHead::queries(const Tensor& x, Positions positions) const {
+  return treated(projected(q, x, config.heads), q_norm, positions);
+}
+
+Tensor MultiHead::keys(const Tensor& memory, Positions positions) const {
+  return treated(projected(k, memory, config.kv_heads), k_norm, positions);
+}
+
+Tensor MultiHead::values(const Tensor& memory) const {
+  return projected(v, memory, config.kv_heads);
+}
+
+Attention MultiHead::how(const Mask& mask) const {
+  return {.score = config.score,
+          .bias = config.biases,
+          .mask = mask,
+          .norm = config.normaliser,
+          .dropout = config.dropout};
 }
 
 Tensor MultiHead::joined(const Tensor& heads) const {
@@ -47,10 +94,14 @@ Tensor MultiHead::joined(const Tensor& heads) const {
   return config.output ? o(flat) : flat;
 }
 
-Tensor MultiHead::operator()(const Tensor& x, const Tensor& memory, const Mask& mask) const {
-  const Tensor heads_q = queries(x), heads_k = keys(memory), heads_v = values(memory);
-  if (g_observer) g_observer->look_(heads_q, heads_k, mask);
-  return joined(attend(heads_q, heads_k, heads_v, {.mask = mask, .dropout = config.dropout}));
+Tensor MultiHead::operator()(const Tensor& x, const Tensor& memory, const Mask& mask,
+                             Positions positions, Positions memory_positions) const {
+  if (memory_positions.empty()) memory_positions = positions;
+  const Tensor heads_q = queries(x, positions), heads_k = keys(memory, memory_positions);
+  const Tensor heads_v = values(memory);
+  const Attention attention = how(mask);
+  if (g_observer) g_observer->look_(heads_q, heads_k, attention);
+  return joined(attend(heads_q, heads_k, heads_v, attention));
 }
 
 AttentionObserver::AttentionObserver(Look look)

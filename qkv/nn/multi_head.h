@@ -3,11 +3,18 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 
 #include "qkv/attention/attend.h"
 #include "qkv/nn/linear.h"
+#include "qkv/ops/heads.h"
 
 namespace qkv {
+
+/// How queries and keys are normed: as layers do or by their root mean square; over the whole
+/// projection or over each head.
+enum class HeadNorm : std::uint8_t { none, layer, layer_per_head, rms, rms_per_head };
 
 struct MultiHead {
   struct Config {
@@ -20,9 +27,21 @@ struct MultiHead {
     bool output = true;  // the projection W_O; without it the heads' results are the output
     Activation projection = Activation::none;  // after q, k, v (the page variant uses relu)
     double dropout = 0.0;                      // on the weights
+
+    // What happens to q and k between projection and score, in this order.
+    double clip = 0.0;                    // within ±clip, and v too; 0: not
+    HeadNorm head_norm = HeadNorm::none;  // with a bias where the products have one
+    double head_norm_eps = 1e-5;
+    std::optional<RotaryOptions> rotary = {};
+
+    // Passed on to attend(). Tensors inside are not parameters of this module.
+    Score score = ScaledDot{};
+    Biases biases = {};
+    Normaliser normaliser = Softmax{};
   };
   Config config;
   Linear q, k, v, o;
+  LayerNorm q_norm, k_norm;  // [H·D] and [Hkv·D], or [D] per head; undefined without head_norm
 
   static MultiHead make(Initialiser& init, Config config);
   template <class Self, class Visit>
@@ -31,31 +50,36 @@ struct MultiHead {
     visit("k", m.k);
     visit("v", m.v);
     if (m.config.output) visit("o", m.o);
+    visit("q_norm", m.q_norm);
+    visit("k_norm", m.k_norm);
   }
 
+  using Positions = std::span<const std::int32_t>;
+
   /// x [T C] -> [T H D], and the rows that attention reads: memory [Tk C] -> [Tk Hkv D] each.
-  Tensor queries(const Tensor& x) const { return split(q(x, config.projection), config.heads); }
-  Tensor keys(const Tensor& memory) const {
-    return split(k(memory, config.projection), config.kv_heads);
-  }
-  Tensor values(const Tensor& memory) const {
-    return split(v(memory, config.projection), config.kv_heads);
-  }
+  /// Rotary heads need a position for each row.
+  Tensor queries(const Tensor& x, Positions positions = {}) const;
+  Tensor keys(const Tensor& memory, Positions positions = {}) const;
+  Tensor values(const Tensor& memory) const;
+  /// How the three meet.
+  Attention how(const Mask& mask) const;
   /// The heads' results [T H D] -> [T C].
   Tensor joined(const Tensor& heads) const;
 
-  /// Self-attention when memory is x itself.
-  Tensor operator()(const Tensor& x, const Tensor& memory, const Mask& mask) const;
+  /// Self-attention when memory is x itself; then the keys' positions default to the queries'.
+  Tensor operator()(const Tensor& x, const Tensor& memory, const Mask& mask,
+                    Positions positions = {}, Positions memory_positions = {}) const;
 
  private:
-  Tensor split(const Tensor& x, std::int64_t heads) const;
+  Tensor projected(const Linear& linear, const Tensor& x, std::int64_t heads) const;
+  Tensor treated(const Tensor& heads, const LayerNorm& norm, Positions positions) const;
 };
 
 /// Looks at every attention of a forward pass on this thread while it lives: gets q [Tq H D], k [Tk
-/// Hkv D] and the mask, in order of the calls. It never changes a result.
+/// Hkv D] and what attend() got, in order of the calls. It never changes a result.
 class AttentionObserver {
  public:
-  using Look = std::function<void(const Tensor& q, const Tensor& k, const Mask& mask)>;
+  using Look = std::function<void(const Tensor& q, const Tensor& k, const Attention& how)>;
   explicit AttentionObserver(Look look);
   ~AttentionObserver();
   AttentionObserver(const AttentionObserver&) = delete;

@@ -10,6 +10,7 @@
 #include "qkv/base/error.h"
 #include "qkv/nn/positions.h"
 #include "qkv/ops/elementwise.h"
+#include "qkv/ops/heads.h"
 #include "qkv/ops/linear.h"
 #include "qkv/ops/shape.h"
 
@@ -170,6 +171,87 @@ TEST(MultiHead, AWideWindowIsEverything) {
   EXPECT_GT(distance(m(x, x, window(2)), m(x, x, everything())), 1e-2);
 }
 
+std::vector<std::int32_t> from(std::int32_t first, std::int64_t count) {
+  std::vector<std::int32_t> positions(static_cast<std::size_t>(count));
+  std::iota(positions.begin(), positions.end(), first);
+  return positions;
+}
+
+TEST(MultiHead, ClipsQueriesKeysAndValuesBeforeTheNorms) {
+  const Tensor x = random_tensor({7, 12}, 1);
+  const MultiHead m = make({.width = 12, .heads = 3, .clip = 0.25, .head_norm = HeadNorm::layer});
+  const auto clipped = [&](const Linear& linear) { return clamp(linear(x), -0.25, 0.25); };
+  EXPECT_EQ(distance(m.values(x).reshaped({7, 12}), clipped(m.v)), 0.0);
+  EXPECT_EQ(distance(m.queries(x).reshaped({7, 12}), m.q_norm(clipped(m.q))), 0.0);
+  EXPECT_EQ(distance(m.keys(x).reshaped({7, 12}), m.k_norm(clipped(m.k))), 0.0);
+  EXPECT_GT(distance(m.values(x).reshaped({7, 12}), m.v(x)), 0.1);
+}
+
+TEST(MultiHead, NormsTheWholeProjectionOrEachHead) {
+  const Tensor x = random_tensor({7, 12}, 1);
+  const std::int64_t products = 2 * (12 * 24 + 24) + 2 * (12 * 8 + 8) - (24 - 12);
+  struct Case {
+    HeadNorm norm;
+    std::int64_t parameters;  // H·D = 24, Hkv·D = 8, D = 4
+  };
+  for (const Case& c : {Case{HeadNorm::none, 0}, Case{HeadNorm::layer, 2 * (24 + 8)},
+                        Case{HeadNorm::layer_per_head, 2 * (4 + 4)}, Case{HeadNorm::rms, 24 + 8},
+                        Case{HeadNorm::rms_per_head, 4 + 4}}) {
+    const MultiHead m =
+        make({.width = 12, .heads = 6, .kv_heads = 2, .head_dim = 4, .head_norm = c.norm});
+    EXPECT_EQ(parameter_count(m), products + c.parameters);
+    const bool each = c.norm == HeadNorm::layer_per_head || c.norm == HeadNorm::rms_per_head;
+    const Tensor q = m.queries(x);
+    if (c.norm == HeadNorm::none) continue;
+    // Weights are ones: the mean square of what was normed together is 1.
+    const std::int64_t width = each ? 4 : 24;
+    for (std::int64_t r = 0; r < q.count() / width; ++r) {
+      double squares = 0;
+      for (std::int64_t i = 0; i < width; ++i) {
+        const auto value = static_cast<double>(q.data()[r * width + i]);
+        squares += value * value;
+      }
+      EXPECT_NEAR(squares / static_cast<double>(width), 1.0, 1e-2);
+    }
+    EXPECT_EQ(m(x, x, causal()).shape(), (Shape{7, 12}));
+  }
+}
+
+TEST(MultiHead, RotaryHeadsKnowDistancesOnly) {
+  const MultiHead m = make({.width = 12, .heads = 3, .rotary = RotaryOptions{}});
+  const Tensor x = random_tensor({6, 12}, 5);
+  const Tensor here = m(x, x, everything(), from(0, 6));
+  EXPECT_LT(distance(m(x, x, everything(), from(700, 6)), here), 1e-4);
+  const MultiHead plain = make({.width = 12, .heads = 3});
+  EXPECT_GT(distance(plain(x, x, everything()), here), 1e-2);
+  // A query at its place among all keys is the row of the whole.
+  const Tensor last = m(x.rows(5, 6), x, everything(), from(5, 1), from(0, 6));
+  EXPECT_LT(distance(last, here.rows(5, 6)), 1e-6);
+  EXPECT_THROW((void)m(x, x, everything()), ShapeError);
+}
+
+TEST(MultiHead, PassesScoreBiasesAndNormaliserOn) {
+  const Tensor x = random_tensor({6, 12}, 5);
+  MultiHead m = make({.width = 12, .heads = 3});
+  const Tensor q = m.queries(x), k = m.keys(x), v = m.values(x);
+  const Attention all[] = {
+      {.score = ScaledDot{0.1}, .mask = causal()},
+      {.bias = {Alibi{}}, .mask = causal()},
+      {.bias = {SoftCap{0.5}, Alibi{}}, .mask = causal()},
+      {.mask = causal(), .norm = Relu{}},
+      {.score = Cosine{.scale = 3.0}, .mask = causal(), .norm = SoftmaxSink{}},
+  };
+  const Tensor plain = m(x, x, causal());
+  for (const Attention& how : all) {
+    m.config.score = how.score;
+    m.config.biases = how.bias;
+    m.config.normaliser = how.norm;
+    const Tensor y = m(x, x, causal());
+    EXPECT_EQ(distance(y, m.joined(attend(q, k, v, how))), 0.0);
+    EXPECT_GT(distance(y, plain), 1e-3);
+  }
+}
+
 // Against a single key, log Σ exp S is the score itself.
 TEST(Scores, VarianceIsTheWidthAndOneWhenScaled) {
   const std::int64_t rows = 20'000;
@@ -211,9 +293,9 @@ TEST(AttentionObserver, SeesWithoutChanging) {
   std::vector<Shape> seen;
   int outer = 0;
   {
-    const AttentionObserver first([&](const Tensor&, const Tensor&, const Mask&) { ++outer; });
+    const AttentionObserver first([&](const Tensor&, const Tensor&, const Attention&) { ++outer; });
     {
-      const AttentionObserver observer([&](const Tensor& q, const Tensor& k, const Mask&) {
+      const AttentionObserver observer([&](const Tensor& q, const Tensor& k, const Attention&) {
         seen.push_back(q.shape());
         seen.push_back(k.shape());
       });
