@@ -1,0 +1,293 @@
+#include "qkv/models/mpt.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <string>
+
+#include "qkv/base/error.h"
+#include "qkv/ops/embedding.h"
+#include "qkv/ops/shape.h"
+
+namespace qkv {
+namespace {
+
+/// Runs of rows for which `same` holds between neighbours, within the sequences.
+std::vector<kernels::Interval> runs(const Segments& segments,
+                                    const std::function<bool(std::int64_t, std::int64_t)>& same) {
+  std::vector<kernels::Interval> found;
+  for (std::int64_t b = 0; b < segments.count(); ++b) {
+    for (std::int64_t t = segments.begin(b); t < segments.end(b); ++t) {
+      if (t == segments.begin(b) || !same(t - 1, t)) found.push_back({t, t});
+      found.back().end = t + 1;
+    }
+  }
+  return found;
+}
+
+/// Keys of the row's own sequence that lie in one of the sorted `intervals` that `take` accepts.
+template <class Take>
+void append_own(const MaskRow& row, const std::vector<kernels::Interval>& intervals, Take&& take,
+                Intervals& keys) {
+  auto at = std::lower_bound(
+      intervals.begin(), intervals.end(), row.k_begin,
+      [](const kernels::Interval& interval, std::int64_t key) { return interval.begin < key; });
+  for (; at != intervals.end() && at->begin < row.k_begin + row.keys; ++at) {
+    if (take(*at)) keys.push_back(*at);
+  }
+}
+
+Mask prefix_keys(const Segments& segments, const std::vector<std::uint8_t>& flags) {
+  const auto flag = [&flags](std::int64_t t) { return flags[static_cast<std::size_t>(t)] != 0; };
+  auto all = runs(segments, [&](std::int64_t a, std::int64_t b) { return flag(a) == flag(b); });
+  all.erase(std::remove_if(all.begin(), all.end(),
+                           [&](const kernels::Interval& run) { return !flag(run.begin); }),
+            all.end());
+  return Mask::of("prefix", [all](const MaskRow& row, Intervals& keys) {
+    append_own(
+        row, all, [](const kernels::Interval&) { return true; }, keys);
+  });
+}
+
+Mask same_id(const Segments& segments, const std::vector<std::int32_t>& ids) {
+  const auto id = [](const std::vector<std::int32_t>& of, std::int64_t t) {
+    return of[static_cast<std::size_t>(t)];
+  };
+  const auto all =
+      runs(segments, [&](std::int64_t a, std::int64_t b) { return id(ids, a) == id(ids, b); });
+  return Mask::of("same sequence_id", [all, ids, id](const MaskRow& row, Intervals& keys) {
+    append_own(
+        row, all,
+        [&](const kernels::Interval& run) { return id(ids, run.begin) == id(ids, row.query); },
+        keys);
+  });
+}
+
+/// x, with this share of its gradient.
+Tensor scale_gradient(const Tensor& x, double share) {
+  Tensor y = x.reshaped(x.shape());
+  record(y, {&x}, [x, share](const Tensor& dy) { accumulate(x, scale(dy, share)); });
+  return y;
+}
+
+MultiHead::Config attention_config(const Mpt::Config& c) {
+  MultiHead::Config a;
+  a.width = c.d_model;
+  a.heads = c.n_heads;
+  a.kv_heads = c.attn_config.kv_n_heads;
+  a.bias = !c.no_bias;
+  a.dropout = c.attn_config.attn_pdrop;
+  a.clip = c.attn_config.clip_qkv;
+  a.head_norm = c.attn_config.qk_ln ? HeadNorm::layer : HeadNorm::none;
+  a.score = ScaledDot{c.attn_config.softmax_scale};
+  if (c.attn_config.alibi) a.biases.push_back(Alibi{.bias_max = c.attn_config.alibi_bias_max});
+  return a;
+}
+
+MptBlock make_block(const Mpt::Config& c, Initialiser& init) {
+  MptBlock block;
+  block.norm_1 = LayerNorm::make(init, c.d_model, 1e-5, !c.no_bias);
+  block.attn = MultiHead::make(init, attention_config(c));
+  block.norm_2 = LayerNorm::make(init, c.d_model, 1e-5, !c.no_bias);
+  block.ffn = FeedForward::make(init, c.d_model, c.expansion_ratio * c.d_model, Activation::gelu,
+                                0.0, !c.no_bias);
+  const double branch_end = 1.0 / std::sqrt(2.0 * static_cast<double>(c.n_layers));
+  const auto draw = [&](Linear& linear, double factor) {
+    const auto fan_in = static_cast<double>(linear.weight.dim(0));
+    linear.weight = init.normal(linear.weight.shape(), factor * std::sqrt(2.0 / fan_in));
+  };
+  for (Linear* linear : {&block.attn.q, &block.attn.k, &block.attn.v, &block.ffn.inner}) {
+    draw(*linear, 1.0);
+  }
+  for (Linear* linear : {&block.attn.o, &block.ffn.outer}) draw(*linear, branch_end);
+  return block;
+}
+
+void append(Tensor& to, std::int64_t length, const Tensor& rows) {
+  const std::int64_t needed = length + rows.dim(0), width = rows.dim(1) * rows.dim(2);
+  if (!to.defined() || to.dim(0) < needed) {
+    Tensor larger = Tensor::empty({std::max(needed, 2 * length), rows.dim(1), rows.dim(2)});
+    if (length > 0) std::copy_n(to.data(), length * width, larger.data());
+    to = larger;
+  }
+  std::copy_n(rows.data(), rows.count(), to.data() + length * width);
+}
+
+std::vector<std::int32_t> positions_from(const Segments& segments,
+                                         const std::function<std::int64_t(std::int64_t)>& first) {
+  std::vector<std::int32_t> positions;
+  for (std::int64_t b = 0; b < segments.count(); ++b) {
+    for (std::int64_t p = 0; p < segments.length(b); ++p) {
+      positions.push_back(static_cast<std::int32_t>(first(b) + p));
+    }
+  }
+  return positions;
+}
+
+}  // namespace
+
+void Mpt::Config::check() const {
+  const auto positive = [](const char* name, std::int64_t value) {
+    if (value <= 0) fail("mpt: {} is {}, must be positive", name, value);
+  };
+  positive("d_model", d_model);
+  positive("n_heads", n_heads);
+  positive("expansion_ratio", expansion_ratio);
+  positive("max_seq_len", max_seq_len);
+  positive("vocab_size", vocab_size);
+  if (n_layers < 0) fail("mpt: n_layers is {}", n_layers);
+  if (d_model % n_heads != 0)
+    fail("mpt: d_model {} is no multiple of n_heads {}", d_model, n_heads);
+  const std::int64_t kv = attn_config.kv_n_heads;
+  if (kv < 0 || (kv > 0 && n_heads % kv != 0)) {
+    fail("mpt: n_heads {} is no multiple of kv_n_heads {}", n_heads, kv);
+  }
+  for (double p : {resid_pdrop, emb_pdrop, attn_config.attn_pdrop}) {
+    if (!(p >= 0.0 && p < 1.0)) fail("mpt: dropout {} is not in [0, 1)", p);
+  }
+  if (!(embedding_fraction > 0.0 && embedding_fraction <= 1.0)) {
+    fail("mpt: embedding_fraction {} is not in (0, 1]", embedding_fraction);
+  }
+  if (!(attn_config.clip_qkv >= 0.0)) fail("mpt: clip_qkv is {}", attn_config.clip_qkv);
+  if (!learned_pos_emb && !attn_config.alibi) {
+    fail("mpt: without positions; switch on learned_pos_emb or attn_config.alibi");
+  }
+}
+
+std::int64_t Mpt::Config::parameters() const {
+  const std::int64_t d = d_model, f = expansion_ratio * d, norm = no_bias ? d : 2 * d;
+  const std::int64_t kv = attn_config.kv_n_heads > 0 ? d / n_heads * attn_config.kv_n_heads : d;
+  std::int64_t block = d * (d + 2 * kv) + d * d + 2 * d * f + 2 * norm;
+  if (!no_bias) block += (d + 2 * kv) + d + f + d;
+  if (attn_config.qk_ln) block += (d + kv) * (no_bias ? 1 : 2);
+  return vocab_size * d + (learned_pos_emb ? max_seq_len * d : 0) + n_layers * block + norm;
+}
+
+Mpt Mpt::make(const Config& c, Initialiser init) {
+  c.check();
+  Mpt m;
+  m.config = c;
+  const double deviation = std::sqrt(2.0 / static_cast<double>(c.d_model));
+  m.wte = init.normal({c.vocab_size, c.d_model}, deviation);
+  if (c.learned_pos_emb) m.wpe = init.normal({c.max_seq_len, c.d_model}, deviation);
+  for (std::int64_t i = 0; i < c.n_layers; ++i) m.blocks.push_back(make_block(c, init));
+  m.norm_f = LayerNorm::make(init, c.d_model, 1e-5, !c.no_bias);
+  return m;
+}
+
+Mask Mpt::mask(const MptBatch& batch) const {
+  const auto check = [&](const char* option, bool on, const char* name, std::size_t size) {
+    if (!on && size > 0) fail("mpt: {} is given, but {} is off", name, option);
+    if (on && size != batch.ids.size()) {
+      fail<ShapeError>("mpt: {} wants {} for {} tokens, not {}", option, name, batch.ids.size(),
+                       size);
+    }
+  };
+  const AttnConfig& a = config.attn_config;
+  check("prefix_lm", a.prefix_lm, "prefix", batch.prefix.size());
+  check("attn_uses_sequence_id", a.attn_uses_sequence_id, "sequence_id", batch.sequence_id.size());
+  Mask mask = segments(batch.segments) &
+              (a.prefix_lm ? causal() | prefix_keys(batch.segments, batch.prefix) : causal());
+  return a.attn_uses_sequence_id ? mask & same_id(batch.segments, batch.sequence_id) : mask;
+}
+
+Tensor Mpt::embedded(const MptBatch& batch, std::span<const std::int32_t> positions) const {
+  if (static_cast<std::int64_t>(batch.ids.size()) != batch.segments.total()) {
+    fail<ShapeError>("mpt: {} ids in segments of {}", batch.ids.size(), batch.segments.total());
+  }
+  const bool whole = config.embedding_fraction == 1.0;
+  const EmbedOptions options{.dropout = whole ? config.emb_pdrop : 0.0};
+  const Tensor x = wpe.defined() ? embed(batch.ids, wte, options, wpe, positions)
+                                 : embed(batch.ids, wte, options);
+  return whole ? x : dropout(scale_gradient(x, config.embedding_fraction), config.emb_pdrop);
+}
+
+Tensor Mpt::operator()(const MptBatch& batch) const {
+  const Mask seen = mask(batch);
+  const auto positions = positions_from(batch.segments, [](std::int64_t) { return 0; });
+  ResidualStream stream(embedded(batch, positions), NormPlacement::pre, config.resid_pdrop);
+  for (const MptBlock& block : blocks) {
+    stream.sub_layer(block.norm_1, [&](const Tensor& x) { return block.attn(x, x, seen); });
+    stream.sub_layer(block.norm_2, block.ffn);
+  }
+  return stream.finish(norm_f);
+}
+
+Tensor Mpt::attend_cached(std::size_t layer, const Tensor& x, const MptBatch& batch,
+                          MptCache& cache) const {
+  const MultiHead& attn = blocks[layer].attn;
+  const Tensor q = attn.queries(x), k = attn.keys(x), v = attn.values(x);
+  Tensor out = Tensor::empty(q.shape());
+  for (std::int64_t b = 0; b < batch.segments.count(); ++b) {
+    const std::int64_t begin = batch.segments.begin(b), end = batch.segments.end(b);
+    if (begin == end) continue;
+    MptCache::Sequence& s = cache.sequences_[static_cast<std::size_t>(b)];
+    s.keys.resize(blocks.size());
+    s.values.resize(blocks.size());
+    append(s.keys[layer], s.length, k.rows(begin, end));
+    append(s.values[layer], s.length, v.rows(begin, end));
+    Mask seen = causal();
+    if (!batch.prefix.empty()) {
+      const std::vector<std::uint8_t> own(batch.prefix.begin() + begin, batch.prefix.begin() + end);
+      seen = seen | prefix_keys(Segments::one(end - begin), own);
+    }
+    const std::int64_t known = s.length + end - begin;
+    const Tensor y = attend(q.rows(begin, end), s.keys[layer].rows(0, known),
+                            s.values[layer].rows(0, known), attn.how(seen));
+    std::copy_n(y.data(), y.count(), out.data() + begin * q.dim(1) * q.dim(2));
+  }
+  return attn.joined(out);
+}
+
+Tensor Mpt::extend(MptCache& cache, const MptBatch& batch) const {
+  const NoRecording off;
+  const std::int64_t count = batch.segments.count();
+  if (count != static_cast<std::int64_t>(cache.sequences_.size())) {
+    fail<ShapeError>("mpt: tokens of {} sequences for a cache of {}", count,
+                     cache.sequences_.size());
+  }
+  if (config.attn_config.attn_uses_sequence_id) {
+    fail("mpt: attn_uses_sequence_id is for packed training; a cache has a row for each sequence");
+  }
+  if (!batch.prefix.empty()) {
+    (void)mask(batch);  // checks it
+    for (const auto& s : cache.sequences_) {
+      if (s.length > 0) fail("mpt: a prefix belongs to the first tokens");
+    }
+  }
+  const auto positions =
+      positions_from(batch.segments, [&](std::int64_t b) { return cache.length(b); });
+  ResidualStream stream(embedded(batch, positions), NormPlacement::pre, 0.0);
+  for (std::size_t l = 0; l < blocks.size(); ++l) {
+    stream.sub_layer(blocks[l].norm_1,
+                     [&](const Tensor& x) { return attend_cached(l, x, batch, cache); });
+    stream.sub_layer(blocks[l].norm_2, blocks[l].ffn);
+  }
+  for (std::int64_t b = 0; b < count; ++b) {
+    cache.sequences_[static_cast<std::size_t>(b)].length += batch.segments.length(b);
+  }
+  return stream.finish(norm_f);
+}
+
+Tensor Mpt::scaled(const Tensor& hidden) const {
+  const double factor = config.logit_scale_inv_sqrt_d_model
+                            ? 1.0 / std::sqrt(static_cast<double>(config.d_model))
+                            : config.logit_scale;
+  return factor == 1.0 ? hidden : scale(hidden, factor);
+}
+
+CrossEntropyResult Mpt::loss(const MptBatch& batch, const CrossEntropyOptions& options) const {
+  std::vector<std::int32_t> next(batch.ids.size(), options.ignore);
+  for (std::int64_t b = 0; b < batch.segments.count(); ++b) {
+    for (std::int64_t t = batch.segments.begin(b); t + 1 < batch.segments.end(b); ++t) {
+      next[static_cast<std::size_t>(t)] = batch.ids[static_cast<std::size_t>(t) + 1];
+    }
+  }
+  return cross_entropy(scaled((*this)(batch)), wte, VocabularyMatrix::table, {}, next, options);
+}
+
+Tensor Mpt::logits(const Tensor& hidden) const {
+  return qkv::logits(scaled(hidden), wte, VocabularyMatrix::table, {});
+}
+
+}  // namespace qkv

@@ -1,0 +1,142 @@
+// MPT (MosaicML llm-foundry v0.1.1): the decoder-only language model with ALiBi, optional clipping
+// and norming of queries and keys, and one matrix for embedding and output. Options and weights
+// carry llm-foundry's names (also those of the published Hugging Face checkpoints).
+//
+// Left out: `attn_impl`, a choice of kernels there, all one here; norm_type "rmsnorm", which in
+// v0.1.1 multiplies by the root mean square instead of dividing by it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "qkv/models/state_dict.h"
+#include "qkv/nn/multi_head.h"
+#include "qkv/nn/residual.h"
+#include "qkv/ops/loss.h"
+#include "qkv/tensor/segments.h"
+
+namespace qkv {
+
+/// A packed batch of token sequences.
+struct MptBatch {
+  std::vector<std::int32_t> ids;  // [T]
+  Segments segments;
+  std::vector<std::uint8_t> prefix = {};       // [T], with prefix_lm: 1 where all may look
+  std::vector<std::int32_t> sequence_id = {};  // [T], with attn_uses_sequence_id
+};
+
+struct MptBlock {
+  LayerNorm norm_1, norm_2;
+  MultiHead attn;
+  FeedForward ffn;
+
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    visit("norm_1", m.norm_1);
+    visit("attn", m.attn);
+    visit("norm_2", m.norm_2);
+    visit("ffn", m.ffn);
+  }
+};
+
+/// Keys and values of the tokens that went in so far, for a fixed number of sequences.
+class MptCache {
+ public:
+  explicit MptCache(std::int64_t sequences = 1) : sequences_(static_cast<std::size_t>(sequences)) {}
+  /// Tokens of sequence b.
+  std::int64_t length(std::int64_t b) const {
+    return sequences_[static_cast<std::size_t>(b)].length;
+  }
+
+ private:
+  friend struct Mpt;
+  struct Sequence {
+    std::int64_t length = 0;
+    std::vector<Tensor> keys, values;  // a layer: [capacity Hkv D]
+  };
+  std::vector<Sequence> sequences_;
+};
+
+struct Mpt {
+  struct AttnConfig {
+    std::int64_t kv_n_heads = 0;  // 0: n_heads; 1: multi-query (attn_type multiquery_attention)
+    double attn_pdrop = 0.0;
+    bool qk_ln = false;                  // over the whole projection, not over each head
+    double clip_qkv = 0.0;               // q, k and v within ±clip_qkv, before qk_ln; 0: not
+    double softmax_scale = 0.0;          // 0: 1/√(d_model / n_heads)
+    bool prefix_lm = false;              // causal, but the tokens of the prefix are seen by all
+    bool attn_uses_sequence_id = false;  // tokens see those with the same sequence_id only
+    bool alibi = false;
+    double alibi_bias_max = 8.0;
+  };
+  struct Config {
+    std::int64_t d_model = 2048;
+    std::int64_t n_heads = 16;
+    std::int64_t n_layers = 24;
+    std::int64_t expansion_ratio = 4;
+    std::int64_t max_seq_len = 2048;  // rows of the position table; with alibi no limit
+    std::int64_t vocab_size = 50368;
+    double resid_pdrop = 0.0;
+    double emb_pdrop = 0.0;
+    bool learned_pos_emb = true;
+    AttnConfig attn_config = {};
+    double logit_scale = 1.0;
+    bool logit_scale_inv_sqrt_d_model = false;  // 1/√d_model in place of logit_scale
+    bool no_bias = false;                       // nowhere, not even in the norms
+    double embedding_fraction = 1.0;            // share of the gradient that embeddings receive
+    /// The norms run in the autocast type there; all is fp32 here, where both are the same.
+    bool low_precision_layernorm = true;
+
+    /// Throws with the option's name when a value makes no model.
+    void check() const;
+    /// How many numbers a model has, without making it.
+    std::int64_t parameters() const;
+  };
+  Config config;
+  Tensor wte;  // [V C], the output matrix too
+  Tensor wpe;  // [S C] or undefined
+  std::vector<MptBlock> blocks;
+  LayerNorm norm_f;
+
+  /// Kaiming-normal matrices (q, k and v each by themselves), those that end a branch divided by
+  /// √(2·n_layers); biases 0.
+  static Mpt make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
+    return make(config, Initialiser(seed, type));
+  }
+  static Mpt make(const Config& config, Initialiser init);
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    visit("wte", m.wte);
+    visit("wpe", m.wpe);
+    visit("blocks", m.blocks);
+    visit("norm_f", m.norm_f);
+  }
+
+  /// Who sees whom: the sequence, causal or prefix, and the same sequence_id.
+  Mask mask(const MptBatch& batch) const;
+  /// -> hidden states [T C] behind the last norm.
+  Tensor operator()(const MptBatch& batch) const;
+  /// Each token predicts the next of its sequence; the last predicts none.
+  CrossEntropyResult loss(const MptBatch& batch, const CrossEntropyOptions& options = {}) const;
+  /// Hidden states [T C] -> [T V]; not differentiable.
+  Tensor logits(const Tensor& hidden) const;
+
+  /// The hidden states of more tokens, batch.segments of them for every sequence of the cache, as
+  /// the whole would give them. prefix counts in the first call alone (the prompt); sequence_id is
+  /// for packed training and refused.
+  Tensor extend(MptCache& cache, const MptBatch& batch) const;
+
+ private:
+  Tensor embedded(const MptBatch& batch, std::span<const std::int32_t> positions) const;
+  Tensor attend_cached(std::size_t layer, const Tensor& x, const MptBatch& batch,
+                       MptCache& cache) const;
+  Tensor scaled(const Tensor& hidden) const;
+};
+
+/// Weights as "transformer.blocks.0.attn.Wqkv.weight" [3C C] and so on.
+StateDict state_dict(const Mpt& model);
+/// Strict, see write_state().
+void load_state_dict(Mpt& model, const StateDict& state);
+
+}  // namespace qkv
