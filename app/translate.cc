@@ -1,4 +1,5 @@
 // qkv translate: text in, text out, line by line and in order.
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include "qkv/decode/translator.h"
 #include "qkv/train/translation.h"
 #include "qkv/train/translation_model.h"
+#include "qkv/view/alignment.h"
 
 namespace qkv::app {
 namespace {
@@ -39,12 +41,15 @@ void flush() {
   if (std::fflush(stdout) != 0) stdout_failed();
 }
 
+/// Links of the words: neither side's <eos>, the last row and column of the attention, has one.
 std::string pharaoh_of(const Hypothesis& h) {
-  std::string text;
-  for (const auto& [source, target] : hard_alignment(h)) {
-    text += fmt::format("{}{}-{}", text.empty() ? "" : " ", source, target);
+  const auto words = static_cast<std::int64_t>(h.tokens.size());
+  const std::int64_t sources = std::max<std::int64_t>(0, h.sources - 1);
+  Tensor weights = Tensor::empty({words, sources});
+  for (std::int64_t t = 0; t < words && sources > 0; ++t) {
+    std::copy_n(h.attention.begin() + t * h.sources, sources, weights.data() + t * sources);
   }
-  return text;
+  return pharaoh(hard_alignment(weights));
 }
 
 class Writer {

@@ -319,15 +319,4 @@ std::vector<std::vector<Hypothesis>> search(const StepModel& model, std::span<co
   return search(model, pointers, options);
 }
 
-std::vector<std::pair<std::int64_t, std::int64_t>> hard_alignment(const Hypothesis& h) {
-  std::vector<std::pair<std::int64_t, std::int64_t>> links;
-  if (h.sources < 2) return links;
-  for (std::size_t t = 0; t < h.tokens.size(); ++t) {
-    const auto row = h.attention.begin() + static_cast<std::int64_t>(t) * h.sources;
-    const auto best = std::max_element(row, row + (h.sources - 1));
-    links.emplace_back(best - row, static_cast<std::int64_t>(t));
-  }
-  return links;
-}
-
 }  // namespace qkv

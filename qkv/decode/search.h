@@ -86,8 +86,4 @@ std::vector<std::vector<Hypothesis>> search(const StepModel& model,
 std::vector<std::vector<Hypothesis>> search(const StepModel& model, std::span<const Tokens> sources,
                                             const SearchOptions& options);
 
-/// A link source–target for every target token (not <eos>): the source token it looked at most, the
-/// first of equals, the source's <eos> left out. As (source, target), 0-based: Pharaoh's "0-0 2-1".
-std::vector<std::pair<std::int64_t, std::int64_t>> hard_alignment(const Hypothesis& hypothesis);
-
 }  // namespace qkv

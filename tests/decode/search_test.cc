@@ -227,16 +227,6 @@ TEST(Search, AttentionFollowsItsHypothesis) {
   EXPECT_TRUE(search(model, sources, {})[0][0].attention.empty());
 }
 
-TEST(Search, HardAlignmentSkipsTheSourceEnd) {
-  Hypothesis h;
-  h.tokens = {7, 8};
-  h.sources = 3;
-  h.attention = {0.1f, 0.2f, 0.7f, 0.4f, 0.4f, 0.2f, 0.0f, 0.0f, 1.0f};
-  const std::vector<std::pair<std::int64_t, std::int64_t>> expected = {{1, 0}, {0, 1}};
-  EXPECT_EQ(hard_alignment(h), expected);
-  EXPECT_TRUE(hard_alignment({}).empty());
-}
-
 TEST(Search, TiesGoToTheLowerId) {
   ToyModel model;
   model.sharpness = 0;  // all equal
