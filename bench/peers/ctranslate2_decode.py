@@ -6,11 +6,16 @@ writes a CTranslate2 model beside it, translates the sentences and prints one JS
 go to --output. Tokenising and loading are not timed, as in `qkv bench decode`.
 
   python bench/peers/ctranslate2_decode.py MODEL SOURCE.txt --beam 4 --threads 2 --output out.txt
+  python bench/peers/ctranslate2_decode.py --preset base --sentences 64
+
+The second form takes random weights of the shapes of `qkv bench decode --preset base`, random sentences of
+20 tokens and outputs of exactly 25: with the lengths forced, the time does not depend on the numbers.
 """
 import argparse
 import json
 import os
 import statistics
+import tempfile
 import time
 
 import ctranslate2
@@ -41,10 +46,40 @@ def norm(spec, weights, name):
     spec.gamma, spec.beta = weights[name + ".weight"], weights[name + ".bias"]
 
 
-def convert(directory, source_pieces, target_pieces):
+SHAPES = {  # width, heads, feed-forward, layers, vocabulary: those of `qkv bench decode --preset`
+    "tiny": (128, 4, 256, 4, 10000), "small": (256, 8, 1024, 3, 10000), "base": (512, 8, 2048, 6, 32000)}
+
+
+def random_model(preset):
+    width, heads, inner, layers, vocabulary = SHAPES[preset]
+    config = {"width": width, "heads": heads, "encoder_layers": layers, "decoder_layers": layers, "norm": "post",
+              "final_norm": False, "max_length": 256, "sinusoid": "interleaved"}
+    random = np.random.default_rng(1)
+    w = {"source_embedding": random.standard_normal((vocabulary, width), np.float32) / np.sqrt(width)}
+
+    def add(name, rows, cols):
+        w[name + ".weight"] = random.standard_normal((rows, cols), np.float32) / np.float32(np.sqrt(rows))
+        w[name + ".bias"] = np.zeros(cols, np.float32)
+
+    for side, attentions in (("encoder", ["self"]), ("decoder", ["self", "cross"])):
+        for i in range(layers):
+            for attention in attentions:
+                for x in "qkvo":
+                    add(f"{side}.{i}.{attention}.{x}", width, width)
+            add(f"{side}.{i}.feed_forward.inner", width, inner)
+            add(f"{side}.{i}.feed_forward.outer", inner, width)
+            for n in range(1, 2 + len(attentions)):
+                w[f"{side}.{i}.norm{n}.weight"] = np.ones(width, np.float32)
+                w[f"{side}.{i}.norm{n}.bias"] = np.zeros(width, np.float32)
+    return config, w
+
+
+def load_model(directory):
     with open(os.path.join(directory, "config.json"), encoding="utf-8") as f:
-        config = json.load(f)["model"]
-    w = load_file(os.path.join(directory, "model.safetensors"))
+        return json.load(f)["model"], load_file(os.path.join(directory, "model.safetensors"))
+
+
+def convert(directory, config, w, source_pieces, target_pieces):
     pre = config["norm"] == "pre"
     spec = transformer_spec.TransformerSpec.from_config(
         (config["encoder_layers"], config["decoder_layers"]), config["heads"], pre_norm=pre,
@@ -95,8 +130,10 @@ def convert(directory, source_pieces, target_pieces):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("source")
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("source", nargs="?")
+    parser.add_argument("--preset", choices=sorted(SHAPES), help="random weights of these shapes instead")
+    parser.add_argument("--sentences", type=int, default=64, help="for --preset")
     parser.add_argument("--beam", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64, help="sentences a batch")
@@ -110,15 +147,28 @@ def main():
         path = os.path.join(o.model, stem + ".model")
         return sentencepiece.SentencePieceProcessor(model_file=path) if os.path.exists(path) else None
 
-    joint = tokeniser("joint")
-    source, target = joint or tokeniser("source"), joint or tokeniser("target")
-    pieces = [[t.id_to_piece(i) for i in range(t.get_piece_size())] for t in (source, target)]
-    directory = convert(o.model, *pieces)
-    with open(o.source, encoding="utf-8") as f:
-        lines = [line.rstrip("\n") for line in f]
-    with open(os.path.join(o.model, ("joint" if joint else "source") + ".tokeniser.json"), encoding="utf-8") as f:
-        lower = json.load(f).get("lower", False)
-    tokens = [source.encode(line.lower() if lower else line, out_type=str) for line in lines]
+    lengths, target = {"max_decoding_length": 200}, None
+    if o.preset:
+        lengths = {"max_decoding_length": 25, "min_decoding_length": 25}
+        config, w = random_model(o.preset)
+        pieces = ["<unk>", "<bos>", "<eos>"] + [f"t{i}" for i in range(3, len(w["source_embedding"]))]
+        scratch = tempfile.TemporaryDirectory()
+        directory = convert(scratch.name, config, w, pieces, pieces)
+        random = np.random.default_rng(3)
+        tokens = [[pieces[i] for i in random.integers(4, len(pieces), 20)] for _ in range(o.sentences)]
+    elif o.model and o.source:
+        joint = tokeniser("joint")
+        source, target = joint or tokeniser("source"), joint or tokeniser("target")
+        pieces = [[t.id_to_piece(i) for i in range(t.get_piece_size())] for t in (source, target)]
+        directory = convert(o.model, *load_model(o.model), *pieces)
+        with open(o.source, encoding="utf-8") as f:
+            lines = [line.rstrip("\n") for line in f]
+        side = "joint" if joint else "source"
+        with open(os.path.join(o.model, side + ".tokeniser.json"), encoding="utf-8") as f:
+            lower = json.load(f).get("lower", False)
+        tokens = [source.encode(line.lower() if lower else line, out_type=str) for line in lines]
+    else:
+        parser.error("give MODEL and SOURCE, or --preset")
     results = []
     for workers in ([o.workers] if o.workers else sorted({1, o.threads})):
         translator = ctranslate2.Translator(
@@ -128,19 +178,19 @@ def main():
         for _ in range(o.runs + 1):
             start = time.perf_counter()
             out = translator.translate_batch(tokens, beam_size=o.beam, max_batch_size=o.batch,
-                                             length_penalty=1.0, max_decoding_length=200)
+                                             length_penalty=1.0, **lengths)
             seconds.append(time.perf_counter() - start)
         seconds = seconds[1:]
         generated = sum(len(r.hypotheses[0]) + 1 for r in out)
         results.append((statistics.median(seconds), workers, generated, min(seconds)))
     best = min(results)
-    if o.output:
+    if o.output and target:
         with open(o.output, "w", encoding="utf-8") as f:
             for r in out:
                 f.write(target.decode(r.hypotheses[0]) + "\n")
     print(json.dumps({
         "peer": "ctranslate2 " + ctranslate2.__version__, "compute": o.compute, "beam": o.beam,
-        "threads": o.threads, "workers": best[1], "sentences": len(lines),
+        "threads": o.threads, "workers": best[1], "sentences": len(tokens),
         "seconds": round(best[0], 3), "fastest": round(best[3], 3),
         "target_tokens_a_second": round(best[2] / best[0]),
     }))
