@@ -28,6 +28,7 @@
 #endif
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include <hwy/highway.h>
@@ -153,25 +154,24 @@ HWY_INLINE void Fraction(const VF* w, const VF* x, VF& numerator, VF& denominato
 
 template <bool kCut>
 struct AdditivePairs {
-  const AdditiveTile& t;
+  std::int64_t hidden;
+  const float* w;
   VF weight;  // Σ w of each lane
 
-  /// Adds the fractions of the G vectors of units that begin at h, for Q query rows.
+  /// Adds the fractions of the G vectors of units that begin at h, for Q pairs.
   template <int G, int Q>
-  HWY_INLINE void group(const float* u, const float* v, const float* w, VF* sum) const {
+  HWY_INLINE void group(const float* const* u, const float* const* v, std::int64_t h,
+                        VF* sum) const {
     const F d;
-    const std::int64_t lanes = Lanes();
-    VF right[G], weights[G];
-    for (int g = 0; g < G; ++g) {
-      right[g] = hn::Load(d, v + g * lanes);
-      weights[g] = hn::Load(d, w + g * lanes);
-    }
+    VF weights[G];
+    for (int g = 0; g < G; ++g) weights[g] = hn::Load(d, w + h + g * Lanes());
     // All fractions first, then the quotients: so a reciprocal has the next fractions to wait in.
     VF numerator[Q], denominator[Q];
     for (int q = 0; q < Q; ++q) {
       VF x[4];
       for (int g = 0; g < G; ++g) {
-        x[g] = Denominator<kCut>(hn::Load(d, u + q * t.query.exp.stride + g * lanes), right[g]);
+        const std::int64_t at = h + g * Lanes();
+        x[g] = Denominator<kCut>(hn::Load(d, u[q] + at), hn::Load(d, v[q] + at));
       }
       Fraction<G>(weights, x, numerator[q], denominator[q]);
     }
@@ -179,26 +179,19 @@ struct AdditivePairs {
   }
 
   template <int Q>
-  HWY_INLINE void pairs(std::int64_t k, std::int64_t q, float* to) const {
+  HWY_INLINE void pairs(const float* const* u, const float* const* v, float* to) const {
     const F d;
-    const std::int64_t lanes = Lanes(), vectors = (t.hidden + lanes - 1) / lanes;
-    const float* u = t.query.exp.row(q);
-    const float* v = t.key.exp.row(k);
-    const float* w = t.w;
+    const std::int64_t lanes = Lanes(), vectors = (hidden + lanes - 1) / lanes;
     VF sum[Q];
-    for (int i = 0; i < Q; ++i) sum[i] = hn::Zero(d);
-    for (std::int64_t n = vectors / 4; n > 0; --n) {
-      group<4, Q>(u, v, w, sum);
-      u += 4 * lanes;
-      v += 4 * lanes;
-      w += 4 * lanes;
-    }
-    if (vectors % 4 == 1) group<1, Q>(u, v, w, sum);
-    if (vectors % 4 == 2) group<2, Q>(u, v, w, sum);
-    if (vectors % 4 == 3) group<3, Q>(u, v, w, sum);
+    for (int q = 0; q < Q; ++q) sum[q] = hn::Zero(d);
+    std::int64_t h = 0;
+    for (; h < vectors / 4 * 4 * lanes; h += 4 * lanes) group<4, Q>(u, v, h, sum);
+    if (vectors % 4 == 1) group<1, Q>(u, v, h, sum);
+    if (vectors % 4 == 2) group<2, Q>(u, v, h, sum);
+    if (vectors % 4 == 3) group<3, Q>(u, v, h, sum);
     const VF minus2 = hn::Set(d, -2.0f);
-    for (int i = 0; i < Q; ++i) {
-      hn::Store(hn::MulAdd(minus2, sum[i], weight), d, to + i * lanes);
+    for (int q = 0; q < Q; ++q) {
+      hn::Store(hn::MulAdd(minus2, sum[q], weight), d, to + q * lanes);
     }
   }
 };
@@ -229,9 +222,9 @@ HWY_INLINE void AdditiveScores(const AdditiveTile& t, std::int64_t width, float*
   }
   const bool heavy = !hn::AllTrue(d, light);
   if (care.cut) {
-    PairScores(keys, rows, width, AdditivePairs<true>{t, weight}, scores);
+    PairScores(t.key.exp, t.query.exp, width, AdditivePairs<true>{t.hidden, t.w, weight}, scores);
   } else {
-    PairScores(keys, rows, width, AdditivePairs<false>{t, weight}, scores);
+    PairScores(t.key.exp, t.query.exp, width, AdditivePairs<false>{t.hidden, t.w, weight}, scores);
   }
   if (HWY_LIKELY(!care.far && !heavy)) return;
   for (std::int64_t k = 0; k < keys; ++k) {
@@ -277,6 +270,9 @@ struct GradientPair {
   }
 };
 
+/// x == 0 by integers, which leaves the vector ports alone.
+HWY_INLINE bool IsZero(float x) { return std::bit_cast<std::uint32_t>(x) << 1 == 0; }
+
 /// The G vectors of units that begin at h. With g = r − r²: da += 4w Σ_k dS·g, db += 4w Σ_q dS·g,
 /// dw += Σ dS − 2 Σ dS·r.
 template <int G, bool kCut>
@@ -302,7 +298,7 @@ void AdditiveGradientGroup(const AdditiveTile& t, std::int64_t h, float total, c
     const float* ds = dscores + k * width;
     const float* u = t.query.exp.at + h;
     const auto next = [&](std::int64_t q) {
-      while (q < rows && ds[q] == 0.0f) ++q;
+      while (q < rows && IsZero(ds[q])) ++q;
       return q;
     };
     std::int64_t q = next(0);

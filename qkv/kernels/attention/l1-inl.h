@@ -27,30 +27,29 @@ struct L1Tile {
 };
 
 struct L1Pairs {
-  const L1Tile& t;
+  std::int64_t dim;
+  float factor;
 
   template <int Q>
-  HWY_INLINE void pairs(std::int64_t k, std::int64_t q, float* to) const {
+  HWY_INLINE void pairs(const float* const* u, const float* const* v, float* to) const {
     const F d;
-    const float* key = t.key.row(k);
-    const float* query = t.query.row(q);
     VF sum[Q];
-    for (int i = 0; i < Q; ++i) sum[i] = hn::Zero(d);
-    for (std::int64_t c = 0; c < t.dim; c += Lanes()) {
-      const VF right = hn::Load(d, key + c);
-      for (int i = 0; i < Q; ++i) {
-        const VF left = hn::Load(d, query + i * t.query.stride + c);
-        sum[i] = hn::Add(sum[i], hn::Abs(hn::Sub(left, right)));
+    for (int q = 0; q < Q; ++q) sum[q] = hn::Zero(d);
+    for (std::int64_t c = 0; c < dim; c += Lanes()) {
+      for (int q = 0; q < Q; ++q) {
+        const VF apart = hn::Sub(hn::Load(d, u[q] + c), hn::Load(d, v[q] + c));
+        sum[q] = hn::Add(sum[q], hn::Abs(apart));
       }
     }
-    const VF factor = hn::Set(d, t.factor);
-    for (int i = 0; i < Q; ++i) hn::Store(hn::Mul(factor, sum[i]), d, to + i * Lanes());
+    for (int q = 0; q < Q; ++q) {
+      hn::Store(hn::Mul(hn::Set(d, factor), sum[q]), d, to + q * Lanes());
+    }
   }
 };
 
 /// scores[key][width]; idle columns get zeros.
 HWY_INLINE void L1Scores(const L1Tile& t, std::int64_t width, float* scores) {
-  PairScores(t.key.count, t.query.count, width, L1Pairs{t}, scores);
+  PairScores(t.key, t.query, width, L1Pairs{t.dim, t.factor}, scores);
 }
 
 /// The G vectors of features that begin at c.

@@ -66,51 +66,58 @@ HWY_INLINE VF LaneSums(float* vectors) {
   return hn::Load(d, vectors);
 }
 
-/// scores[key][width] = the sums of the lanes that score.pairs<Q>(k, q, to) leaves at `to` for the
-/// pairs of key k with rows q .. q + Q; zeros in the idle columns.
+/// scores[key][width] = the sums over the lanes that score.pairs<Q>(u, v, to) leaves at `to` for Q
+/// pairs of a query row u[i] and a key row v[i]; zeros in the idle columns.
 template <class Score>
-void PairScores(std::int64_t keys, std::int64_t rows, std::int64_t width, const Score& score,
-                float* scores) {
+void PairScores(const PairRows& keys, const PairRows& queries, std::int64_t width,
+                const Score& score, float* scores) {
   const F d;
   constexpr std::int64_t kMost = HWY_MAX_BYTES / sizeof(float);
   constexpr int kBlock = kMost < 4 ? 1 : 4;  // pairs whose chains run side by side
   HWY_ALIGN float sums[kMost * kMost];
-  const std::int64_t lanes = Lanes(), whole = rows / lanes * lanes, rest = rows - whole;
+  const float *u[kBlock], *v[kBlock];
+  const std::int64_t lanes = Lanes(), rows = queries.count, whole = rows / lanes * lanes;
   for (std::int64_t q = 0; q < whole; q += lanes) {
-    for (std::int64_t k = 0; k < keys; ++k) {
+    for (std::int64_t k = 0; k < keys.count; ++k) {
+      std::fill_n(v, kBlock, keys.row(k));
       for (std::int64_t i = 0; i < lanes; i += kBlock) {
-        score.template pairs<kBlock>(k, q + i, sums + i * lanes);
+        for (int n = 0; n < kBlock; ++n) u[n] = queries.row(q + i + n);
+        score.template pairs<kBlock>(u, v, sums + i * lanes);
       }
       hn::Store(LaneSums(sums), d, scores + k * width + q);
     }
   }
-  for (std::int64_t k = 0; rest > 0 && k < keys; ++k) {
-    std::fill(scores + k * width + rows, scores + (k + 1) * width, 0.0f);
-  }
+  if (whole == rows) return;
+
   // What is left of the rows is no whole vector: pairs of several keys share the sum over lanes.
   HWY_ALIGN float done[kMost];
-  std::int64_t held = 0, next_k = 0, next_q = whole;
-  const auto flush = [&] {
-    hn::Store(LaneSums(sums), d, done);
-    for (std::int64_t i = 0; i < held; ++i) {
-      scores[next_k * width + next_q] = done[i];
-      if (++next_q == rows) next_q = whole, ++next_k;
+  const std::int64_t pairs = keys.count * (rows - whole);
+  std::int64_t k = 0, q = whole, k_done = 0, q_done = whole;
+  for (std::int64_t first = 0; first < pairs; first += lanes) {
+    const std::int64_t count = std::min(lanes, pairs - first);
+    const auto take = [&](int n) {
+      u[n] = queries.row(q);
+      v[n] = keys.row(k);
+      if (++q == rows) q = whole, ++k;
+    };
+    std::int64_t i = 0;
+    for (; i + kBlock <= count; i += kBlock) {
+      for (int n = 0; n < kBlock; ++n) take(n);
+      score.template pairs<kBlock>(u, v, sums + i * lanes);
     }
-    held = 0;
-  };
-  for (std::int64_t k = 0; rest > 0 && k < keys; ++k) {
-    for (std::int64_t q = whole; q < rows;) {
-      if (std::min(rows - q, lanes - held) >= kBlock) {
-        score.template pairs<kBlock>(k, q, sums + held * lanes);
-        q += kBlock;
-        held += kBlock;
-      } else {
-        score.template pairs<1>(k, q++, sums + held++ * lanes);
-      }
-      if (held == lanes) flush();
+    for (; i < count; ++i) {
+      take(0);
+      score.template pairs<1>(u, v, sums + i * lanes);
+    }
+    hn::Store(LaneSums(sums), d, done);
+    for (i = 0; i < count; ++i) {
+      scores[k_done * width + q_done] = done[i];
+      if (++q_done == rows) q_done = whole, ++k_done;
     }
   }
-  if (held > 0) flush();
+  for (k = 0; k < keys.count; ++k) {
+    std::fill(scores + k * width + rows, scores + (k + 1) * width, 0.0f);
+  }
 }
 
 }  // namespace HWY_NAMESPACE
