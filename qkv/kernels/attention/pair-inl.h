@@ -87,7 +87,9 @@ void PairScores(const PairRows& keys, const PairRows& queries, std::int64_t widt
       hn::Store(LaneSums(sums), d, scores + k * width + q);
     }
   }
-  if (whole == rows) return;
+  for (std::int64_t k = 0; k < keys.count; ++k) {
+    std::fill(scores + k * width + rows, scores + (k + 1) * width, 0.0f);
+  }
 
   // What is left of the rows is no whole vector: pairs of several keys share the sum over lanes.
   HWY_ALIGN float done[kMost];
@@ -114,9 +116,6 @@ void PairScores(const PairRows& keys, const PairRows& queries, std::int64_t widt
       scores[k_done * width + q_done] = done[i];
       if (++q_done == rows) q_done = whole, ++k_done;
     }
-  }
-  for (k = 0; k < keys.count; ++k) {
-    std::fill(scores + k * width + rows, scores + (k + 1) * width, 0.0f);
   }
 }
 
