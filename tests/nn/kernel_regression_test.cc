@@ -184,7 +184,7 @@ double fit(const KernelRegression& m, const Samples& s, double rate, double* slo
 }
 
 TEST(KernelRegression, LearningSharpensTheWeights) {
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
     const Samples s(seed);
     const KernelRegression m = gaussian(1.0);
     const auto sharpness = [&] {
