@@ -50,12 +50,12 @@ QuadraticAttention QuadraticAttention::of_convolution(const Tensor& kernel, cons
                                                       const Convolution& how) {
   const Dims d("of_convolution", {{"kernel", kernel.shape(), "K K I O"}});
   const std::int64_t size = d["K"], before = (size - 1) / 2;
+  // One ring of zeros serves all kernels: of a centre further out, the nearest key lies on it.
+  const std::int64_t ring = size > 1 ? 1 : 0;
   Initialiser init = Initialiser::blank(kernel.dtype());
-  QuadraticAttention m = make(init, {.in = d["I"],
-                                     .out = d["O"],
-                                     .heads = size * size,
-                                     .bias = bias.defined(),
-                                     .ring = (size - 1 - before) * how.dilation});
+  QuadraticAttention m = make(
+      init,
+      {.in = d["I"], .out = d["O"], .heads = size * size, .bias = bias.defined(), .ring = ring});
   changed(m.centres, [&](std::int64_t i, double) {
     const std::int64_t entry = i % 2 == 0 ? i / 2 / size : i / 2 % size;
     return static_cast<double>((entry - before) * how.dilation);
