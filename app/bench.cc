@@ -132,6 +132,7 @@ void add_bench(Program& program) {
     bench_train(*settings, program);
   });
   add_bench_decode(*bench, program);
+  add_bench_linear(*bench, program);
 }
 
 }  // namespace qkv::app

@@ -19,5 +19,6 @@ struct BenchDecode {
   TranslatorOptions options;
 };
 void add_bench_decode(CLI::App& bench, Program& program);
+void add_bench_linear(CLI::App& bench, Program& program);
 
 }  // namespace qkv::app

@@ -22,7 +22,7 @@ HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
 namespace HWY_NAMESPACE {
 
-/// out[Dv + 1][row] += Σ_k [v 1] weights[k][row] inside a causal chunk. With `guarded`, row by row
+/// out[Dv + 1][row] += Σ_k [v 1] weights[k][row] inside a chunk. With `guarded`, row by row
 /// over the keys it sees, so that a later value that is not finite meets no row of 0 weight.
 void AddTriangle(const LinearInputs<float>& in, const LinearWidths& w, const LinearChunk& c,
                  bool guarded, bool begun, const float* keys, const float* values,
@@ -87,12 +87,13 @@ void ForwardPiece(const LinearAttend<float>& a, const LinearPiece& piece, const 
   float* row = scratch.take(w.e);
   float* sum = own ? own : scratch.take(w.sum);
   const std::int64_t group = in.heads / in.kv_heads;
+  const bool weighted = piece.axis.weighted();
   for (std::int64_t n = piece.first; n < piece.last; ++n) {
     const LinearChunk c = piece.axis.chunk(n);
     const bool begun = n > piece.first, more = own || n + 1 < piece.last;
     const float* known = before;
     bool guarded = false;
-    if (in.causal) {
+    if (weighted) {
       if (c.rows > 0) known = Known(w, before, sum, begun, total);
       PackKeys(in, c, piece.head, w, keys);
       PackValues(in, c, piece.head, w, values);
@@ -106,13 +107,13 @@ void ForwardPiece(const LinearAttend<float>& a, const LinearPiece& piece, const 
         Product<false>(false, in.value_dim + 1, width / Lanes(), in.dim, known, w.d, queries, width,
                        out, width, false);
       }
-      if (in.causal) {
+      if (weighted) {
         AddTriangle(in, w, c, guarded, known != nullptr, keys, values, queries, width, weights, out,
                     row);
       }
       Finish(a, c, h, width, out, rows);
     }
-    if (in.causal && more) AddKeys(in, w, c.keys, keys, values, sum, begun);
+    if (weighted && more) AddKeys(in, w, c.keys, keys, values, sum, begun);
   }
 }
 
@@ -143,7 +144,7 @@ std::int64_t work(const LinearInputs<float>& in, const LinearWidths& w) {
 void linear_attend(const LinearAttend<float>& a) {
   const LinearInputs<float>& in = a.in;
   for (const LinearSegment& s : in.segments) {
-    const std::int64_t rows = LinearAxis(s, in.causal).empty_rows() * in.heads;
+    const std::int64_t rows = LinearAxis(s, LinearShape(in)).empty_rows() * in.heads;
     std::fill_n(a.out + s.q_begin * in.heads * in.value_dim, rows * in.value_dim, 0.0f);
     std::fill_n(a.inverse + s.q_begin * in.heads, rows, 0.0f);
   }
@@ -151,7 +152,7 @@ void linear_attend(const LinearAttend<float>& a) {
   const auto sum = HWY_DYNAMIC_DISPATCH(SumPiece);
   const LinearWidths w(in.dim, in.value_dim);
   linear_sweep(
-      {linear_seen(in.segments), in.kv_heads, in.causal, false, w.sum, work(in, w)},
+      {linear_seen(in.segments), in.kv_heads, LinearShape(in), false, w.sum, work(in, w)},
       [&](const LinearPiece& p, float* total, Scratch s) { sum(in, p, total, s); },
       [&](const LinearPiece& p, const float* before, float* own, Scratch s) {
         use(a, p, before, own, s);
@@ -178,7 +179,7 @@ void linear_sums(const LinearSums<float>& a) {
     }
   };
   linear_sweep(
-      {segments, in.kv_heads, false, false, w.sum, work(in, w)},
+      {segments, in.kv_heads, LinearShape(in), false, w.sum, work(in, w)},
       [&](const LinearPiece& p, float* total, Scratch s) { sum(in, p, total, s); }, unpack);
 }
 

@@ -7,7 +7,8 @@
 //
 // The fast forms take O(D·Dv) a token. Causal: chunks of 64 positions, counted from the start of
 // each sequence, look at each other through the sum Σ φ(k)·[v 1]ᵀ of all earlier chunks and inside
-// a chunk through its weights. Sums are formed chunk by chunk in groups of 8 and group by group: a
+// a chunk through its weights; so does a sequence of one chunk that has fewer weights than its sums
+// have products. Sums are formed chunk by chunk in groups of 8 and group by group: a
 // tree that depends on positions alone, so a row's bits know neither threads nor neighbours nor how
 // long its sequence goes on. Beside the gradients, backward holds one sum a group (8 floats a token
 // at D = Dv = 64) where one sequence is spread over threads, and two sums otherwise.

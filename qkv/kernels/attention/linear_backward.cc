@@ -102,12 +102,13 @@ void QueriesPiece(const LinearAttendBackward<float>& a, const LinearPiece& piece
   float* total = scratch.take(w.sum);
   float* sum = own ? own : scratch.take(w.sum);
   const std::int64_t group = in.heads / in.kv_heads;
+  const bool weighted = piece.axis.weighted();
   for (std::int64_t n = piece.first; n < piece.last; ++n) {
     const LinearChunk c = piece.axis.chunk(n);
     const bool begun = n > piece.first, more = own || n + 1 < piece.last;
     const float* known = before;
     bool guarded = false;
-    if (in.causal) {
+    if (weighted) {
       if (c.rows > 0) known = Known(w, before, sum, begun, total);
       PackKeys(in, c, piece.head, w, keys);
       PackValues(in, c, piece.head, w, values);
@@ -124,7 +125,7 @@ void QueriesPiece(const LinearAttendBackward<float>& a, const LinearPiece& piece
         Product<true>(false, r1 - r0, w.d / Lanes(), count, weights + r0, width, keys, w.d,
                       dq + r0 * w.d, w.d, known != nullptr);
       };
-      if (in.causal) {
+      if (weighted) {
         EachBlock(c, [&](const Block32& b) {
           WeightGradients(in, w, c, b, values, transposed, width, weights);
           if (HWY_LIKELY(!guarded)) return add(b.r0, b.r1, b.keys);
@@ -144,7 +145,7 @@ void QueriesPiece(const LinearAttendBackward<float>& a, const LinearPiece& piece
         }
       });
     }
-    if (in.causal && more) AddKeys(in, w, c.keys, keys, values, sum, begun);
+    if (weighted && more) AddKeys(in, w, c.keys, keys, values, sum, begun);
   }
 }
 
@@ -168,11 +169,12 @@ void KeysPiece(const LinearAttendBackward<float>& a, const LinearPiece& piece, c
   float* total = scratch.take(w.sum);
   float* sum = own ? own : scratch.take(w.sum);
   const std::int64_t group = in.heads / in.kv_heads;
+  const bool weighted = piece.axis.weighted();
   bool begun = false;
   for (std::int64_t n = piece.last; n-- > piece.first;) {
     const LinearChunk c = piece.axis.chunk(n);
     const bool more = own || n > piece.first;
-    const float* known = in.causal ? Known(w, after, sum, begun, total) : after;
+    const float* known = weighted ? Known(w, after, sum, begun, total) : after;
     PackKeys(in, c, piece.head, w, keys);
     PackValues(in, c, piece.head, w, values);
     if (known && c.keys > 0) {
@@ -186,7 +188,7 @@ void KeysPiece(const LinearAttendBackward<float>& a, const LinearPiece& piece, c
       std::fill_n(dv, c.keys * value_width, 0.0f);
     }
     const std::int64_t width = Width(c.rows);
-    for (std::int64_t h = piece.head * group; in.causal && h < (piece.head + 1) * group; ++h) {
+    for (std::int64_t h = piece.head * group; weighted && h < (piece.head + 1) * group; ++h) {
       const float* q = in.q + (c.row * in.heads + h) * in.dim;
       PackFeatures(in.map, c.rows, in.dim, q, in.heads * in.dim, queries, w.d);
       PackTransposed(c.rows, in.dim, queries, w.d, 1.0f, queries_transposed, width);
@@ -246,7 +248,8 @@ void linear_attend_backward(const LinearAttendBackward<float>& a) {
   const LinearInputs<float>& in = a.in;
   const std::vector<LinearSegment> segments = linear_seen(in.segments);
   for (const LinearSegment& s : segments) {
-    clear(s.q_begin, s.q_begin + LinearAxis(s, in.causal).empty_rows(), in.heads, in.dim, a.dq);
+    clear(s.q_begin, s.q_begin + LinearAxis(s, LinearShape(in)).empty_rows(), in.heads, in.dim,
+          a.dq);
     clear(s.k_begin + s.seen, s.k_end, in.kv_heads, in.dim, a.dk);
     clear(s.k_begin + s.seen, s.k_end, in.kv_heads, in.value_dim, a.dv);
   }
@@ -260,7 +263,7 @@ void linear_attend_backward(const LinearAttendBackward<float>& a) {
                        Scratch);
   const auto sweep = [&](bool reverse, Sum sum, Use use) {
     linear_sweep(
-        {segments, in.kv_heads, in.causal, reverse, w.sum, work},
+        {segments, in.kv_heads, LinearShape(in), reverse, w.sum, work},
         [&](const LinearPiece& p, float* total, Scratch s) { sum(a, p, total, s); },
         [&](const LinearPiece& p, const float* others, float* own, Scratch s) {
           use(a, p, others, own, s);

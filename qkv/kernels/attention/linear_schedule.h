@@ -22,19 +22,33 @@ namespace qkv::kernels {
 inline constexpr std::int64_t kLinearChunk = 64;
 inline constexpr std::int64_t kLinearGroup = 8;
 
-/// Key rows [key, key + keys) and query rows [row, row + rows), absolute. Causal: query row + r
-/// sees the chunk's keys up to key + r + offset.
+/// Key rows [key, key + keys) and query rows [row, row + rows), absolute. Where they meet through
+/// weights, query row + r sees the chunk's keys up to key + r + offset.
 struct LinearChunk {
   std::int64_t key, keys, row, rows, offset;
 };
 
+/// What the cutting of a sequence depends on, beside its own lengths.
+struct LinearShape {
+  template <class T>
+  explicit LinearShape(const LinearInputs<T>& in)
+      : causal(in.causal), dim(in.dim), value_dim(in.value_dim) {}
+  bool causal;
+  std::int64_t dim, value_dim;
+};
+
 class LinearAxis {
  public:
-  LinearAxis(const LinearSegment& s, bool causal)
+  LinearAxis(const LinearSegment& s, const LinearShape& shape)
       : s_(s),
-        shift_(causal ? (s.k_end - s.k_begin) - (s.q_end - s.q_begin) : 0),
-        rows_end_(s.seen == 0 ? 0 : shift_ + s.q_end - s.q_begin) {}
+        shift_(shape.causal ? (s.k_end - s.k_begin) - (s.q_end - s.q_begin) : 0),
+        rows_end_(s.seen == 0 ? 0 : shift_ + s.q_end - s.q_begin),
+        direct_(!shape.causal && few_pairs(s, shape)),
+        weighted_(shape.causal || direct_) {}
 
+  /// Whether the rows and keys of a chunk meet through weights: under a causal mask, and where a
+  /// whole sequence is one chunk and has fewer of them than its sums have products.
+  bool weighted() const { return weighted_; }
   std::int64_t chunks() const {
     const std::int64_t end = std::max(rows_end_, s_.seen);
     return (end + kLinearChunk - 1) / kLinearChunk;
@@ -50,13 +64,23 @@ class LinearAxis {
     const std::int64_t first = std::max(begin, shift_);
     return {s_.k_begin + begin, std::max<std::int64_t>(0, std::min(end, s_.seen) - begin),
             s_.q_begin + first - shift_,
-            std::max<std::int64_t>(0, std::min(end, rows_end_) - first), first - begin};
+            std::max<std::int64_t>(0, std::min(end, rows_end_) - first),
+            direct_ ? kLinearChunk : first - begin};
   }
 
  private:
+  static bool few_pairs(const LinearSegment& s, const LinearShape& shape) {
+    const std::int64_t rows = s.q_end - s.q_begin;
+    return rows > 0 && rows <= kLinearChunk && s.seen <= kLinearChunk &&
+           rows * s.seen * (shape.dim + shape.value_dim + 1) <
+               (rows + s.seen) * shape.dim * (shape.value_dim + 1);
+  }
+
   LinearSegment s_;
   std::int64_t shift_;     // position of query row 0
   std::int64_t rows_end_;  // position behind the last query that sees a key
+  bool direct_;            // every row sees every key of the one chunk
+  bool weighted_;
 };
 
 /// One group of one key head.
@@ -87,7 +111,7 @@ struct LinearWidths {
 struct LinearSweep {
   std::span<const LinearSegment> segments;
   std::int64_t kv_heads;
-  bool causal;
+  LinearShape shape;
   bool reverse;       // sums travel from the end to the beginning
   std::int64_t sum;   // floats of a sum
   std::int64_t work;  // floats of scratch that a piece takes
@@ -109,22 +133,22 @@ inline void linear_add(std::int64_t n, const float* x, float* sum) {
 
 /// Runs every piece with the sum of what comes before it:
 ///   sum(piece, total, scratch)          writes the sum of a piece alone
-///   use(piece, before, own, scratch)    `before`: the pieces before it, null for none (causal), or
-///                                       all pieces; `own`: where to leave the piece's own sum, or
-///                                       null
+///   use(piece, before, own, scratch)    `before`: the pieces before it, null for none (weighted),
+///                                       or all pieces; `own`: where to leave the piece's own sum,
+///                                       or null
 /// Whether a head is one task or its groups are several, the same additions happen in the same
 /// order: the choice may depend on the number of threads.
 template <class Sum, class Use>
 void linear_sweep(const LinearSweep& w, Sum&& sum, Use&& use) {
   std::vector<Task> heads;  // groups [0, last) of a head
   for (std::size_t b = 0; b < w.segments.size(); ++b) {
-    const std::int64_t groups = LinearAxis(w.segments[b], w.causal).groups();
+    const std::int64_t groups = LinearAxis(w.segments[b], w.shape).groups();
     for (std::int64_t h = 0; h < w.kv_heads && groups > 0; ++h) {
       heads.push_back({static_cast<std::int64_t>(b), h, 0, groups});
     }
   }
   const auto piece = [&](const Task& t, std::int64_t i) {  // the i-th on the way
-    const LinearAxis axis(w.segments[static_cast<std::size_t>(t.segment)], w.causal);
+    const LinearAxis axis(w.segments[static_cast<std::size_t>(t.segment)], w.shape);
     const std::int64_t group = w.reverse ? t.last - 1 - i : i;
     return LinearPiece{axis, t.segment, t.head, group * kLinearGroup,
                        std::min(axis.chunks(), (group + 1) * kLinearGroup)};
@@ -133,7 +157,7 @@ void linear_sweep(const LinearSweep& w, Sum&& sum, Use&& use) {
 
   if (!linear_spread(heads)) {
     const auto cost = [&](const Task& t) {
-      const LinearAxis axis(w.segments[static_cast<std::size_t>(t.segment)], w.causal);
+      const LinearAxis axis(w.segments[static_cast<std::size_t>(t.segment)], w.shape);
       return axis.chunks() * kLinearChunk * 64;
     };
     run_tasks(heads, cost, [&](const Task& t) {
@@ -148,12 +172,13 @@ void linear_sweep(const LinearSweep& w, Sum&& sum, Use&& use) {
         }
         begun = true;
       };
-      for (std::int64_t i = 0; i < t.last && !w.causal; ++i) {
+      const bool weighted = piece(t, 0).axis.weighted();
+      for (std::int64_t i = 0; i < t.last && !weighted; ++i) {
         sum(piece(t, i), own, scratch);
         add_own();
       }
       for (std::int64_t i = 0; i < t.last; ++i) {
-        const bool carry = w.causal && i + 1 < t.last;
+        const bool carry = weighted && i + 1 < t.last;
         use(piece(t, i), begun ? before : nullptr, carry ? own : nullptr, scratch);
         if (carry) add_own();
       }
@@ -173,22 +198,24 @@ void linear_sweep(const LinearSweep& w, Sum&& sum, Use&& use) {
       std::make_unique_for_overwrite<Line[]>(static_cast<std::size_t>(count * padded / 16));
   float* const sums = reinterpret_cast<float*>(lines.get());
   const auto sum_of = [&](std::int64_t p) { return sums + p * padded; };
+  const auto weighted = [&](std::size_t n) { return piece(heads[n], 0).axis.weighted(); };
+  const auto needed = [&](std::size_t n, std::int64_t i) {  // by a later piece, or all
+    return !weighted(n) || i + 1 < heads[n].last;
+  };
   parallel_for(count, 1, [&](std::int64_t p, std::int64_t) {
     const auto& [n, i] = pieces[static_cast<std::size_t>(p)];
-    if (w.causal && i + 1 == heads[n].last) return;
-    sum(piece(heads[n], i), sum_of(p), Scratch(w.work));
+    if (needed(n, i)) sum(piece(heads[n], i), sum_of(p), Scratch(w.work));
   });
   for (std::int64_t p = 1; p < count; ++p) {  // each becomes the sum up to and with itself
     const auto& [n, i] = pieces[static_cast<std::size_t>(p)];
-    if (i > 0 && !(w.causal && i + 1 == heads[n].last)) {
-      linear_add(w.sum, sum_of(p - 1), sum_of(p));
-    }
+    if (i > 0 && needed(n, i)) linear_add(w.sum, sum_of(p - 1), sum_of(p));
   }
   parallel_for(count, 1, [&](std::int64_t p, std::int64_t) {
     const auto& [n, i] = pieces[static_cast<std::size_t>(p)];
-    const std::int64_t source = w.causal ? p - 1 : p - i + heads[n].last - 1;
-    use(piece(heads[n], i), w.causal && i == 0 ? nullptr : sum_of(source), nullptr,
-        Scratch(w.work));
+    const float* before = !weighted(n) ? sum_of(p - i + heads[n].last - 1)
+                          : i > 0      ? sum_of(p - 1)
+                                       : nullptr;
+    use(piece(heads[n], i), before, nullptr, Scratch(w.work));
   });
 }
 
