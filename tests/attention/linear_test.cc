@@ -3,6 +3,7 @@
 #include "qkv/attention/linear.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -136,6 +137,39 @@ TEST(LinearAttention, HiddenKeysMayBeNaNForEveryMap) {
       EXPECT_EQ(distance(clean.dq, poisoned.dq), 0.0);
       EXPECT_EQ(distance(clean.dk, poisoned.dk), 0.0);
       EXPECT_EQ(distance(clean.dv, poisoned.dv), 0.0);
+    }
+  }
+}
+
+TEST(LinearAttention, KeysWithoutQueriesGetZerosWhateverTheyHold) {
+  Tensor k = random_tensor({6, 1, 3}, 2);
+  for (std::int64_t i = 3 * 3; i < 18; ++i) k.data()[i] = std::numeric_limits<float>::quiet_NaN();
+  for (const bool causal : {false, true}) {
+    const Evaluated r =
+        run(random_tensor({2, 1, 3}, 1), k, random_tensor({6, 1, 2}, 3),
+            {.causal = causal, .segments = Segments({2, 0}), .key_segments = Segments({3, 3})});
+    EXPECT_GT(distance(r.dk.rows(0, 3), Tensor::zeros({3, 1, 3})), 0.0);
+    EXPECT_EQ(distance(r.dk.rows(3, 6), Tensor::zeros({3, 1, 3})), 0.0);
+    EXPECT_EQ(distance(r.dv.rows(3, 6), Tensor::zeros({3, 1, 2})), 0.0);
+  }
+}
+
+TEST(LinearAttention, NothingAtAll) {
+  for (const bool causal : {false, true}) {
+    const LinearAttention how{.causal = causal};
+    // No rows, no keys, no query heads, no features, no values.
+    const std::vector<std::array<Shape, 3>> shapes = {
+        {Shape{0, 2, 3}, Shape{5, 1, 3}, Shape{5, 1, 4}},
+        {Shape{5, 2, 3}, Shape{0, 1, 3}, Shape{0, 1, 4}},
+        {Shape{700, 0, 3}, Shape{700, 1, 3}, Shape{700, 1, 4}},
+        {Shape{5, 2, 0}, Shape{5, 1, 0}, Shape{5, 1, 4}},
+        {Shape{5, 2, 3}, Shape{5, 1, 3}, Shape{5, 1, 0}}};
+    for (const auto& [q, k, v] : shapes) {
+      const Evaluated r = run(random_tensor(q, 1), random_tensor(k, 2), random_tensor(v, 3), how);
+      EXPECT_EQ(r.out.shape(), (Shape{q[0], q[1], v[2]}));
+      for (const Tensor* x : {&r.out, &r.dq, &r.dk, &r.dv}) {
+        EXPECT_EQ(distance(*x, Tensor::zeros(x->shape())), 0.0);
+      }
     }
   }
 }

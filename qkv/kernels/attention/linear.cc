@@ -152,7 +152,7 @@ void linear_attend(const LinearAttend<float>& a) {
   const auto sum = HWY_DYNAMIC_DISPATCH(SumPiece);
   const LinearWidths w(in.dim, in.value_dim);
   linear_sweep(
-      {linear_seen(in.segments), in.kv_heads, LinearShape(in), false, w.sum, work(in, w)},
+      {linear_seen(in), in.kv_heads, LinearShape(in), false, w.sum, work(in, w)},
       [&](const LinearPiece& p, float* total, Scratch s) { sum(in, p, total, s); },
       [&](const LinearPiece& p, const float* before, float* own, Scratch s) {
         use(a, p, before, own, s);

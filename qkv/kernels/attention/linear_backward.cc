@@ -246,7 +246,7 @@ void clear(std::int64_t first, std::int64_t last, std::int64_t heads, std::int64
 
 void linear_attend_backward(const LinearAttendBackward<float>& a) {
   const LinearInputs<float>& in = a.in;
-  const std::vector<LinearSegment> segments = linear_seen(in.segments);
+  const std::vector<LinearSegment> segments = linear_seen(in);
   for (const LinearSegment& s : segments) {
     clear(s.q_begin, s.q_begin + LinearAxis(s, LinearShape(in)).empty_rows(), in.heads, in.dim,
           a.dq);

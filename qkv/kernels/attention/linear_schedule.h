@@ -91,10 +91,11 @@ struct LinearPiece {
 };
 
 /// The sequences without what need not be looked at: no key is seen where there are no rows.
-inline std::vector<LinearSegment> linear_seen(std::span<const LinearSegment> all) {
-  std::vector<LinearSegment> segments(all.begin(), all.end());
+template <class T>
+std::vector<LinearSegment> linear_seen(const LinearInputs<T>& in) {
+  std::vector<LinearSegment> segments(in.segments.begin(), in.segments.end());
   for (LinearSegment& s : segments) {
-    if (s.q_begin == s.q_end) s.seen = 0;
+    if (s.q_begin == s.q_end || in.heads == 0) s.seen = 0;
   }
   return segments;
 }
