@@ -16,7 +16,9 @@
 #include "qkv/ops/linear.h"
 #include "qkv/ops/loss.h"
 #include "qkv/ops/norm.h"
+#include "qkv/ops/pieces.h"
 #include "qkv/ops/shape.h"
+#include "qkv/ops/steps.h"
 
 namespace qkv::testing {
 
@@ -62,6 +64,78 @@ inline void add_head_rows(std::vector<OpRow>& rows, std::int64_t n) {
                           x[0], std::vector<std::int32_t>{3, -1, 0, 2},
                           {.base = 500, .dims = 2 * n, .interleaved = interleaved, .scale = 0.25});
                     }});
+  }
+}
+
+/// Taking apart and putting together.
+inline void add_piece_rows(std::vector<OpRow>& rows, std::int64_t n) {
+  const std::string size = " width " + std::to_string(n);
+  rows.push_back({"slice_rows" + size, {{5, n}}, [](auto x) {
+                    const Tensor y = slice_rows(x[0], 1, 4);  // its rows are read twice
+                    return multiply(y, slice_rows(y, 0, 3));
+                  }});
+  rows.push_back({"stack_rows" + size, {{3, n}, {0, n}, {2, n}}, [](auto x) {
+                    return stack_rows(std::vector<Tensor>{x[0], x[1], x[2], x[0]});
+                  }});
+  rows.push_back({"join_columns" + size, {{5, n}, {5, 3}}, [](auto x) {
+                    return join_columns(std::vector<Tensor>{x[0], x[1], x[0]});
+                  }});
+}
+
+/// Everything that a recurrent layer gives, in one tensor.
+inline Tensor all_of(const Recurred& y) {
+  std::vector<Tensor> parts{y.out, y.last.h};
+  if (y.last.c.defined()) parts.push_back(y.last.c);
+  return stack_rows(parts);
+}
+
+/// A loop over three steps of 4, 3 and 1 rows whose cell reads what it gave the step before.
+inline Tensor feedback_loop(Cell cell, std::span<const Tensor> x) {
+  StepLinear feedback(x[1], x[3], 8);
+  StepCell step(cell, x[2], x[4], 8);
+  RecurrentState state{x[5], cell == Cell::lstm ? x[6] : Tensor()};
+  std::vector<Tensor> out;
+  std::int64_t row = 0;
+  for (const std::int64_t n : {4, 3, 1}) {
+    const Tensor products =
+        add(slice_rows(x[0], row, row + n), feedback(slice_rows(state.h, 0, n)));
+    state = step(products, state);
+    out.push_back(state.h);
+    row += n;
+  }
+  return stack_rows(out);  // the last c is not read: no gradient comes to it
+}
+
+inline void add_recurrent_rows(std::vector<OpRow>& rows, std::int64_t n) {
+  for (const auto& [name, cell] :
+       {std::pair{"gru", Cell::gru}, std::pair{"gru_reset_before", Cell::gru_reset_before},
+        std::pair{"lstm", Cell::lstm}}) {
+    const Cell which = cell;
+    const bool lstm = which == Cell::lstm;
+    const std::int64_t wide = kernels::gates_of(which) * n;
+    const std::string size = std::string(name) + " width " + std::to_string(n);
+    for (const bool reverse : {false, true}) {
+      std::vector<Shape> inputs{{7, 3}, {3, wide}, {n, wide}, {wide}, {wide}, {4, n}};
+      if (lstm) inputs.push_back({4, n});
+      rows.push_back({(reverse ? "reverse " : "") + size, inputs,
+                      [=](auto x) {
+                        return all_of(recurrent(
+                            x[0], Segments({3, 0, 1, 3}), {x[1], x[2], x[3], x[4]},
+                            {x[5], lstm ? x[6] : Tensor()}, {.cell = which, .reverse = reverse}));
+                      },
+                      1e-5});
+    }
+    rows.push_back(
+        {"without bias or state " + size,
+         {{4, 3}, {3, wide}, {n, wide}},
+         [=](auto x) {
+           return all_of(recurrent(x[0], Segments({4}), {x[1], x[2], {}, {}}, {}, {.cell = which}));
+         },
+         1e-5});
+    std::vector<Shape> loop{{8, wide}, {n, wide}, {n, wide}, {wide}, {wide}, {5, n}};
+    if (lstm) loop.push_back({4, n});
+    rows.push_back(
+        {"step by step " + size, loop, [=](auto x) { return feedback_loop(which, x); }, 2e-5});
   }
 }
 
@@ -137,6 +211,8 @@ inline std::vector<OpRow> op_table() {
       }
     }
     add_head_rows(rows, n);
+    add_piece_rows(rows, n);
+    add_recurrent_rows(rows, n);
     if (n > 1) {  // the norm of one number is constant
       rows.push_back({"layer_norm" + size,
                       {{5, n}, {n}, {n}},
