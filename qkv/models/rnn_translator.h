@@ -1,0 +1,160 @@
+// Recurrent encoder–decoders, from token ids to hidden states and loss, on packed batches. One
+// Config spans the plain model with one fixed vector (Cho et al. 2014), attention asked by the
+// state before a step (Bahdanau et al. 2015) and by the state after it (Luong et al. 2015), each
+// with GRU or LSTM cells and any of the scores.
+//
+// Without feedback from attention into the cells all target rows run at once. With it the decoder
+// goes step by step over the sentences still alive, longest first; every weight of the loop still
+// gets its gradient from one product (qkv/ops/steps.h).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "qkv/attention/attend.h"
+#include "qkv/models/transformer.h"
+#include "qkv/nn/linear.h"
+#include "qkv/nn/recurrent.h"
+
+namespace qkv {
+
+/// Where the decoder meets the source.
+enum class RnnContext : std::uint8_t {
+  fixed,   ///< the encoder's last state, read by the cell at every step
+  before,  ///< c from the state before the step; the cell reads [c; embedding]
+  after,   ///< c from the new state; tanh(W_c [c; h]) goes to the output
+};
+
+enum class RnnScore : std::uint8_t {
+  additive,  ///< w·tanh(W_q q + W_k k), no biases; with RnnContext::after Luong's "concat"
+  dot,       ///< q·k; both have one width
+  general,   ///< q W k
+};
+
+/// What an encoder leaves of a batch.
+struct RnnMemory {
+  Tensor rows;  // [Ts M], M the encoder's width in all its directions
+  Segments segments;
+  Tensor summary;          // [B M]: the last states of its last layer
+  RecurrentStates states;  // where the decoder begins
+};
+
+struct RnnTranslator {
+  struct Config {
+    std::int64_t source_vocabulary = 0;
+    std::int64_t target_vocabulary = 0;
+    std::int64_t embedding = 32;  // E
+    std::int64_t width = 32;      // H
+    std::int64_t layers = 2;      // of encoder and decoder
+    Cell cell = Cell::gru;
+    bool bidirectional = false;  // the encoder, H in each direction; a tanh layer joins its states
+    RnnContext context = RnnContext::before;
+    RnnScore score = RnnScore::additive;
+    std::int64_t attention_width = 0;  // A of the additive score; 0: H
+    bool input_feeding = false;        // the cell also reads tanh(W_c [c; h]) of the step before
+    std::int64_t max_length = 1024;    // longer sentences throw
+    double dropout = 0.1;              // between layers
+    double embedding_dropout = 0.0;
+    double attention_dropout = 0.0;
+
+    template <class Self, class Visit>
+    static void each(Self& c, Visit&& visit) {
+      visit("source_vocabulary", c.source_vocabulary);
+      visit("target_vocabulary", c.target_vocabulary);
+      visit("embedding", c.embedding);
+      visit("width", c.width);
+      visit("layers", c.layers);
+      visit("cell", c.cell);
+      visit("bidirectional", c.bidirectional);
+      visit("context", c.context);
+      visit("score", c.score);
+      visit("attention_width", c.attention_width);
+      visit("input_feeding", c.input_feeding);
+      visit("max_length", c.max_length);
+      visit("dropout", c.dropout);
+      visit("embedding_dropout", c.embedding_dropout);
+      visit("attention_dropout", c.attention_dropout);
+    }
+    /// Throws with the field's name when a value makes no model.
+    void check() const;
+    bool attends() const { return context != RnnContext::fixed; }
+    /// Whether a step needs what attention gave before.
+    bool feedback() const { return context == RnnContext::before || input_feeding; }
+    std::int64_t memory_width() const { return bidirectional ? 2 * width : width; }
+    /// Columns that the decoder's first layer reads before the embedding.
+    std::int64_t context_width() const;
+  };
+
+  Config config;
+  Tensor source_embedding, target_embedding;  // [Vs E], [Vt E]
+  Recurrent encoder, decoder;
+  std::vector<Linear> bridge_h, bridge_c;  // a layer each, [2·H H]; empty in one direction
+  Linear query, key;                       // [H A] (additive) and [M A] or [M H]; no biases
+  Tensor score;                            // [A], additive
+  Linear combine;                          // W_c [M+H H], no bias
+  Linear output;                           // [H Vt]
+
+  /// PyTorch's recipe for such models: embeddings N(0, 1), matrices Xavier-uniform, biases 0.
+  static RnnTranslator make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
+    return make(config, Initialiser(seed, type));
+  }
+  static RnnTranslator make(const Config& config, Initialiser init);
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    visit("source_embedding", m.source_embedding);
+    visit("target_embedding", m.target_embedding);
+    visit("encoder", m.encoder);
+    visit("decoder", m.decoder);
+    visit("bridge_h", m.bridge_h);
+    visit("bridge_c", m.bridge_c);
+    visit("query", m.query);
+    visit("key", m.key);
+    visit("score", m.score);
+    visit("combine", m.combine);
+    visit("output", m.output);
+  }
+
+  RnnMemory encode(std::span<const std::int32_t> ids, const Segments& segments) const;
+  /// Target ids [Tt] (shifted right) with the memory of the same sentences -> hidden states [Tt H].
+  Tensor decode(std::span<const std::int32_t> ids, const Segments& segments,
+                const RnnMemory& memory) const;
+  CrossEntropyResult loss(const TranslationBatch& batch, const CrossEntropyOptions& options) const;
+
+  /// What the embeddings of target ids contribute to the first cell [T G·H], its bias included.
+  Tensor target_products(std::span<const std::int32_t> ids) const;
+};
+
+/// The decoder step by step: in training where there is feedback, and wherever one decodes. Model
+/// and memory must outlive it.
+class RnnLoop {
+ public:
+  /// `rows`: of all steps together, while recording.
+  RnnLoop(const RnnTranslator& model, const RnnMemory& memory, std::int64_t rows);
+
+  /// One step of n rows -> hidden states [n H]. products: target_products() of their tokens; row r
+  /// belongs to sentence source[r] and goes on from row r of the step before (of the memory's
+  /// states at first); later rows are dropped.
+  Tensor operator()(const Tensor& products, std::span<const std::int64_t> source);
+  /// Row r becomes what row parents[r] was.
+  void reorder(std::span<const std::int64_t> parents);
+  /// How much each row looked at each source token in the last step: [n L], L the longest source.
+  /// Only after watch().
+  void watch() { watching_ = true; }
+  const Tensor& weights() const { return weights_; }
+
+ private:
+  Tensor attention(const Tensor& state, std::span<const std::int64_t> source);
+
+  const RnnTranslator& model_;
+  const RnnMemory& memory_;
+  RecurrentLoop cells_;
+  std::vector<StepLinear> query_, context_, combine_;  // none or one each
+  Tensor keys_, values_;                               // [Ts 1 A], [Ts 1 M]
+  Tensor fixed_;                                       // [B G·H]: what the summary contributes
+  Tensor fed_;                                         // [n H]: tanh(W_c [c; h]) of the last step
+  bool watching_ = false;
+  Tensor units_, weights_;
+};
+
+}  // namespace qkv

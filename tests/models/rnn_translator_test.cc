@@ -1,0 +1,253 @@
+#include "qkv/models/rnn_translator.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "models/helpers.h"
+
+#include "qkv/base/error.h"
+#include "qkv/base/parallel.h"
+#include "qkv/ops/shape.h"
+
+namespace qkv {
+namespace {
+
+using testing::check_module;
+using testing::expect_near;
+using testing::same_bits;
+
+struct Named {
+  std::string name;
+  RnnTranslator::Config config;
+};
+
+RnnTranslator::Config tiny() {
+  return {.source_vocabulary = 12,
+          .target_vocabulary = 10,
+          .embedding = 5,
+          .width = 7,
+          .layers = 2,
+          .dropout = 0.0};
+}
+
+/// One of every kind.
+std::vector<Named> kinds() {
+  std::vector<Named> all;
+  const auto add = [&](const char* name, auto&& change) {
+    RnnTranslator::Config c = tiny();
+    change(c);
+    all.push_back({name, c});
+  };
+  add("plain", [](auto& c) { c.context = RnnContext::fixed; });
+  add("plain lstm both ways", [](auto& c) {
+    c.context = RnnContext::fixed;
+    c.cell = Cell::lstm;
+    c.bidirectional = true;
+  });
+  add("Bahdanau", [](auto&) {});
+  add("Bahdanau both ways", [](auto& c) {
+    c.cell = Cell::gru_reset_before;
+    c.bidirectional = true;
+    c.attention_width = 4;
+  });
+  add("Bahdanau, general score", [](auto& c) { c.score = RnnScore::general; });
+  add("Luong dot", [](auto& c) {
+    c.context = RnnContext::after;
+    c.score = RnnScore::dot;
+  });
+  add("Luong general, lstm", [](auto& c) {
+    c.context = RnnContext::after;
+    c.score = RnnScore::general;
+    c.cell = Cell::lstm;
+    c.bidirectional = true;
+  });
+  add("Luong concat", [](auto& c) { c.context = RnnContext::after; });
+  add("Luong dot, input feeding", [](auto& c) {
+    c.context = RnnContext::after;
+    c.score = RnnScore::dot;
+    c.input_feeding = true;
+  });
+  add("Luong concat, lstm, input feeding", [](auto& c) {
+    c.context = RnnContext::after;
+    c.cell = Cell::lstm;
+    c.input_feeding = true;
+  });
+  return all;
+}
+
+/// Three sentence pairs whose orders by source and by target length differ.
+TranslationBatch batch() {
+  TranslationBatch b;
+  b.source_segments = Segments({2, 4, 3});
+  b.target_segments = Segments({3, 1, 4});
+  b.source = {3, 4, 5, 6, 7, 8, 9, 10, 11};
+  b.target_in = {1, 4, 5, 1, 1, 6, 7, 8};
+  b.target_out = {4, 5, 2, 2, 6, 7, 8, 2};
+  return b;
+}
+
+std::int64_t count(std::int64_t vs, std::int64_t vt, std::int64_t e, std::int64_t h,
+                   RnnContext context) {
+  RnnTranslator::Config c;
+  c.source_vocabulary = vs;
+  c.target_vocabulary = vt;
+  c.embedding = e;
+  c.width = h;
+  c.context = context;
+  return parameter_count(RnnTranslator::make(c, 1));
+}
+
+TEST(RnnTranslator, CountsAreThePublishedOnes) {
+  EXPECT_EQ(count(10, 10, 8, 16, RnnContext::fixed), 6858);
+  EXPECT_EQ(count(10, 10, 8, 16, RnnContext::before), 7386);
+  EXPECT_EQ(count(184, 201, 32, 32, RnnContext::fixed), 47369);
+  EXPECT_EQ(count(184, 201, 32, 32, RnnContext::before), 49449);
+}
+
+TEST(RnnTranslator, EveryGradientMatchesFiniteDifferences) {
+  for (const Named& kind : kinds()) {
+    SCOPED_TRACE(kind.name);
+    RnnTranslator::Config c = kind.config;
+    c.dropout = c.embedding_dropout = c.attention_dropout = 0.2;
+    check_module<RnnTranslator>(RnnTranslator::make(c, 1, DType::f64), [](const RnnTranslator& m) {
+      return m.loss(batch(), {.scale = 0.3}).loss;
+    });
+  }
+}
+
+TEST(RnnTranslator, TheLossIsThatOfTheHiddenStates) {
+  // loss() sorts the batch before it computes anything, decode() keeps its order.
+  for (const Named& kind : kinds()) {
+    SCOPED_TRACE(kind.name);
+    const RnnTranslator m = RnnTranslator::make(kind.config, 1);
+    const TranslationBatch b = batch();
+    const RnnMemory memory = m.encode(b.source, b.source_segments);
+    const Tensor hidden = m.decode(b.target_in, b.target_segments, memory);
+    ASSERT_EQ(hidden.shape(), (Shape{8, 7}));
+    const CrossEntropyResult a = cross_entropy(
+        hidden, m.output.weight, VocabularyMatrix::projection, m.output.bias, b.target_out);
+    const CrossEntropyResult l = m.loss(b, {});
+    EXPECT_NEAR(a.loss_sum, l.loss_sum, 1e-5);
+    EXPECT_EQ(l.tokens, 8);
+    EXPECT_EQ(a.correct, l.correct);
+  }
+}
+
+TEST(RnnTranslator, ASentenceHasTheSameBitsWhateverItsNeighboursAndTheThreads) {
+  for (Named& kind : kinds()) {
+    SCOPED_TRACE(kind.name);
+    kind.config.width = 36;
+    const RnnTranslator m = RnnTranslator::make(kind.config, 1);
+    const TranslationBatch b = batch();
+    const auto whole = [&] {
+      return m.decode(b.target_in, b.target_segments, m.encode(b.source, b.source_segments));
+    };
+    const int before = threads();
+    set_threads(2);
+    const Tensor two = whole();
+    set_threads(1);
+    const Tensor one = whole();
+    set_threads(before);
+    EXPECT_TRUE(same_bits(one, two)) << "threads";
+    for (std::int64_t s = 0; s < 3; ++s) {
+      const auto part = [&](const std::vector<std::int32_t>& ids, const Segments& of) {
+        return std::span(ids).subspan(static_cast<std::size_t>(of.begin(s)),
+                                      static_cast<std::size_t>(of.length(s)));
+      };
+      const RnnMemory memory =
+          m.encode(part(b.source, b.source_segments), Segments::one(b.source_segments.length(s)));
+      const Tensor alone = m.decode(part(b.target_in, b.target_segments),
+                                    Segments::one(b.target_segments.length(s)), memory);
+      EXPECT_TRUE(same_bits(alone, one.rows(b.target_segments.begin(s), b.target_segments.end(s))))
+          << "sentence " << s;
+    }
+  }
+}
+
+TEST(RnnTranslator, LaterTargetsDoNotReachEarlierStates) {
+  for (const Named& kind : kinds()) {
+    SCOPED_TRACE(kind.name);
+    const RnnTranslator m = RnnTranslator::make(kind.config, 1);
+    const RnnMemory memory = m.encode(std::vector<std::int32_t>{3, 4, 5}, Segments::one(3));
+    const auto run = [&](std::int32_t last) {
+      return m.decode(std::vector<std::int32_t>{1, 4, last}, Segments::one(3), memory);
+    };
+    const Tensor a = run(5), b = run(6);
+    EXPECT_TRUE(same_bits(a.rows(0, 2), b.rows(0, 2)));
+    EXPECT_FALSE(same_bits(a.rows(2, 3), b.rows(2, 3)));
+  }
+}
+
+TEST(RnnTranslator, TheBahdanauStepIsItsEquations) {
+  // One source row: attention can only look there, whatever its weights, so the first hidden state
+  // is a GRU of [memory; embedding].
+  RnnTranslator::Config c = tiny();
+  c.layers = 1;
+  const RnnTranslator m = RnnTranslator::make(c, 4);
+  const RnnMemory memory = m.encode(std::vector<std::int32_t>{3}, Segments::one(1));
+  const Tensor got = m.decode(std::vector<std::int32_t>{6}, Segments::one(1), memory);
+  Tensor x = Tensor::empty({1, 12});
+  std::copy_n(memory.rows.data(), 7, x.data());
+  std::copy_n(m.target_embedding.data() + 6 * 5, 5, x.data() + 7);
+  const Recurrent::Result want = m.decoder(x, Segments::one(1), memory.states);
+  expect_near(got, want.out, 1e-6);
+}
+
+TEST(AdditiveAttention, GivesThePublishedNumbers) {
+  // Matrices as PyTorch stores them, cos(0), cos(1) …; query cos(0 … 2), keys cos(0 … 7).
+  const auto cosine = [](int i) { return std::cos(static_cast<double>(i)); };
+  Tensor query = Tensor::empty({3, 2}), key = Tensor::empty({2, 2}), weight = Tensor::empty({2});
+  Tensor q = Tensor::empty({1, 1, 3}), k = Tensor::empty({4, 1, 2});
+  for (int a = 0; a < 2; ++a) {
+    for (int i = 0; i < 3; ++i) query.data()[i * 2 + a] = static_cast<float>(cosine(a * 3 + i));
+    for (int i = 0; i < 2; ++i) key.data()[i * 2 + a] = static_cast<float>(cosine(a * 2 + i));
+    weight.data()[a] = static_cast<float>(cosine(a));
+  }
+  for (int i = 0; i < 3; ++i) q.data()[i] = static_cast<float>(cosine(i));
+  for (int i = 0; i < 8; ++i) k.data()[i] = static_cast<float>(cosine(i));
+  const Tensor v = Tensor::of<float>({0, 1, 4, 5, 8, 9, 12, 13}, {4, 1, 2});
+  Tensor units = Tensor::zeros({4, 1, 4});
+  for (int i = 0; i < 4; ++i) units.data()[i * 5] = 1.0f;
+  const Attention how{.score = Additive{.weight = weight, .query = query, .key = key}};
+  expect_near(attend(q, k, v, how), Tensor::of<double>({5.973821, 6.973821}, {2}), 1e-5);
+  expect_near(attend(q, k, units, how),
+              Tensor::of<double>({.271802, .234296, .222545, .271357}, {4}), 1e-6);
+}
+
+TEST(AdditiveAttention, EqualKeysGiveTheMeanOfTheValidValues) {
+  // d2l's toy: values 0 … 39 as ten rows of four, valid lengths 2 and 6.
+  const Tensor q = testing::random_tensor({2, 1, 3}, 1), k = Tensor::full({20, 1, 2}, 1.0);
+  std::vector<float> values(80);
+  for (std::size_t i = 0; i < 80; ++i) values[i] = static_cast<float>(i % 40);
+  const Attention how{.score = Additive{.weight = testing::random_tensor({8}, 2),
+                                        .query = testing::random_tensor({3, 8}, 3),
+                                        .key = testing::random_tensor({2, 8}, 4)},
+                      .mask = segments(Segments({1, 1}), Segments({10, 10})) & lengths({2, 6})};
+  expect_near(attend(q, k, Tensor::of(values, {20, 1, 4}), how),
+              Tensor::of<double>({2, 3, 4, 5, 10, 11, 12, 13}, {8}), 1e-5);
+}
+
+TEST(RnnTranslator, WrongConfigsAndBatchesThrow) {
+  const auto broken = [](auto&& change) {
+    RnnTranslator::Config c = tiny();
+    change(c);
+    EXPECT_THROW((void)RnnTranslator::make(c, 1), Error);
+  };
+  broken([](auto& c) { c.width = 0; });
+  broken([](auto& c) { c.dropout = 1.0; });
+  broken([](auto& c) { c.input_feeding = true; });
+  broken([](auto& c) {
+    c.score = RnnScore::dot;
+    c.bidirectional = true;
+  });
+  RnnTranslator::Config c = tiny();
+  c.max_length = 3;
+  const RnnTranslator m = RnnTranslator::make(c, 1);
+  EXPECT_THROW((void)m.loss(batch(), {}), ShapeError);
+  TranslationBatch b = batch();
+  b.target_segments = Segments({4, 4});
+  EXPECT_THROW((void)m.loss(b, {}), ShapeError);
+}
+
+}  // namespace
+}  // namespace qkv
