@@ -14,4 +14,7 @@ endif()
 if(QKV_SANITIZE)
   add_compile_options(-fsanitize=${QKV_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${QKV_SANITIZE})
+  # One instruction set beside the baseline: the loops are the same source (qkv/kernels/targets.h).
+  add_compile_definitions(
+    "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX2|HWY_AVX3_DL)")
 endif()
