@@ -13,7 +13,10 @@ namespace {
 constexpr std::int64_t kFeatures = 6;
 
 /// 0 in the middle: squares stay small, and differences exact.
-double place(std::int64_t i, std::int64_t size) { return static_cast<double>(i - size / 2); }
+double place(std::int64_t i, std::int64_t size) {
+  const std::int64_t middle = size / 2;
+  return static_cast<double>(i - middle);
+}
 
 std::int64_t pictures_in(const Tensor& x, const Grid& grid) {
   if (grid.rows <= 0 || grid.cols <= 0 || x.dim(0) % grid.count() != 0) {

@@ -14,7 +14,6 @@
 namespace qkv {
 namespace {
 
-using testing::distance;
 using testing::random_tensor;
 
 Tensor column(const std::vector<double>& values) {

@@ -146,7 +146,8 @@ TEST(QuadraticAttention, AFullSpreadIsTheFormula) {
   for (std::int64_t t = 0; t < 12; ++t) {
     double total = 0, sum[2] = {};
     for (std::int64_t j = 0; j < 12; ++j) {
-      const double r = static_cast<double>(j / 3 - t / 3) - centre[0];
+      const std::int64_t below = j / 3 - t / 3;
+      const double r = static_cast<double>(below) - centre[0];
       const double c = static_cast<double>(j % 3 - t % 3) - centre[1];
       const double u = a[0] * r + a[1] * c, v = a[2] * r + a[3] * c;  // ‖A δ‖² = δᵀ AᵀA δ
       const double weight = std::exp(-0.5 * (u * u + v * v));
