@@ -383,7 +383,7 @@ HWY_EXPORT(ForwardTask);
 HWY_EXPORT(BackwardTask);
 
 void attend(const Attend<float>& a) {
-  if (attend_path(a.form, a.entropy) == AttendPath::definition) return definition::attend(a);
+  if (attend_path(a.form, a.entropy) != AttendPath::product_tiles) return attend_general(a);
   const AttendPlan& plan = *a.plan;
   each_gap(plan, false, [&](std::int64_t begin, std::int64_t end) {
     std::fill(a.out + begin * a.heads * a.value_dim, a.out + end * a.heads * a.value_dim, 0.0f);
@@ -411,9 +411,8 @@ void attend(const Attend<float>& a) {
 }
 
 void attend_backward(const AttendBackward<float>& a) {
-  if (attend_path(a.form, a.entropy) == AttendPath::definition) {
-    return definition::attend_backward(a);
-  }
+  if (attend_path(a.form, a.entropy) != AttendPath::product_tiles)
+    return attend_general_backward(a);
   const AttendPlan& plan = *a.plan;
   each_gap(plan, false, [&](std::int64_t begin, std::int64_t end) {
     std::fill(a.dq + begin * a.heads * a.dim, a.dq + end * a.heads * a.dim, 0.0f);

@@ -74,6 +74,10 @@ void attend_backward(const AttendBackward<T>& a);
 void attend(const Attend<float>& a);
 void attend_backward(const AttendBackward<float>& a);
 
+/// What the two above hand on whenever more than product scores and softmax is wanted: any form.
+void attend_general(const Attend<float>& a);
+void attend_general_backward(const AttendBackward<float>& a);
+
 /// One query row per hypothesis against cached keys and values whose rows are found through a
 /// table, so that beams share history and reorder without copying. See cache.h in qkv/attention.
 ///   out[b h] = softmax(scale · q[b h]·K[row(b, j)]) · V[row(b, j)], j < lengths[b]

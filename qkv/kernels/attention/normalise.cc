@@ -113,7 +113,8 @@ RowResult<T> normalise(const NormForm<T>& form, std::int64_t head, std::span<con
     return {nan, nan};
   }
   const bool nothing = std::all_of(s.begin(), s.end(), [](T x) { return x == kNone<T>; });
-  if (nothing && form.kind != Kind::sink) return empty;
+  const bool sinks = form.kind == Kind::sink && !(form.sink && form.sink[head] == kNone<T>);
+  if (nothing && !sinks) return empty;
   switch (form.kind) {
     case Kind::softmax:
     case Kind::sink:

@@ -17,7 +17,11 @@ enum class AttendPath : std::uint8_t {
 
 /// Of the forward and the backward pass. `form` may be null; `entropy`: whether it is wanted.
 inline AttendPath attend_path(const AttendForm<float>* form, bool entropy) {
-  return form || entropy ? AttendPath::definition : AttendPath::product_tiles;
+  if (!form) return entropy ? AttendPath::general_tiles : AttendPath::product_tiles;
+  if (!form->norm.streams()) return AttendPath::row_strips;
+  const bool plain = form->score == ScoreForm::product && form->biases.empty() &&
+                     form->norm.kind == NormForm<float>::Kind::softmax;
+  return plain && !entropy ? AttendPath::product_tiles : AttendPath::general_tiles;
 }
 inline AttendPath attend_path(const AttendForm<double>*, bool) { return AttendPath::definition; }
 
