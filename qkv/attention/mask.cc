@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "qkv/attention/mask_rules.h"
 #include "qkv/base/error.h"
 
 namespace qkv {
@@ -63,22 +64,6 @@ void intersect(const Intervals& a, const Intervals& b, Intervals& out) {
   }
 }
 
-/// The place of the row on the keys' scale, relative to its sequence.
-std::int64_t place(const MaskRow& row, Alignment alignment) {
-  return row.position + (alignment == Alignment::bottom_right ? row.keys - row.queries : 0);
-}
-
-/// Keys [begin, end) of the row's sequence, given relative to its first key.
-void append(const MaskRow& row, std::int64_t begin, std::int64_t end, Intervals& out) {
-  begin = std::max<std::int64_t>(begin, 0);
-  end = std::min(end, row.keys);
-  if (begin < end) out.push_back({row.k_begin + begin, row.k_begin + end});
-}
-
-std::string suffix(Alignment alignment) {
-  return alignment == Alignment::bottom_right ? "" : "top_left";
-}
-
 }  // namespace
 
 void Mask::Node::evaluate(const MaskRow& row, Intervals& out) const {
@@ -87,7 +72,7 @@ void Mask::Node::evaluate(const MaskRow& row, Intervals& out) const {
       rule(row, out);
       return tidy(row.all_keys, out);
     case Kind::segments:
-      return append(row, 0, row.keys, out);
+      return mask_rules::append(row, 0, row.keys, out);
     case Kind::both: {
       Intervals x, y;
       a->evaluate(row, x);
@@ -169,11 +154,20 @@ Mask operator~(const Mask& a) {
 
 std::string to_string(const Mask& mask) { return mask.node_->name; }
 
-Mask everything() {
-  return Mask::of("everything()", [](const MaskRow& row, Intervals& out) {
-    out.push_back({0, row.all_keys});
-  });
+namespace {
+
+std::string segments_name(const Segments& queries, const Segments& keys) {
+  const auto lengths = [](const Segments& s) {
+    std::vector<std::int64_t> each;
+    for (std::int64_t b = 0; b < s.count(); ++b) each.push_back(s.length(b));
+    return mask_rules::list(each);
+  };
+  const std::string q = lengths(queries);
+  if (std::ranges::equal(queries.offsets(), keys.offsets())) return "segments(" + q + ")";
+  return "segments(" + q + ", " + lengths(keys) + ")";
 }
+
+}  // namespace
 
 Mask segments(const Segments& queries, const Segments& keys) {
   if (queries.count() != keys.count()) {
@@ -182,66 +176,10 @@ Mask segments(const Segments& queries, const Segments& keys) {
   }
   auto node = std::make_shared<Mask::Node>();
   node->kind = Mask::Node::Kind::segments;
-  node->name = fmt::format("segments({})", queries.count());
+  node->name = segments_name(queries, keys);
   node->queries = queries;
   node->keys = keys;
   return Mask(std::move(node));
-}
-
-Mask causal(Alignment alignment) {
-  return Mask::of("causal(" + suffix(alignment) + ")",
-                  [alignment](const MaskRow& row, Intervals& out) {
-                    append(row, 0, place(row, alignment) + 1, out);
-                  });
-}
-
-Mask window(std::int64_t left, std::int64_t right, Alignment alignment) {
-  constexpr std::int64_t kFar = std::int64_t{1} << 48;  // "unlimited", without overflow
-  left = std::clamp(left, -kFar, kFar);
-  right = std::clamp(right, -kFar, kFar);
-  const std::string at = suffix(alignment);
-  return Mask::of(fmt::format("window({}, {}{}{})", left, right, at.empty() ? "" : ", ", at),
-                  [=](const MaskRow& row, Intervals& out) {
-                    const std::int64_t here = place(row, alignment);
-                    append(row, here - left, here + right + 1, out);
-                  });
-}
-
-Mask window(std::int64_t size) { return window(size - 1, size - 1); }
-
-Mask prefix(std::int64_t count) {
-  return Mask::of(fmt::format("prefix({})", count),
-                  [count](const MaskRow& row, Intervals& out) { append(row, 0, count, out); });
-}
-
-namespace {
-
-Mask length_mask(const char* name, std::vector<std::int64_t> valid,
-                 std::int64_t MaskRow::*subject) {
-  auto title = fmt::format("{}({})", name, valid.size());
-  return Mask::of(std::move(title), [name, subject, valid = std::move(valid)](const MaskRow& row,
-                                                                              Intervals& out) {
-    const std::int64_t at = row.*subject;
-    if (at >= static_cast<std::int64_t>(valid.size())) {
-      fail<ShapeError>("{}: {} values, but there is a number {}", name, valid.size(), at);
-    }
-    const std::int64_t length = valid[static_cast<std::size_t>(at)];
-    if (length < 0 || length > row.keys) {
-      fail<ShapeError>("{}: value {} is {}, sequence {} has {} keys", name, at, length, row.segment,
-                       row.keys);
-    }
-    append(row, 0, length, out);
-  });
-}
-
-}  // namespace
-
-Mask lengths(std::vector<std::int64_t> valid) {
-  return length_mask("lengths", std::move(valid), &MaskRow::segment);
-}
-
-Mask query_lengths(std::vector<std::int64_t> valid) {
-  return length_mask("query_lengths", std::move(valid), &MaskRow::query);
 }
 
 std::shared_ptr<const AttendPlan> compile(const Mask& mask, std::int64_t queries,
@@ -270,6 +208,7 @@ std::shared_ptr<const AttendPlan> compile(const Mask& mask, std::int64_t queries
                 .queries = q.length(b),
                 .k_begin = k.begin(b),
                 .keys = k.length(b),
+                .all_queries = queries,
                 .all_keys = keys};
     for (; row.position < row.queries; ++row.position) {
       row.query = q.begin(b) + row.position;

@@ -1,7 +1,6 @@
 #include "qkv/attention/mask.h"
 
-#include <string>
-
+#include "attention/picture.h"
 #include <gtest/gtest.h>
 
 #include "qkv/base/error.h"
@@ -9,18 +8,7 @@
 namespace qkv {
 namespace {
 
-/// The dense matrix as text, a row a line: what a reader can check.
-std::string picture(const Mask& mask, std::int64_t queries, std::int64_t keys) {
-  const auto dense = materialise(mask, queries, keys);
-  std::string text;
-  for (std::int64_t i = 0; i < queries; ++i) {
-    for (std::int64_t j = 0; j < keys; ++j) {
-      text += dense[static_cast<std::size_t>(i * keys + j)] ? '#' : '.';
-    }
-    text += '\n';
-  }
-  return text;
-}
+using testing::picture;
 
 TEST(Mask, CausalInBothCorners) {
   EXPECT_EQ(picture(causal(), 3, 3), "#..\n##.\n###\n");
@@ -100,7 +88,7 @@ TEST(Mask, WrongSizesAreNamed) {
 
 TEST(Mask, Names) {
   const Mask mask = segments(Segments({2, 3})) & causal() & (window(3) | ~prefix(2));
-  EXPECT_EQ(to_string(mask), "segments(2) & causal() & (window(2, 2) | ~prefix(2))");
+  EXPECT_EQ(to_string(mask), "segments([2, 3]) & causal() & (window(2, 2) | ~prefix(2))");
   EXPECT_EQ(to_string(~(causal(Alignment::top_left) | everything())),
             "~(causal(top_left) | everything())");
 }
