@@ -1,97 +1,82 @@
 #include "qkv/attention/trace.h"
 
 #include <algorithm>
-#include <cmath>
-#include <memory>
 
-#include "qkv/base/dims.h"
+#include "qkv/attention/form.h"
+#include "qkv/autograd/tape.h"
+#include "qkv/base/error.h"
 #include "qkv/kernels/attention/observe.h"
 
 namespace qkv {
 namespace {
 
+/// A call as the kernels look at it; nothing is recorded.
 struct View {
-  std::shared_ptr<const kernels::AttendPlan> plan;
+  View(const char* name, const Tensor& q, const Tensor& k, const Attention& how)
+      : call(name, q, k, Tensor(), how), form(call.form<float>()) {
+    observed = {call.plan.get(), call.heads,    call.kv_heads, call.dim,
+                call.q.data(),   call.k.data(), call.scale,    call.plain() ? nullptr : &form};
+  }
+  NoRecording quiet;
+  AttendCall call;
+  kernels::AttendForm<float> form;
   kernels::AttendObserved observed{};
-  std::int64_t queries, keys;
 };
-
-View view_of(const char* call, const Tensor& q, const Tensor& k, const Attention& how) {
-  const Dims d(call, {{"q", q.shape(), "Tq H D"}, {"k", k.shape(), "Tk Hkv D"}});
-  if (d["Hkv"] == 0 || d["H"] % d["Hkv"] != 0) {
-    fail<ShapeError>("{}: H is {}, no multiple of Hkv {}", call, d["H"], d["Hkv"]);
-  }
-  View v{.plan = compile(how.mask, d["Tq"], d["Tk"]), .queries = d["Tq"], .keys = d["Tk"]};
-  const double scale = std::get<ScaledDot>(how.score).scale;
-  v.observed = {.plan = v.plan.get(),
-                .heads = d["H"],
-                .kv_heads = d["Hkv"],
-                .dim = d["D"],
-                .q = q.data(),
-                .k = k.data(),
-                .scale = scale != 0.0 ? scale : 1.0 / std::sqrt(static_cast<double>(d["D"]))};
-  return v;
-}
-
-/// The mean over a band of queries of the sums over bands of keys, a few rows at a time.
-Tensor small_map(const View& v, std::int64_t rows, std::int64_t cols) {
-  rows = std::min(rows, v.queries);
-  cols = std::min(cols, v.keys);
-  Tensor map = Tensor::zeros({v.observed.heads, rows, cols});
-  std::vector<float> row(static_cast<std::size_t>(v.keys));
-  for (std::int64_t h = 0; h < v.observed.heads; ++h) {
-    for (std::int64_t i = 0; i < v.queries; ++i) {
-      kernels::attend_weights(v.observed, h, i, i + 1, row.data());
-      const std::int64_t r = i * rows / v.queries;
-      const std::int64_t begin = (r * v.queries + rows - 1) / rows;
-      const std::int64_t end = ((r + 1) * v.queries + rows - 1) / rows;
-      const float share = 1.0f / static_cast<float>(end - begin);
-      float* to = map.data() + (h * rows + r) * cols;
-      for (std::int64_t j = 0; j < v.keys; ++j) {
-        to[j * cols / v.keys] += share * row[static_cast<std::size_t>(j)];
-      }
-    }
-  }
-  return map;
-}
 
 }  // namespace
 
 Trace trace(const Tensor& q, const Tensor& k, const Attention& how, const TraceOptions& options) {
-  const View v = view_of("trace", q, k, how);
-  const std::int64_t heads = v.observed.heads, top = std::max<std::int64_t>(0, options.top);
+  const View v("trace", q, k, how);
+  const std::int64_t queries = v.call.plan->queries, keys = v.call.plan->keys;
+  const std::int64_t heads = v.call.heads, top = std::max<std::int64_t>(0, options.top);
   Trace t;
-  t.top_keys.resize(static_cast<std::size_t>(v.queries * heads * top));
-  t.top_weights = Tensor::empty({v.queries, heads, top});
-  t.entropy = Tensor::empty({v.queries, heads});
-  t.max_logit = Tensor::empty({v.queries, heads});
-  t.lse = Tensor::empty({v.queries, heads});
-  t.received = Tensor::empty({v.keys, heads});
-  kernels::attend_summary(v.observed, {.top = top,
-                                       .top_keys = t.top_keys.data(),
-                                       .top_weights = t.top_weights.data(),
-                                       .entropy = t.entropy.data(),
-                                       .max_logit = t.max_logit.data(),
-                                       .lse = t.lse.data(),
-                                       .received = t.received.data()});
+  t.top_keys.resize(static_cast<std::size_t>(queries * heads * top));
+  t.top_weights = Tensor::empty({queries, heads, top});
+  t.entropy = Tensor::empty({queries, heads});
+  t.max_logit = Tensor::empty({queries, heads});
+  t.lse = Tensor::empty({queries, heads});
+  t.received = Tensor::empty({keys, heads});
+  kernels::AttendSummary s{.top = top,
+                           .top_keys = t.top_keys.data(),
+                           .top_weights = t.top_weights.data(),
+                           .entropy = t.entropy.data(),
+                           .max_logit = t.max_logit.data(),
+                           .lse = t.lse.data(),
+                           .received = t.received.data()};
   if (options.map_rows > 0 && options.map_cols > 0) {
-    t.map = small_map(v, options.map_rows, options.map_cols);
+    s.map_rows = std::min(options.map_rows, queries);
+    s.map_cols = std::min(options.map_cols, keys);
+    s.map_largest = options.map_by == MapBy::largest;
+    t.map = Tensor::empty({heads, s.map_rows, s.map_cols});
+    s.map = t.map.count() > 0 ? t.map.data() : nullptr;
   }
+  kernels::attend_summary(v.observed, s);
   return t;
+}
+
+Tensor attention_weights(const Tensor& q, const Tensor& k, const Attention& how,
+                         kernels::Interval rows, kernels::Interval keys) {
+  const View v("attention_weights", q, k, how);
+  const auto inside = [](const kernels::Interval& x, std::int64_t count) {
+    return x.begin >= 0 && x.begin <= x.end && x.end <= count;
+  };
+  if (!inside(rows, v.call.plan->queries) || !inside(keys, v.call.plan->keys)) {
+    fail<ShapeError>("attention_weights: rows [{}, {}) and keys [{}, {}) of q {} and k {}",
+                     rows.begin, rows.end, keys.begin, keys.end, to_string(q.shape()),
+                     to_string(k.shape()));
+  }
+  const std::int64_t high = rows.end - rows.begin, wide = keys.end - keys.begin;
+  Tensor weights = Tensor::empty({v.call.heads, high, wide});
+  for (std::int64_t h = 0; h < v.call.heads; ++h) {
+    kernels::attend_weights(v.observed, h, rows.begin, rows.end, keys,
+                            weights.data() + h * high * wide);
+  }
+  return weights;
 }
 
 Tensor attention_weights(const Tensor& q, const Tensor& k, const Attention& how, std::int64_t first,
                          std::int64_t last) {
-  const View v = view_of("attention_weights", q, k, how);
-  if (first < 0 || last < first || last > v.queries) {
-    fail<ShapeError>("attention_weights: rows [{}, {}) of {}", first, last, v.queries);
-  }
-  Tensor weights = Tensor::empty({v.observed.heads, last - first, v.keys});
-  for (std::int64_t h = 0; h < v.observed.heads; ++h) {
-    kernels::attend_weights(v.observed, h, first, last,
-                            weights.data() + h * (last - first) * v.keys);
-  }
-  return weights;
+  return attention_weights(q, k, how, {first, last}, {0, k.dim(0)});
 }
 
 Tensor attention_weights(const Tensor& q, const Tensor& k, const Attention& how) {

@@ -20,7 +20,7 @@ TEST(Observe, WeightsTimesValuesAreTheOutput) {
   p.run();
   for (std::int64_t head = 0; head < 4; ++head) {
     std::vector<float> weights(39 * 42, -1.0f);
-    kernels::attend_weights(observed(p), head, 0, 39, weights.data());
+    kernels::attend_weights(observed(p), head, 0, 39, {0, 42}, weights.data());
     for (std::size_t i = 0; i < 39; ++i) {
       for (std::size_t e = 0; e < 3; ++e) {
         float sum = 0;
@@ -43,7 +43,8 @@ TEST(Observe, SummaryAgreesWithTheWeights) {
                                         most.data(), lse.data(), received.data()});
   for (std::size_t head = 0; head < 2; ++head) {
     std::vector<float> weights(25 * 23), column(23, 0.0f);
-    kernels::attend_weights(observed(p), static_cast<std::int64_t>(head), 0, 25, weights.data());
+    kernels::attend_weights(observed(p), static_cast<std::int64_t>(head), 0, 25, {0, 23},
+                            weights.data());
     for (std::size_t i = 0; i < 25; ++i) {
       const std::size_t at = i * 2 + head;
       std::vector<float> row(weights.begin() + static_cast<std::ptrdiff_t>(i * 23),

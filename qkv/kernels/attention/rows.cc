@@ -26,7 +26,7 @@ AttendRow<T>::AttendRow(const RowSource<T>& source) : s_(source) {
 }
 
 template <class T>
-T AttendRow<T>::score(const T* q, const T* k) const {
+T AttendRow<T>::score_of(const T* q, const T* k) const {
   const auto n = static_cast<std::size_t>(s_.dim);
   T sum = 0;
   switch (s_.form->score) {
@@ -112,21 +112,37 @@ T* AttendRow<T>::at(const BiasTerm<T>& bias, T* base, std::size_t n) const {
 
 template <class T>
 void AttendRow<T>::read(std::int64_t i, const AttendPlan::Segment& segment, std::int64_t head) {
+  find(i, segment, head);
+  score();
+  bias();
+  weigh();
+}
+
+template <class T>
+void AttendRow<T>::find(std::int64_t i, const AttendPlan::Segment& segment, std::int64_t head) {
   i_ = i;
   head_ = head;
   segment_ = segment;
   keys.clear();
-  scores.clear();
-  const T* q = s_.q + (i * s_.heads + head) * s_.dim;
-  const std::int64_t kv_head = head / (s_.heads / s_.kv_heads);
   const auto row = static_cast<std::size_t>(i);
   for (std::int64_t x = s_.plan->row_offsets[row]; x < s_.plan->row_offsets[row + 1]; ++x) {
     const Interval seen = s_.plan->intervals[static_cast<std::size_t>(x)];
-    for (std::int64_t j = seen.begin; j < seen.end; ++j) {
-      keys.push_back(j);
-      scores.push_back(score(q, s_.k + (j * s_.kv_heads + kv_head) * s_.dim));
-    }
+    for (std::int64_t j = seen.begin; j < seen.end; ++j) keys.push_back(j);
   }
+}
+
+template <class T>
+void AttendRow<T>::score() {
+  const T* q = s_.q + (i_ * s_.heads + head_) * s_.dim;
+  const std::int64_t kv_head = head_ / (s_.heads / s_.kv_heads);
+  scores.resize(keys.size());
+  for (std::size_t n = 0; n < keys.size(); ++n) {
+    scores[n] = score_of(q, s_.k + (keys[n] * s_.kv_heads + kv_head) * s_.dim);
+  }
+}
+
+template <class T>
+void AttendRow<T>::bias() {
   for (std::size_t b = 0; b < s_.form->biases.size(); ++b) {
     const BiasTerm<T>& bias = s_.form->biases[b];
     before_[b] = scores;
@@ -138,17 +154,15 @@ void AttendRow<T>::read(std::int64_t i, const AttendPlan::Segment& segment, std:
           break;
         }
         case BiasTerm<T>::Kind::function:
-          scores[n] = static_cast<T>(
-              bias.function->value(static_cast<double>(scores[n]),
-                                   {head, place_of(bias, segment, i), keys[n] - segment.k_begin}));
+          scores[n] = static_cast<T>(bias.function->value(
+              static_cast<double>(scores[n]),
+              {head_, place_of(bias, segment_, i_), keys[n] - segment_.k_begin}));
           break;
         default:
           scores[n] += *at(bias, const_cast<T*>(bias.values), n);
       }
     }
   }
-  weights.resize(scores.size());
-  result = normalise<T>(s_.form->norm, head, scores, weights);
 }
 
 template <class T>

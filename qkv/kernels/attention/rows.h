@@ -18,7 +18,7 @@ struct RowSource {
   const T* q;
   const T* k;
   double scale;
-  const AttendForm<T>* form;  // or null
+  const AttendForm<T>* form = nullptr;  // null: product scores, softmax
 };
 
 /// Query row i of head h.
@@ -29,6 +29,15 @@ class AttendRow {
 
   /// Scores and weights of a row of a segment.
   void read(std::int64_t i, const AttendPlan::Segment& segment, std::int64_t head);
+  /// The same in steps, for whoever has faster ones: the keys; the scores before and behind the
+  /// biases; the weights.
+  void find(std::int64_t i, const AttendPlan::Segment& segment, std::int64_t head);
+  void score();
+  void bias();
+  void weigh() {
+    weights.resize(scores.size());
+    result = normalise<T>(s_.form->norm, head_, scores, weights);
+  }
 
   std::vector<std::int64_t> keys;  // visible, ascending, absolute
   std::vector<T> scores;           // behind all biases
@@ -40,7 +49,7 @@ class AttendRow {
   void backward(const std::vector<T>& dweights, T dlse, T dentropy, T* dq, T* dk);
 
  private:
-  T score(const T* q, const T* k) const;
+  T score_of(const T* q, const T* k) const;
   void score_backward(const T* q, const T* k, T ds, T* dq, T* dk) const;
   T* at(const BiasTerm<T>& bias, T* base, std::size_t n) const;
 
