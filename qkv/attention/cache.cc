@@ -5,49 +5,75 @@
 
 #include "qkv/base/dims.h"
 #include "qkv/base/error.h"
-#include "qkv/kernels/attention/attend.h"
+#include "qkv/kernels/attention/cached.h"
 
 namespace qkv {
 namespace {
 
 CacheShape completed(CacheShape shape) {
   if (shape.value_dim == 0) shape.value_dim = shape.dim;
+  if (shape.window < 0) fail("cache: window {}", shape.window);
   return shape;
 }
 
-/// Copies the first `rows` rows of `from`, if any, into a larger tensor.
-Tensor grown(const Tensor& from, const Shape& shape, std::int64_t rows) {
-  Tensor to = Tensor::empty(shape);
-  if (rows > 0) std::copy_n(from.data(), rows * shape[1] * shape[2], to.data());
-  return to;
+void check_sides(const char* call, const CacheShape& shape, std::int64_t rows, const Tensor& k,
+                 const Tensor& v) {
+  const Dims d(call, {{"k", k.shape(), "T Hkv D"}, {"v", v.shape(), "T Hkv Dv"}});
+  if (d["T"] != rows || d["Hkv"] != shape.kv_heads || d["D"] != shape.dim ||
+      d["Dv"] != shape.value_dim) {
+    fail<ShapeError>("{}: k is {} and v {}, expected T {}, Hkv {}, D {}, Dv {}", call,
+                     to_string(k.shape()), to_string(v.shape()), rows, shape.kv_heads, shape.dim,
+                     shape.value_dim);
+  }
 }
 
-Tensor attend_rows(const CacheShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
-                   std::span<const std::int32_t> table, std::int64_t stride,
-                   std::span<const std::int32_t> lengths, double scale, Tensor* weights) {
-  const Dims d("cached attention", {{"q", q.shape(), "rows H D"}});
-  if (d["rows"] != static_cast<std::int64_t>(lengths.size()) || d["D"] != shape.dim ||
-      d["H"] % shape.kv_heads != 0) {
-    fail<ShapeError>("cached attention: q is {}, the cache has {} rows, Hkv {}, D {}",
-                     to_string(q.shape()), lengths.size(), shape.kv_heads, shape.dim);
+/// A per-head option, or null.
+const float* per_head(const char* name, const Tensor& x, std::int64_t heads) {
+  if (!x.defined()) return nullptr;
+  if (x.shape() != Shape{heads}) {
+    fail<ShapeError>("cached attention: {} is {}, H is {}", name, to_string(x.shape()), heads);
   }
-  Tensor out = Tensor::empty({d["rows"], d["H"], shape.value_dim});
-  if (weights) *weights = Tensor::empty({d["rows"], d["H"], stride});
-  kernels::AttendCached a{};
-  a.rows = d["rows"];
+  return x.data();
+}
+
+/// Where the keys of each hypothesis (or run of hypotheses) stand.
+struct Lookup {
+  kernels::StoredRows k, v;
+  std::span<const std::int32_t> table, lengths;
+  std::int64_t stride;
+  const std::int64_t* first;
+  std::int64_t queries;
+  bool causal;
+};
+
+Tensor attend_rows(const CacheShape& shape, const Tensor& q, const Lookup& in,
+                   const CachedAttention& how) {
+  const Dims d("cached attention", {{"q", q.shape(), "T H D"}});
+  if (d["T"] != in.queries || d["D"] != shape.dim || d["H"] % shape.kv_heads != 0) {
+    fail<ShapeError>("cached attention: q is {}, the cache has {} rows, Hkv {}, D {}",
+                     to_string(q.shape()), in.queries, shape.kv_heads, shape.dim);
+  }
+  Tensor out = Tensor::empty({d["T"], d["H"], shape.value_dim});
+  if (how.weights) *how.weights = Tensor::empty({d["T"], d["H"], in.stride});
+  kernels::AttendCached<float> a{};
+  a.rows = static_cast<std::int64_t>(in.lengths.size());
   a.heads = d["H"];
   a.kv_heads = shape.kv_heads;
-  a.dim = shape.dim;
-  a.value_dim = shape.value_dim;
   a.q = q.data();
-  a.k = k.data();
-  a.v = v.data();
-  a.table = table.data();
-  a.table_stride = stride;
-  a.lengths = lengths.data();
-  a.scale = scale != 0.0 ? scale : 1.0 / std::sqrt(static_cast<double>(shape.dim));
+  a.first = in.first;
+  a.causal = in.causal;
+  a.k = in.k;
+  a.v = in.v;
+  a.table = in.table.data();
+  a.table_stride = in.stride;
+  a.lengths = in.lengths.data();
+  a.scale = how.scale != 0.0 ? how.scale : 1.0 / std::sqrt(static_cast<double>(shape.dim));
+  a.soft_cap = how.soft_cap;
+  a.window = shape.window;
+  a.slopes = per_head("slopes", how.slopes, d["H"]);
+  a.sinks = per_head("sinks", how.sinks, d["H"]);
   a.out = out.data();
-  a.weights = weights ? weights->data() : nullptr;
+  a.weights = how.weights ? how.weights->data() : nullptr;
   kernels::attend_cached(a);
   return out;
 }
@@ -58,106 +84,156 @@ void check_parents(std::span<const std::int32_t> parents, std::int64_t rows, std
   }
 }
 
+/// 0, 1 … rows: one query row each.
+std::vector<std::int64_t> one_each(std::size_t rows) {
+  std::vector<std::int64_t> first(rows + 1);
+  for (std::size_t b = 0; b <= rows; ++b) first[b] = static_cast<std::int64_t>(b);
+  return first;
+}
+
 }  // namespace
 
 KvCache::KvCache(const CacheShape& shape, std::int64_t rows)
     : shape_(completed(shape)),
-      keys_(static_cast<std::size_t>(shape.layers)),
-      values_(static_cast<std::size_t>(shape.layers)),
-      lengths_(static_cast<std::size_t>(rows), 0) {}
+      storage_(shape_),
+      lengths_(static_cast<std::size_t>(rows), 0),
+      forgotten_(lengths_),
+      first_(one_each(lengths_.size())) {}
 
-std::int32_t KvCache::take_row() {
-  if (free_.empty()) {
-    const std::int64_t grown_to = std::max<std::int64_t>(64, capacity_ + capacity_ / 2);
-    for (std::size_t l = 0; l < keys_.size(); ++l) {
-      keys_[l] = grown(keys_[l], {grown_to, shape_.kv_heads, shape_.dim}, capacity_);
-      values_[l] = grown(values_[l], {grown_to, shape_.kv_heads, shape_.value_dim}, capacity_);
-    }
-    for (std::int64_t row = grown_to; row-- > capacity_;) {
-      free_.push_back(static_cast<std::int32_t>(row));
-    }
-    capacity_ = grown_to;
-  }
-  const std::int32_t row = free_.back();
-  free_.pop_back();
-  return row;
+void KvCache::reserve(std::int64_t tokens) {
+  storage_.grow(tokens);
+  slots_.grow(storage_.capacity());
 }
 
-void KvCache::begin_step() {
-  const std::int64_t longest =
-      lengths_.empty() ? 0 : *std::max_element(lengths_.begin(), lengths_.end());
-  if (longest + 1 > stride_) {
-    const std::int64_t wider = std::max<std::int64_t>(16, 2 * stride_);
-    std::vector<std::int32_t> table(static_cast<std::size_t>(rows() * wider));
-    for (std::int64_t b = 0; b < rows(); ++b) {
-      std::copy_n(table_.begin() + b * stride_, length(b), table.begin() + b * wider);
-    }
-    table_ = std::move(table);
-    stride_ = wider;
+void KvCache::widen(std::int64_t keys) {
+  if (keys <= stride_) return;
+  const std::int64_t wider = std::max<std::int64_t>({16, keys, 2 * stride_});
+  std::vector<std::int32_t> table(static_cast<std::size_t>(rows() * wider));
+  for (std::int64_t b = 0; b < rows(); ++b) {
+    std::copy_n(table_.begin() + b * stride_, length(b), table.begin() + b * wider);
   }
+  table_ = std::move(table);
+  stride_ = wider;
+}
+
+void KvCache::forget_behind_window(std::size_t b) {
+  if (shape_.window == 0) return;
+  const std::int32_t* rows = table_.data() + static_cast<std::int64_t>(b) * stride_;
+  while (forgotten_[b] + shape_.window < lengths_[b] + 1) {
+    slots_.release(
+        static_cast<std::int32_t>(kernels::stored_token(rows[forgotten_[b]++], shape_.kv_heads)));
+  }
+}
+
+void KvCache::begin_step() { begin_step(Segments(std::vector<std::int64_t>(lengths_.size(), 1))); }
+
+void KvCache::begin_step(const Segments& fresh) {
+  if (fresh.count() != rows()) {
+    fail<ShapeError>("cache: {} segments for {} rows", fresh.count(), rows());
+  }
+  std::int64_t longest = 0;
+  for (std::int64_t b = 0; b < rows(); ++b) {
+    longest = std::max(longest, length(b) + fresh.length(b));
+  }
+  widen(longest);
+  for (std::size_t b = 0; b < lengths_.size(); ++b) forget_behind_window(b);
   for (std::int64_t b = 0; b < rows(); ++b) {
     std::int32_t& length = lengths_[static_cast<std::size_t>(b)];
-    table_[static_cast<std::size_t>(b * stride_ + length++)] = take_row();
+    for (std::int64_t i = 0; i < fresh.length(b); ++i) {
+      std::int32_t* row = table_.data() + b * stride_ + length;
+      const auto before =
+          length > 0 ? static_cast<std::int32_t>(kernels::stored_token(row[-1], shape_.kv_heads))
+                     : -1;
+      std::int32_t token = slots_.take(before);
+      if (token < 0) {
+        const std::int64_t now = storage_.capacity();
+        reserve(std::max<std::int64_t>(64, now + now / 2));
+        token = slots_.take(before);
+      }
+      *row = static_cast<std::int32_t>(kernels::stored_row(token, shape_.kv_heads));
+      ++length;
+    }
   }
+  first_.assign(fresh.offsets().begin(), fresh.offsets().end());
 }
 
 void KvCache::append(std::int64_t layer, const Tensor& k, const Tensor& v) {
-  const Dims d("cache", {{"k", k.shape(), "rows Hkv D"}, {"v", v.shape(), "rows Hkv Dv"}});
-  if (d["rows"] != rows() || d["Hkv"] != shape_.kv_heads || d["D"] != shape_.dim ||
-      d["Dv"] != shape_.value_dim) {
-    fail<ShapeError>("cache: k is {} and v {}, the cache has {} rows, Hkv {}, D {}, Dv {}",
-                     to_string(k.shape()), to_string(v.shape()), rows(), shape_.kv_heads,
-                     shape_.dim, shape_.value_dim);
+  check_sides("cache", shape_, first_.back(), k, v);
+  std::vector<std::int32_t> rows;
+  rows.reserve(static_cast<std::size_t>(first_.back()));
+  for (std::size_t b = 0; b < lengths_.size(); ++b) {
+    const std::int64_t count = first_[b + 1] - first_[b];
+    if (lengths_[b] < count) fail("cache: append before begin_step");
+    const auto end = table_.begin() + static_cast<std::int64_t>(b) * stride_ + lengths_[b];
+    rows.insert(rows.end(), end - count, end);
   }
-  const auto l = static_cast<std::size_t>(layer);
-  const std::int64_t k_width = shape_.kv_heads * shape_.dim;
-  const std::int64_t v_width = shape_.kv_heads * shape_.value_dim;
-  for (std::int64_t b = 0; b < rows(); ++b) {
-    if (length(b) == 0) fail("cache: append before begin_step");
-    const std::int64_t row = table_[static_cast<std::size_t>(b * stride_ + length(b) - 1)];
-    std::copy_n(k.data() + b * k_width, k_width, keys_[l].data() + row * k_width);
-    std::copy_n(v.data() + b * v_width, v_width, values_[l].data() + row * v_width);
-  }
+  storage_.put(layer, k, v, rows);
 }
 
-Tensor KvCache::attend(std::int64_t layer, const Tensor& q, double scale, Tensor* weights) const {
-  const auto l = static_cast<std::size_t>(layer);
-  if (rows() > 0 && !keys_[l].defined()) fail("cache: attend before begin_step and append");
-  return attend_rows(shape_, q, rows() > 0 ? keys_[l] : q, rows() > 0 ? values_[l] : q, table_,
-                     stride_, lengths_, scale, weights);
+Tensor KvCache::attend(std::int64_t layer, const Tensor& q, const CachedAttention& how) const {
+  if (rows() > 0 && storage_.capacity() == 0) fail("cache: attend before begin_step and append");
+  return attend_rows(shape_, q,
+                     {storage_.keys(layer), storage_.values(layer), table_, lengths_, stride_,
+                      first_.data(), first_.back(), true},
+                     how);
 }
 
 void KvCache::reorder(std::span<const std::int32_t> parents) {
   check_parents(parents, rows(), -1);
+  first_ = one_each(parents.size());
+  bool same = static_cast<std::int64_t>(parents.size()) == rows();
+  for (std::size_t b = 0; same && b < parents.size(); ++b) {
+    same = parents[b] == static_cast<std::int32_t>(b);
+  }
+  if (same) return;
   std::vector<std::int32_t> table(parents.size() * static_cast<std::size_t>(stride_));
-  std::vector<std::int32_t> lengths(parents.size(), 0);
-  std::vector<bool> used(static_cast<std::size_t>(capacity_), false);
+  std::vector<std::int32_t> lengths(parents.size(), 0), forgotten(parents.size(), 0);
+  slots_.clear();
   for (std::size_t b = 0; b < parents.size(); ++b) {
     if (parents[b] < 0) continue;
-    lengths[b] = lengths_[static_cast<std::size_t>(parents[b])];
+    const auto parent = static_cast<std::size_t>(parents[b]);
+    lengths[b] = lengths_[parent];
+    forgotten[b] = forgotten_[parent];
     const std::int32_t* from = table_.data() + parents[b] * stride_;
     std::copy_n(from, lengths[b], table.begin() + static_cast<std::int64_t>(b) * stride_);
-    for (std::int32_t j = 0; j < lengths[b]; ++j) used[static_cast<std::size_t>(from[j])] = true;
+    for (std::int32_t j = forgotten[b]; j < lengths[b]; ++j) {
+      slots_.use(static_cast<std::int32_t>(kernels::stored_token(from[j], shape_.kv_heads)));
+    }
   }
-  free_.clear();
-  for (std::int64_t row = capacity_; row-- > 0;) {
-    if (!used[static_cast<std::size_t>(row)]) free_.push_back(static_cast<std::int32_t>(row));
-  }
+  slots_.settle();
   table_ = std::move(table);
   lengths_ = std::move(lengths);
+  forgotten_ = std::move(forgotten);
 }
 
-std::int64_t KvCache::bytes() const {
-  return capacity_ * shape_.layers * shape_.kv_heads * (shape_.dim + shape_.value_dim) *
-         static_cast<std::int64_t>(sizeof(float));
+void KvCache::shorten(std::span<const std::int64_t> lengths) {
+  if (static_cast<std::int64_t>(lengths.size()) != rows()) {
+    fail<ShapeError>("cache: {} lengths for {} rows", lengths.size(), rows());
+  }
+  for (std::int64_t b = 0; b < rows(); ++b) {
+    const std::int64_t to = lengths[static_cast<std::size_t>(b)];
+    const std::int64_t forgotten = forgotten_[static_cast<std::size_t>(b)];
+    if (to < 0 || to > length(b) || (forgotten > 0 && to + 1 - shape_.window < forgotten)) {
+      fail("cache: row {} of {} keys, {} of them forgotten, cannot be shortened to {}", b,
+           length(b), forgotten, to);
+    }
+  }
+  for (std::size_t b = 0; b < lengths_.size(); ++b) {
+    const std::int32_t* rows = table_.data() + static_cast<std::int64_t>(b) * stride_;
+    while (lengths_[b] > lengths[b]) {
+      slots_.release(
+          static_cast<std::int32_t>(kernels::stored_token(rows[--lengths_[b]], shape_.kv_heads)));
+    }
+  }
+  first_ = one_each(lengths_.size());
 }
 
 SourceCache::SourceCache(const CacheShape& shape, const Segments& source,
                          std::span<const std::int32_t> sentence_of)
     : shape_(completed(shape)),
       source_(source),
-      keys_(static_cast<std::size_t>(shape.layers)),
-      values_(static_cast<std::size_t>(shape.layers)),
+      storage_(shape_),
+      set_(static_cast<std::size_t>(shape.layers), false),
       sentence_(sentence_of.begin(), sentence_of.end()) {
   check_parents(sentence_of, source.count(), 0);
   point();
@@ -165,35 +241,42 @@ SourceCache::SourceCache(const CacheShape& shape, const Segments& source,
 
 void SourceCache::point() {
   const std::int64_t stride = source_.longest();
-  table_.resize(sentence_.size() * static_cast<std::size_t>(stride));
-  lengths_.resize(sentence_.size());
+  table_.clear();
+  lengths_.clear();
+  first_.clear();
   for (std::size_t b = 0; b < sentence_.size(); ++b) {
-    lengths_[b] = static_cast<std::int32_t>(source_.length(sentence_[b]));
-    for (std::int32_t j = 0; j < lengths_[b]; ++j) {
-      table_[b * static_cast<std::size_t>(stride) + static_cast<std::size_t>(j)] =
-          static_cast<std::int32_t>(source_.begin(sentence_[b])) + j;
+    if (b > 0 && sentence_[b] == sentence_[b - 1]) continue;
+    first_.push_back(static_cast<std::int64_t>(b));
+    lengths_.push_back(static_cast<std::int32_t>(source_.length(sentence_[b])));
+    for (std::int64_t j = 0; j < stride; ++j) {
+      const std::int64_t token = source_.begin(sentence_[b]) + j;
+      table_.push_back(static_cast<std::int32_t>(
+          j < lengths_.back() ? kernels::stored_row(token, shape_.kv_heads) : -1));
     }
   }
+  first_.push_back(rows());
 }
 
 void SourceCache::set(std::int64_t layer, const Tensor& k, const Tensor& v) {
-  const Dims d("source cache", {{"k", k.shape(), "Ts Hkv D"}, {"v", v.shape(), "Ts Hkv Dv"}});
-  if (d["Ts"] != source_.total() || d["Hkv"] != shape_.kv_heads || d["D"] != shape_.dim ||
-      d["Dv"] != shape_.value_dim) {
-    fail<ShapeError>("source cache: k is {} and v {}, expected Ts {}, Hkv {}, D {}, Dv {}",
-                     to_string(k.shape()), to_string(v.shape()), source_.total(), shape_.kv_heads,
-                     shape_.dim, shape_.value_dim);
+  check_sides("source cache", shape_, source_.total(), k, v);
+  storage_.grow(source_.total());
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(source_.total()));
+  for (std::size_t t = 0; t < rows.size(); ++t) {
+    rows[t] = static_cast<std::int32_t>(
+        kernels::stored_row(static_cast<std::int64_t>(t), shape_.kv_heads));
   }
-  keys_[static_cast<std::size_t>(layer)] = k;
-  values_[static_cast<std::size_t>(layer)] = v;
+  storage_.put(layer, k, v, rows);
+  set_[static_cast<std::size_t>(layer)] = true;
 }
 
-Tensor SourceCache::attend(std::int64_t layer, const Tensor& q, double scale,
-                           Tensor* weights) const {
-  const auto l = static_cast<std::size_t>(layer);
-  if (!keys_[l].defined()) fail("source cache: layer {} has no keys yet", layer);
-  return attend_rows(shape_, q, keys_[l], values_[l], table_, source_.longest(), lengths_, scale,
-                     weights);
+Tensor SourceCache::attend(std::int64_t layer, const Tensor& q, const CachedAttention& how) const {
+  if (!set_[static_cast<std::size_t>(layer)]) {
+    fail("source cache: layer {} has no keys yet", layer);
+  }
+  return attend_rows(shape_, q,
+                     {storage_.keys(layer), storage_.values(layer), table_, lengths_,
+                      source_.longest(), first_.data(), rows(), false},
+                     how);
 }
 
 void SourceCache::reorder(std::span<const std::int32_t> parents) {

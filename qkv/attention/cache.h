@@ -7,27 +7,37 @@
 //                      cross = source.attend(l, q2);
 //   cache.reorder(parents);  source.reorder(parents);
 //
+// A step may bring several tokens of a hypothesis (a prompt, a guess to be verified): they see what
+// is before them and each other causally, with the bits that one step a token would give.
 // A hypothesis gets the same bits whatever stands beside it. Not thread-safe.
+//
+// The table has an entry a token, not a page: beams that part within a page go on in pages of their
+// own and no part of a page is ever copied. A hypothesis fills pages of 16 tokens in order wherever
+// it can, so long histories are contiguous and stream (kernels/attention/storage.h).
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "qkv/attention/cache_storage.h"
 #include "qkv/tensor/segments.h"
 #include "qkv/tensor/tensor.h"
 
 namespace qkv {
 
-struct CacheShape {
-  std::int64_t layers = 0;
-  std::int64_t kv_heads = 0;   // Hkv
-  std::int64_t dim = 0;        // D
-  std::int64_t value_dim = 0;  // Dv; 0: as D
+/// What a call of attend may add to out = softmax(scale · q kᵀ) · v; see
+/// kernels/attention/cached.h.
+struct CachedAttention {
+  double scale = 0.0;         // 0: 1/√D
+  double soft_cap = 0.0;      // scores become soft_cap · tanh(score / soft_cap); 0: none
+  Tensor slopes;              // [H]: ALiBi, −slope · distance is added; or undefined
+  Tensor sinks;               // [H]: a logit that takes its share and gives nothing; or undefined
+  Tensor* weights = nullptr;  // gets the weights [T H longest], zero where a row sees nothing
 };
 
 /// Self-attention. Storage rows that no hypothesis reaches any more are used again, so memory
-/// follows the distinct prefixes that are alive.
+/// follows the distinct prefixes that are alive, or their last `window` tokens.
 class KvCache {
  public:
   explicit KvCache(const CacheShape& shape, std::int64_t rows = 0);
@@ -37,59 +47,72 @@ class KvCache {
   /// Keys of hypothesis b, the current step included.
   std::int64_t length(std::int64_t b) const { return lengths_[static_cast<std::size_t>(b)]; }
 
+  /// Makes room for `tokens` tokens in all, so that later steps do not have to.
+  void reserve(std::int64_t tokens);
   /// Makes room for one more key per hypothesis, in all layers.
   void begin_step();
-  /// This step's keys k [rows Hkv D] and values v [rows Hkv Dv] of a layer.
+  /// The same for fresh.length(b) more keys of hypothesis b, none allowed. q, k and v of this step
+  /// have T = fresh.total() rows.
+  void begin_step(const Segments& fresh);
+  /// This step's keys k [T Hkv D] and values v [T Hkv Dv] of a layer.
   void append(std::int64_t layer, const Tensor& k, const Tensor& v);
-  /// q [rows H D] -> [rows H Dv] over everything appended so far; scale 0 is 1/√D. With `weights`,
-  /// also the weights [rows H longest], zero behind a hypothesis' own length.
-  Tensor attend(std::int64_t layer, const Tensor& q, double scale = 0.0,
-                Tensor* weights = nullptr) const;
+  /// q [T H D] -> [T H Dv] over everything appended so far.
+  Tensor attend(std::int64_t layer, const Tensor& q, const CachedAttention& how = {}) const;
 
   /// Hypothesis b goes on from parents[b] (in [0, rows())), or from nothing when it is −1. There
   /// may be more or fewer of them than before.
   void reorder(std::span<const std::int32_t> parents);
+  /// Forgets what hypothesis b has behind its first lengths[b] tokens: guesses that were refused.
+  /// With a window, not more than the last step brought.
+  void shorten(std::span<const std::int64_t> lengths);
 
   /// Bytes of keys and values held.
-  std::int64_t bytes() const;
+  std::int64_t bytes() const { return storage_.bytes(); }
 
  private:
-  std::int32_t take_row();
+  void widen(std::int64_t keys);
+  void forget_behind_window(std::size_t b);
 
   CacheShape shape_;
-  std::vector<Tensor> keys_, values_;  // a layer: [capacity Hkv D], [capacity Hkv Dv]
-  std::int64_t capacity_ = 0;          // storage rows
-  std::vector<std::int32_t> free_;     // storage rows nobody uses, the next one last
-  std::vector<std::int32_t> table_;    // [rows stride_]
+  CacheStorage storage_;
+  TokenSlots slots_;
+  std::vector<std::int32_t> table_;  // [rows stride_]: stored row of head 0
   std::int64_t stride_ = 0;
   std::vector<std::int32_t> lengths_;
+  std::vector<std::int32_t> forgotten_;  // [rows]: tokens before the window, their rows given back
+  std::vector<std::int64_t> first_;      // [rows + 1]: query rows of this step
 };
 
 /// Cross-attention: the keys and values of the source sentences, computed once and shared by all
-/// hypotheses of a sentence.
+/// hypotheses of a sentence; neighbours of one sentence go through them together.
 class SourceCache {
  public:
   /// `sentences`: hypothesis b translates sentence sentence_of[b] of the packed `source`.
   SourceCache(const CacheShape& shape, const Segments& source,
               std::span<const std::int32_t> sentence_of);
 
-  /// Keys [Ts Hkv D] and values [Ts Hkv Dv] of a layer; kept, not copied.
+  /// Keys [Ts Hkv D] and values [Ts Hkv Dv] of a layer.
   void set(std::int64_t layer, const Tensor& k, const Tensor& v);
-  /// As in KvCache; weights are [rows H longest], `longest` of the source sentences.
-  Tensor attend(std::int64_t layer, const Tensor& q, double scale = 0.0,
-                Tensor* weights = nullptr) const;
+  /// As in KvCache, one query row a hypothesis; `longest` of the source sentences. Distances for
+  /// ALiBi count from the last source token.
+  Tensor attend(std::int64_t layer, const Tensor& q, const CachedAttention& how = {}) const;
   void reorder(std::span<const std::int32_t> parents);
 
   std::int64_t rows() const { return static_cast<std::int64_t>(sentence_.size()); }
   std::int64_t sentence(std::int64_t b) const { return sentence_[static_cast<std::size_t>(b)]; }
+  std::int64_t bytes() const { return storage_.bytes(); }
 
  private:
   void point();
 
   CacheShape shape_;
   Segments source_;
-  std::vector<Tensor> keys_, values_;
-  std::vector<std::int32_t> sentence_, table_, lengths_;
+  CacheStorage storage_;
+  std::vector<bool> set_;               // layers that have keys
+  std::vector<std::int32_t> sentence_;  // [rows]
+  // A run of hypotheses of one sentence counts as one, with a query row each.
+  std::vector<std::int32_t> table_, lengths_;
+  std::vector<std::int64_t> first_;
 };
 
 }  // namespace qkv

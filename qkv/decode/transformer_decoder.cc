@@ -57,7 +57,8 @@ class TransformerState final : public StepState {
           },
           [&](const Tensor& x) {
             Tensor* weights = l == shown_layer_ ? &weights_ : nullptr;
-            return layer.cross.joined(cross_.attend(l, layer.cross.queries(x), 0.0, weights));
+            return layer.cross.joined(
+                cross_.attend(l, layer.cross.queries(x), {.weights = weights}));
           });
     }
     hidden_ = stream.finish(model_.decoder_norm);

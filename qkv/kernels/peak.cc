@@ -66,6 +66,23 @@ double FmaRounds(std::int64_t rounds, float* sink) {
   return 16.0 * 2.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(rounds);
 }
 
+/// Reads all of data[n] by whole blocks of 8 vectors; what is left at the end is not read.
+void ReadAll(const float* data, std::int64_t n, float* sink) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  auto a0 = hn::Zero(d), a1 = a0, a2 = a0, a3 = a0;
+  for (std::int64_t i = 0; i + 8 * lanes <= n; i += 8 * lanes) {
+    a0 = hn::Add(a0, hn::Add(hn::LoadU(d, data + i), hn::LoadU(d, data + i + lanes)));
+    a1 = hn::Add(a1,
+                 hn::Add(hn::LoadU(d, data + i + 2 * lanes), hn::LoadU(d, data + i + 3 * lanes)));
+    a2 = hn::Add(a2,
+                 hn::Add(hn::LoadU(d, data + i + 4 * lanes), hn::LoadU(d, data + i + 5 * lanes)));
+    a3 = hn::Add(a3,
+                 hn::Add(hn::LoadU(d, data + i + 6 * lanes), hn::LoadU(d, data + i + 7 * lanes)));
+  }
+  *sink += hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(a0, a1), hn::Add(a2, a3))));
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace qkv::kernels
 HWY_AFTER_NAMESPACE();
@@ -73,6 +90,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace qkv::kernels {
 HWY_EXPORT(FmaRounds);
+HWY_EXPORT(ReadAll);
 
 double measure_fma_peak(int threads, double seconds) {
   using Clock = std::chrono::steady_clock;
@@ -93,6 +111,28 @@ double measure_fma_peak(int threads, double seconds) {
   const double guess = run(kProbe);
   const double rounds = guess * seconds / threads / (16.0 * 2.0 * 16.0);
   return run(static_cast<std::int64_t>(rounds) + 1);
+}
+
+double measure_read_bandwidth(const float* data, std::int64_t n, int threads, double seconds) {
+  using Clock = std::chrono::steady_clock;
+  const auto run = [&](std::int64_t passes) {
+    const Clock::time_point start = Clock::now();
+#pragma omp parallel num_threads(threads)
+    {
+      const std::int64_t me = omp_get_thread_num(), begin = n * me / threads;
+      float sink = 0;
+      for (std::int64_t i = 0; i < passes; ++i) {
+        HWY_DYNAMIC_DISPATCH(ReadAll)(data + begin, n * (me + 1) / threads - begin, &sink);
+      }
+      volatile float keep = sink;
+      (void)keep;
+    }
+    return std::chrono::duration<double>(Clock::now() - start).count() /
+           static_cast<double>(passes);
+  };
+  const double guess = run(1);  // brings into the caches what they can hold
+  const auto passes = static_cast<std::int64_t>(seconds / guess) + 2;
+  return static_cast<double>(n) * sizeof(float) / run(passes);
 }
 
 }  // namespace qkv::kernels

@@ -78,21 +78,4 @@ void attend_backward(const AttendBackward<float>& a);
 void attend_general(const Attend<float>& a);
 void attend_general_backward(const AttendBackward<float>& a);
 
-/// One query row per hypothesis against cached keys and values whose rows are found through a
-/// table, so that beams share history and reorder without copying. See cache.h in qkv/attention.
-///   out[b h] = softmax(scale · q[b h]·K[row(b, j)]) · V[row(b, j)], j < lengths[b]
-struct AttendCached {
-  std::int64_t rows, heads, kv_heads, dim, value_dim;
-  const float* q;             // [rows H D]
-  const float* k;             // [R Hkv D]: storage rows
-  const float* v;             // [R Hkv Dv]
-  const std::int32_t* table;  // [rows, stride]: storage row of key j of hypothesis b
-  std::int64_t table_stride;
-  const std::int32_t* lengths;  // [rows]
-  double scale;
-  float* out;                // [rows H Dv]
-  float* weights = nullptr;  // [rows H stride] when the attention is to be seen, or null
-};
-void attend_cached(const AttendCached& a);
-
 }  // namespace qkv::kernels

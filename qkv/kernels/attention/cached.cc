@@ -1,11 +1,13 @@
-// Decoding: one query row per hypothesis against rows of a cache found through a table. Features
-// stand in the lanes; a hypothesis is one fixed sequence of operations, whoever its neighbours are.
+#include "qkv/kernels/attention/cached.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <vector>
 
 #include "qkv/base/parallel.h"
-#include "qkv/kernels/attention/attend.h"
+#include "qkv/kernels/attention/cached_part.h"
 #include "qkv/kernels/attention/scratch.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -15,116 +17,130 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "qkv/kernels/attention/tile-inl.h"
+#include "qkv/kernels/attention/cached_chunk-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
 namespace HWY_NAMESPACE {
 
-#if HWY_TARGET != HWY_SCALAR
-/// Adds the upper half of the lanes to the lower one until four are left.
-template <class D>
-HWY_INLINE auto FoldToFour(D, hn::Vec<D> x) {
-  if constexpr (hn::MaxLanes(D()) <= 4) {
-    return x;
-  } else {
-    const hn::Half<D> half;
-    return FoldToFour(half, hn::Add(hn::LowerHalf(half, x), hn::UpperHalf(half, x)));
+HWY_INLINE float Exp2One(float x) { return hn::GetLane(Exp2(hn::Set(F(), x))); }
+
+/// Joins the state of a later chunk to that of the earlier ones.
+void Join(std::int64_t width, const float* later, float* state) {
+  const F d;
+  if (later[2] == 0.0f) return;
+  if (state[2] == 0.0f) {
+    std::copy_n(later, kStateHead + width, state);
+    return;
+  }
+  const float top = std::max(state[0], later[0]);
+  const float keep = Exp2One(state[0] - top), add = Exp2One(later[0] - top);
+  state[0] = top;
+  state[1] = state[1] * keep + later[1] * add;
+  for (std::int64_t e = kStateHead; e < kStateHead + width; e += Lanes()) {
+    const VF old = hn::Mul(hn::Load(d, state + e), hn::Set(d, keep));
+    hn::Store(hn::MulAdd(hn::Load(d, later + e), hn::Set(d, add), old), d, state + e);
   }
 }
 
-#endif
-
-/// The sums of the lanes of four vectors.
-HWY_INLINE void SumFour(VF a, VF b, VF c, VF e, float* sums) {
-#if HWY_TARGET == HWY_SCALAR
-  for (const VF x : {a, b, c, e}) *sums++ = hn::GetLane(x);
-#else
-  const F d;
-  const VF ac = hn::Add(hn::InterleaveLower(d, a, c), hn::InterleaveUpper(d, a, c));
-  const VF be = hn::Add(hn::InterleaveLower(d, b, e), hn::InterleaveUpper(d, b, e));
-  const VF all = hn::Add(hn::InterleaveLower(d, ac, be), hn::InterleaveUpper(d, ac, be));
-  hn::StoreU(FoldToFour(d, all), hn::Full128<float>(), sums);
-#endif
+/// The weights of a row that were written relative to the maximum of their chunk.
+void FinishWeights(const AttendCached<float>& a, std::int64_t chunk, std::int64_t chunks,
+                   SeenKeys seen, const float* tops, std::int64_t tops_stride, float top,
+                   float inverse, float* weights) {
+  std::fill(weights, weights + seen.begin, 0.0f);
+  std::fill(weights + seen.end, weights + a.table_stride, 0.0f);
+  for (std::int64_t i = 0; i < chunks; ++i) {
+    const std::int64_t begin = std::max(seen.begin, (chunk + i) * kCachedChunk);
+    const std::int64_t end = std::min(seen.end, (chunk + i + 1) * kCachedChunk);
+    if (begin >= end) continue;
+    const float factor = Exp2One(tops[i * tops_stride] - top) * inverse;
+    for (std::int64_t j = begin; j < end; ++j) weights[j] *= factor;
+  }
 }
 
-/// One head of one hypothesis. `p` has room for length + 16 floats, aligned.
-void CachedRow(const AttendCached& a, std::int64_t b, std::int64_t head, float* p) {
+/// Joins the states that the chunks of a part left for head g, [chunks rows stride], and writes the
+/// results.
+void FinishHead(const AttendCached<float>& a, const CachedPart& part, std::int64_t g,
+                std::int64_t chunks, float* states) {
   const F d;
-  const std::int64_t kv_head = head / (a.heads / a.kv_heads), n = a.lengths[b], lanes = Lanes();
-  const std::int32_t* table = a.table + b * a.table_stride;
-  const float* q = a.q + (b * a.heads + head) * a.dim;
-  const std::int64_t whole = a.dim / lanes * lanes;
-  const float scale = static_cast<float>(a.scale * 1.4426950408889634);  // scores in log 2 units
+  const std::int64_t stride = state_stride(a), width = stored_width(a.v.dim), lanes = Lanes();
+  const std::int64_t group = a.heads / a.kv_heads, step = part.rows * stride;
+  const std::int64_t count = query_begin(a, part.b + 1) - query_begin(a, part.b);
+  for (std::int64_t r = 0; r < part.rows; ++r) {
+    const std::int64_t i = part.row + r, row = QueryRow(a, part.b, g, i);
+    float* state = states + r * stride;
+    const float first_top = state[0];
+    for (std::int64_t c = 1; c < chunks; ++c) Join(width, state + c * step, state);
+    float* out = a.out + row * a.v.dim;
+    if (state[2] == 0.0f) {
+      std::fill_n(out, a.v.dim, 0.0f);
+      if (a.weights) std::fill_n(a.weights + row * a.table_stride, a.table_stride, 0.0f);
+      continue;
+    }
+    float top = state[0], keep = 1.0f, total = state[1];
+    if (a.sinks) {
+      const float sink = a.sinks[g * group + i % group] * static_cast<float>(kLog2E);
+      top = std::max(top, sink);
+      keep = Exp2One(state[0] - top);
+      total = total * keep + Exp2One(sink - top);
+    }
+    const float inverse = 1.0f / total, factor = keep * inverse;
+    std::int64_t e = 0;
+    for (; e + lanes <= a.v.dim; e += lanes) {
+      hn::StoreU(hn::Mul(hn::Set(d, factor), hn::Load(d, state + kStateHead + e)), d, out + e);
+    }
+    for (; e < a.v.dim; ++e) out[e] = factor * state[kStateHead + e];
+    if (a.weights) {
+      state[0] = first_top;  // joining has changed it
+      FinishWeights(a, part.chunk, chunks, seen_keys(a, part.b, count, i / group), state, step, top,
+                    inverse, a.weights + row * a.table_stride);
+    }
+  }
+}
 
-  for (std::int64_t j = 0; j < n; j += 4) {
-    const float* k[4];
-    for (std::int64_t i = 0; i < 4; ++i) {
-      k[i] = a.k + (table[std::min(j + i, n - 1)] * a.kv_heads + kv_head) * a.dim;
+/// A part from queries to results, or, given `states` [heads rows stride] for the part's one chunk,
+/// to those; successive heads are `head_step` floats apart.
+template <class Stored>
+void AttendPart(const AttendCached<float>& a, const CachedPart& part, float* states,
+                std::int64_t head_step) {
+  Scratch scratch(part_scratch(a));
+  Chunk<Stored> c;
+  const std::int64_t width = stored_width(a.v.dim), stride = state_stride(a);
+  c.width = stored_width(a.k.dim);
+  c.q = scratch.take(kPartRows * c.width);
+  c.p = scratch.take(kPartRows * kCachedChunk);
+  c.key_scales = scratch.take(kCachedChunk);
+  c.value_scales = scratch.take(kCachedChunk);
+  float* odd = scratch.take(kPartRows * stride);
+  c.odd = width <= 2 * Lanes() ? odd : nullptr;
+  float* own = scratch.take(kPartRows * stride);
+  float* later = scratch.take(kPartRows * stride);
+  for (std::int64_t g = part.g; g < part.g_end; ++g) {
+    PackQueries(a, part, g, c);
+    if (states) {
+      AttendChunk(a, part, g, part.chunk, c, states + (g - part.g) * head_step);
+      continue;
     }
-    VF s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
-    for (std::int64_t x = 0; x < whole; x += lanes) {
-      const VF left = hn::LoadU(d, q + x);
-      s0 = hn::MulAdd(left, hn::LoadU(d, k[0] + x), s0);
-      s1 = hn::MulAdd(left, hn::LoadU(d, k[1] + x), s1);
-      s2 = hn::MulAdd(left, hn::LoadU(d, k[2] + x), s2);
-      s3 = hn::MulAdd(left, hn::LoadU(d, k[3] + x), s3);
+    AttendChunk(a, part, g, part.chunk, c, own);
+    for (std::int64_t chunk = part.chunk + 1; chunk < part.chunk_end; ++chunk) {
+      AttendChunk(a, part, g, chunk, c, later);
+      for (std::int64_t r = 0; r < part.rows; ++r) {
+        Join(width, later + r * stride, own + r * stride);
+      }
     }
-    SumFour(s0, s1, s2, s3, p + j);
-    for (std::int64_t i = 0; i < 4; ++i) {
-      for (std::int64_t x = whole; x < a.dim; ++x) p[j + i] += q[x] * k[i][x];
-      p[j + i] *= scale;
-    }
+    FinishHead(a, part, g, 1, own);
   }
-  const VF hidden = hn::Set(d, -std::numeric_limits<float>::infinity());
-  for (std::int64_t j = n; j < n + lanes; ++j) p[j] = -std::numeric_limits<float>::infinity();
-  VF top = hidden;
-  for (std::int64_t j = 0; j < n; j += lanes) top = hn::Max(top, hn::Load(d, p + j));
-  top = hn::MaxOfLanes(d, top);
-  VF sum = hn::Zero(d);
-  for (std::int64_t j = 0; j < n; j += lanes) {
-    const VF weight = Exp2(hn::Sub(hn::Load(d, p + j), top));
-    sum = hn::Add(sum, weight);
-    hn::Store(weight, d, p + j);
-  }
-  const float total = hn::GetLane(hn::SumOfLanes(d, sum));
-  const float inverse = n > 0 ? 1.0f / total : 0.0f;
+}
 
-  float* out = a.out + (b * a.heads + head) * a.value_dim;
-  const std::int64_t value_stride = a.kv_heads * a.value_dim;
-  const float* values = a.v + kv_head * a.value_dim;
-  std::int64_t e = 0;
-  for (; e + 2 * lanes <= a.value_dim; e += 2 * lanes) {
-    VF even0 = hn::Zero(d), even1 = even0, odd0 = even0, odd1 = even0;  // four chains
-    std::int64_t j = 0;
-    for (; j + 2 <= n; j += 2) {
-      const float* v0 = values + table[j] * value_stride + e;
-      const float* v1 = values + table[j + 1] * value_stride + e;
-      const VF p0 = hn::Set(d, p[j]), p1 = hn::Set(d, p[j + 1]);
-      even0 = hn::MulAdd(p0, hn::LoadU(d, v0), even0);
-      even1 = hn::MulAdd(p0, hn::LoadU(d, v0 + lanes), even1);
-      odd0 = hn::MulAdd(p1, hn::LoadU(d, v1), odd0);
-      odd1 = hn::MulAdd(p1, hn::LoadU(d, v1 + lanes), odd1);
-    }
-    if (j < n) {
-      const float* v0 = values + table[j] * value_stride + e;
-      const VF p0 = hn::Set(d, p[j]);
-      even0 = hn::MulAdd(p0, hn::LoadU(d, v0), even0);
-      even1 = hn::MulAdd(p0, hn::LoadU(d, v0 + lanes), even1);
-    }
-    const VF factor = hn::Set(d, inverse);
-    hn::StoreU(hn::Mul(factor, hn::Add(even0, odd0)), d, out + e);
-    hn::StoreU(hn::Mul(factor, hn::Add(even1, odd1)), d, out + e + lanes);
-  }
-  for (; e < a.value_dim; ++e) {
-    float x = 0.0f;
-    for (std::int64_t j = 0; j < n; ++j) x += p[j] * values[table[j] * value_stride + e];
-    out[e] = x * inverse;
-  }
-  if (a.weights) {
-    float* weights = a.weights + (b * a.heads + head) * a.table_stride;
-    for (std::int64_t j = 0; j < n; ++j) weights[j] = p[j] * inverse;
-    std::fill(weights + n, weights + a.table_stride, 0.0f);
+void CachedAttend(const AttendCached<float>& a, const CachedPart& part, float* states,
+                  std::int64_t head_step) {
+  switch (a.k.type) {
+    case CacheType::f32:
+      return AttendPart<StoredF32>(a, part, states, head_step);
+    case CacheType::bf16:
+      return AttendPart<StoredBf16>(a, part, states, head_step);
+    case CacheType::int8:
+      return AttendPart<StoredInt8>(a, part, states, head_step);
   }
 }
 
@@ -134,17 +150,117 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels {
-HWY_EXPORT(CachedRow);
+namespace {
 
-void attend_cached(const AttendCached& a) {
-  const auto run = HWY_DYNAMIC_DISPATCH(CachedRow);
-  parallel_for(a.rows, 8, [&](std::int64_t first, std::int64_t last) {
-    Scratch scratch(a.table_stride + 2 * 16);
-    float* p = scratch.take(a.table_stride + 16);
-    for (std::int64_t b = first; b < last; ++b) {
-      for (std::int64_t head = 0; head < a.heads; ++head) run(a, b, head, p);
+HWY_EXPORT(CachedAttend);
+HWY_EXPORT(FinishHead);
+
+/// What has to be done. A part whose chunks are tasks of their own leaves their states in memory
+/// and is finished when all are there; the others are done in one go.
+struct Schedule {
+  struct Whole {
+    CachedPart part;
+    std::int64_t state;  // its first state, or −1; states are [heads chunks rows]
+  };
+  struct Task {
+    std::size_t whole;
+    std::int64_t chunk;     // or −1 for all
+    std::int64_t g, g_end;  // key heads
+  };
+  std::vector<Whole> wholes;
+  std::vector<Task> tasks;
+  std::int64_t states = 0;
+  double work = 0.0;  // multiply-adds
+};
+
+/// Tasks below this many multiply-adds, some microseconds, are not worth being handed out.
+constexpr std::int64_t kTaskWork = 65536;
+
+Schedule schedule(const AttendCached<float>& a) {
+  Schedule to;
+  const std::int64_t group = a.heads / a.kv_heads, width = a.k.dim + a.v.dim;
+  to.wholes.reserve(static_cast<std::size_t>(a.rows));
+  to.tasks.reserve(static_cast<std::size_t>(a.rows));
+  for (std::int64_t b = 0; b < a.rows; ++b) {
+    const std::int64_t count = query_begin(a, b + 1) - query_begin(a, b), rows = count * group;
+    const std::int64_t begin = seen_keys(a, b, count, 0).begin, chunk = begin / kCachedChunk;
+    const std::int64_t chunk_end =
+        std::max((a.lengths[b] + kCachedChunk - 1) / kCachedChunk, chunk + 1);
+    // Many rows make enough tasks as they are, and their states would fill memory.
+    const bool split = a.weights || (chunk_end - chunk > 1 && rows <= 4 * kPartRows);
+    const std::size_t before = to.wholes.size();
+    for (std::int64_t row = 0; row < rows; row += kPartRows) {
+      const std::int64_t height = std::min(kPartRows, rows - row);
+      const CachedPart part{b, row, height, 0, a.kv_heads, chunk, chunk_end};
+      to.wholes.push_back({part, split ? to.states : -1});
+      if (split) to.states += a.kv_heads * height * (chunk_end - chunk);
+    }
+    const std::int64_t keys =
+        split ? std::min(kCachedChunk, a.lengths[b] - begin) : std::int64_t{a.lengths[b]} - begin;
+    const std::int64_t head_work = std::min(kPartRows, rows) * keys * width + 1;
+    const std::int64_t heads = std::min(a.kv_heads, (kTaskWork - 1) / head_work + 1);
+    for (std::int64_t c = split ? chunk : -1; c < (split ? chunk_end : 0); ++c) {
+      for (std::size_t whole = before; whole < to.wholes.size(); ++whole) {
+        for (std::int64_t g = 0; g < a.kv_heads; g += heads) {
+          to.tasks.push_back({whole, c, g, std::min(a.kv_heads, g + heads)});
+        }
+      }
+    }
+    to.work += static_cast<double>((a.lengths[b] - begin) * a.heads * count * width);
+  }
+  return to;
+}
+
+}  // namespace
+
+void attend_cached(const AttendCached<float>& a) {
+  const auto attend = HWY_DYNAMIC_DISPATCH(CachedAttend);
+  const auto finish = HWY_DYNAMIC_DISPATCH(FinishHead);
+  const Schedule todo = schedule(a);
+  const std::int64_t stride = state_stride(a);
+  const auto n = static_cast<std::int64_t>(todo.tasks.size());
+  // Aligned and not initialised: states are written before they are read.
+  struct Free {
+    void operator()(float* p) const { ::operator delete (p, std::align_val_t{64}); }
+  };
+  const std::unique_ptr<float, Free> memory(static_cast<float*>(::operator new (
+      static_cast<std::size_t>(todo.states * stride) * sizeof(float), std::align_val_t{64})));
+  const auto state = [&](const Schedule::Whole& whole, std::int64_t g, std::int64_t chunk) {
+    const CachedPart& part = whole.part;
+    const std::int64_t before = g * (part.chunk_end - part.chunk) + chunk - part.chunk;
+    return memory.get() + (whole.state + before * part.rows) * stride;
+  };
+  const auto grain =
+      static_cast<std::int64_t>(static_cast<double>(kTaskWork * n) / (todo.work + 1));
+  parallel_for(n, std::clamp<std::int64_t>(grain, 1, 64), [&](std::int64_t i, std::int64_t end) {
+    for (; i < end; ++i) {
+      const Schedule::Task& task = todo.tasks[static_cast<std::size_t>(i)];
+      const Schedule::Whole& whole = todo.wholes[task.whole];
+      CachedPart part = whole.part;
+      part.g = task.g;
+      part.g_end = task.g_end;
+      if (task.chunk < 0) {
+        attend(a, part, nullptr, 0);
+        continue;
+      }
+      part.chunk = task.chunk;
+      part.chunk_end = task.chunk + 1;
+      const std::int64_t chunks = whole.part.chunk_end - whole.part.chunk;
+      attend(a, part, state(whole, part.g, part.chunk), chunks * part.rows * stride);
     }
   });
+  if (todo.states == 0) return;
+  parallel_for(static_cast<std::int64_t>(todo.wholes.size()) * a.kv_heads, 16,
+               [&](std::int64_t i, std::int64_t end) {
+                 for (; i < end; ++i) {
+                   const Schedule::Whole& whole =
+                       todo.wholes[static_cast<std::size_t>(i / a.kv_heads)];
+                   if (whole.state < 0) continue;
+                   const std::int64_t g = i % a.kv_heads;
+                   finish(a, whole.part, g, whole.part.chunk_end - whole.part.chunk,
+                          state(whole, g, whole.part.chunk));
+                 }
+               });
 }
 
 }  // namespace qkv::kernels
