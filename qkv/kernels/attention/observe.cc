@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "qkv/base/parallel.h"
+#include "qkv/kernels/attention/additive.h"
 #include "qkv/kernels/attention/look.h"
 
 namespace qkv::kernels {
@@ -26,7 +27,7 @@ class Looker {
   explicit Looker(const AttendObserved& a)
       : row(a),
         a_(a),
-        product_(!a.form || a.form->score == ScoreForm::product),
+        tiled_(!a.form || a.form->score != ScoreForm::pair),
         softmax_(!a.form || a.form->norm.kind == NormForm<float>::Kind::softmax),
         exponential_(!a.form || a.form->norm.exponential()) {}
 
@@ -36,10 +37,10 @@ class Looker {
     const AttendPlan::Segment& s = a_.plan->segments[static_cast<std::size_t>(piece.segment)];
     for (std::int64_t first = piece.first; first < piece.last; first += kLookRows) {
       const std::int64_t last = std::min(first + kLookRows, piece.last);
-      if (product_) multiply(s, piece.head, first, last);
+      if (tiled_) score_tiles(s, piece.head, first, last);
       for (std::int64_t i = first; i < last; ++i) {
         row.find(i, s, piece.head);
-        if (product_) {
+        if (tiled_) {
           gather(i, i - first);
         } else {
           row.score();
@@ -56,8 +57,8 @@ class Looker {
 
  private:
   /// Scores of the key tiles that some row of the band sees.
-  void multiply(const AttendPlan::Segment& s, std::int64_t head, std::int64_t first,
-                std::int64_t last) {
+  void score_tiles(const AttendPlan::Segment& s, std::int64_t head, std::int64_t first,
+                   std::int64_t last) {
     std::int64_t begin = s.k_end, end = s.k_begin;
     each_interval(first, last, [&](const Interval& x) {
       begin = std::min(begin, x.begin);
@@ -76,8 +77,37 @@ class Looker {
     for (std::int64_t t = 0; t < tiles; ++t) {
       const std::int64_t key = origin_ + t * kLookKeys;
       if (!seen_[static_cast<std::size_t>(t)]) continue;
-      look_products(a_, head, first, last - first, key, std::min(kLookKeys, s.k_end - key),
-                    scores_.get() + t * kLookKeys, stride_);
+      const std::int64_t count = std::min(kLookKeys, s.k_end - key);
+      float* to = scores_.get() + t * kLookKeys;
+      if (!a_.form || a_.form->score == ScoreForm::product) {
+        look_products(a_, head, first, last - first, key, count, to, stride_);
+      } else {
+        compare(head, first, last - first, key, count, to);
+      }
+    }
+  }
+  /// Scores of a tile that go unit by unit.
+  void compare(std::int64_t head, std::int64_t first, std::int64_t rows, std::int64_t key,
+               std::int64_t count, float* to) {
+    const std::int64_t dim = a_.dim, kv_head = head / (a_.heads / a_.kv_heads);
+    const auto pack = [dim](std::vector<float>& packed, const float* from, std::int64_t n,
+                            std::int64_t stride) {
+      packed.resize(static_cast<std::size_t>(n * dim));
+      for (std::int64_t i = 0; i < n; ++i) {
+        std::copy_n(from + i * stride, dim, packed.begin() + i * dim);
+      }
+    };
+    pack(q_rows_, a_.q + (first * a_.heads + head) * dim, rows, a_.heads * dim);
+    pack(k_rows_, a_.k + (key * a_.kv_heads + kv_head) * dim, count, a_.kv_heads * dim);
+    block_.resize(static_cast<std::size_t>(rows * count));
+    if (a_.form->score == ScoreForm::additive) {
+      additive_scores({rows, count, dim, q_rows_.data(), k_rows_.data(),
+                       a_.form->weight + head * a_.form->weight_stride, block_.data()});
+    } else {
+      l1_scores({rows, count, dim, q_rows_.data(), k_rows_.data(), a_.scale, block_.data()});
+    }
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::copy_n(block_.begin() + r * count, count, to + r * stride_);
     }
   }
   template <class Visit>
@@ -127,10 +157,11 @@ class Looker {
     void operator()(float* p) const { ::operator delete[](p, std::align_val_t{64}); }
   };
   const AttendObserved& a_;
-  bool product_, softmax_, exponential_;
+  bool tiled_, softmax_, exponential_;
   std::unique_ptr<float[], Free> scores_;  // [row][stride]: key origin + column
   std::int64_t size_ = 0, stride_ = 0, origin_ = 0;
   std::vector<std::uint8_t> seen_;  // key tiles of the band
+  std::vector<float> q_rows_, k_rows_, block_;
 };
 
 /// Band n of `bands` over `count` things begins at the first that falls into it.

@@ -1,7 +1,7 @@
 // Looking at attention without holding Tq×Tk: single rows of P on demand, and summaries of every
-// row. Product scores and softmax are vectorised; other scores, biases and normalisers go row by
-// row through AttendRow. Tasks are pieces of a head and a segment, fixed by the plan, and their
-// sums are joined in order: the same bits for any number of threads.
+// row. Scores come in tiles (a user's own pair by pair), softmax is vectorised, biases and other
+// normalisers go row by row through AttendRow. Tasks are pieces of a head and a segment, fixed by
+// the plan, and their sums are joined in order: the same bits for any number of threads.
 #pragma once
 
 #include <cstdint>
