@@ -29,6 +29,7 @@ void add_look(Program& program);
 void add_score(Program& program);
 void add_info(Program& program);
 void add_bench(Program& program);
+void add_explain(Program& program);
 
 /// --threads, for commands that compute.
 void add_threads(CLI::App& command, Program& program);

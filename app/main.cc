@@ -43,6 +43,7 @@ int run(int argc, char** argv) {
   add_score(program);
   add_info(program);
   add_bench(program);
+  add_explain(program);
   cli.footer("qkv COMMAND --help tells more.");
   try {
     std::vector<std::string> arguments = with_config_file({argv + 1, argv + argc});
