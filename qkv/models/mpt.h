@@ -40,7 +40,7 @@ struct MptBlock {
   }
 };
 
-/// Keys and values of the tokens that went in so far, for a fixed number of sequences.
+/// Keys and values (f32) of the tokens that went in so far, for a fixed number of sequences.
 class MptCache {
  public:
   explicit MptCache(std::int64_t sequences = 1) : sequences_(static_cast<std::size_t>(sequences)) {}
