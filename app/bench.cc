@@ -131,6 +131,7 @@ void add_bench(Program& program) {
     apply_threads(program);
     bench_train(*settings, program);
   });
+  add_bench_additive(*bench, program);
   add_bench_decode(*bench, program);
   add_bench_linear(*bench, program);
 }

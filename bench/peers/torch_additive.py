@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Additive attention as one writes it in PyTorch, for side-by-side runs with `qkv bench attention`.
+"""Additive attention as one writes it in PyTorch, for side-by-side runs with `qkv bench additive`.
 
 The whole of it: both projections, the broadcast sum and its tanh, the weights, softmax, the product with
 the values; forward without gradients, and forward + backward to all inputs and weights. The last case is
@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 # batch, queries, keys, hidden units (= width of queries, keys and values)
-CASES = [(64, 10, 10, 256), (64, 50, 50, 256), (8, 256, 256, 256)]
+CASES = [(64, 1, 50, 256), (64, 10, 10, 256), (64, 50, 50, 256), (8, 256, 256, 256)]
 TOO_LONG = (1, 4096, 4096, 256)
 
 
