@@ -1,50 +1,20 @@
-// The tiles of the additive and the L1 score against their definitions in double: values,
-// gradients, what extreme and NaN inputs may touch, and equal bits wherever a pair stands.
-#include "kernels/fixtures.h"
+// The tiles of the additive score against their definition in double: values, gradients, what
+// extreme and NaN inputs may touch, and equal bits wherever a pair stands.
+#include "kernels/attention_pairs.h"
 
 #include "qkv/kernels/attention/additive.h"
 
 namespace qkv::kernels {
 namespace {
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-/// One problem: queries a [Tq C], keys b [Tk C], weights w [C], gradients dscores [Tq Tk].
-struct Problem {
-  std::int64_t queries, keys, hidden;
-  Guarded<float> a, b, w, dscores;
-
-  Problem(std::int64_t queries_, std::int64_t keys_, std::int64_t hidden_, double size = 1)
-      : queries(queries_),
-        keys(keys_),
-        hidden(hidden_),
-        a(normals(queries * hidden, 1, size), 1),
-        b(normals(keys * hidden, 2, size), 2),
-        w(normals(hidden, 3), 3),
-        dscores(normals(queries * keys, 4), 1) {}
-
-  double weight() const {
-    double sum = 0;
-    for (float x : w.values()) sum += std::abs(static_cast<double>(x));
-    return sum;
-  }
-};
-
-std::vector<double> wide(const Guarded<float>& x) {
-  std::vector<double> y;
-  for (float v : x.values()) y.push_back(static_cast<double>(v));
-  return y;
-}
-
-std::vector<float> additive(const Problem& p) {
+std::vector<float> additive(const PairProblem& p) {
   Guarded<float> scores(p.queries * p.keys, -7.0f);
   additive_scores({p.queries, p.keys, p.hidden, p.a.data(), p.b.data(), p.w.data(), scores.data()});
   EXPECT_TRUE(scores.intact());
   return scores.values();
 }
 
-std::vector<double> exact_additive(const Problem& p) {
+std::vector<double> exact_additive(const PairProblem& p) {
   const auto a = wide(p.a), b = wide(p.b), w = wide(p.w);
   std::vector<double> scores(static_cast<std::size_t>(p.queries * p.keys));
   definition::additive_scores<double>(
@@ -52,19 +22,7 @@ std::vector<double> exact_additive(const Problem& p) {
   return scores;
 }
 
-/// Gradients of a and q, of b and k, of w.
-template <class T>
-struct Gradients {
-  std::vector<T> first, second, w;
-  std::vector<T> all() const {
-    auto x = first;
-    append(x, second);
-    append(x, w);
-    return x;
-  }
-};
-
-Gradients<float> additive_gradients(const Problem& p) {
+PairGradients<float> additive_gradients(const PairProblem& p) {
   Guarded<float> da(p.queries * p.hidden, -7.0f), db(p.keys * p.hidden, -7.0f), dw(p.hidden, -7.0f);
   additive_scores_backward({p.queries, p.keys, p.hidden, p.a.data(), p.b.data(), p.w.data(),
                             p.dscores.data(), da.data(), db.data(), dw.data()});
@@ -72,10 +30,10 @@ Gradients<float> additive_gradients(const Problem& p) {
   return {da.values(), db.values(), dw.values()};
 }
 
-Gradients<double> exact_additive_gradients(const Problem& p) {
+PairGradients<double> exact_additive_gradients(const PairProblem& p) {
   const auto a = wide(p.a), b = wide(p.b), w = wide(p.w), dscores = wide(p.dscores);
-  Gradients<double> g{std::vector<double>(a.size()), std::vector<double>(b.size()),
-                      std::vector<double>(w.size())};
+  PairGradients<double> g{std::vector<double>(a.size()), std::vector<double>(b.size()),
+                          std::vector<double>(w.size())};
   definition::additive_scores_backward<double>({p.queries, p.keys, p.hidden, a.data(), b.data(),
                                                 w.data(), dscores.data(), g.first.data(),
                                                 g.second.data(), g.w.data()});
@@ -113,7 +71,7 @@ double largest_sum(const Guarded<float>& x, std::int64_t count, std::int64_t nex
 }
 
 /// Fast forms against definitions, scores and gradients, with the bounds of additive-inl.h.
-void expect_additive(const Problem& p) {
+void expect_additive(const PairProblem& p) {
   const auto want = exact_additive(p);
   const auto slopes = exact_additive_gradients(p);
   double most = 0;  // |w|
@@ -130,30 +88,28 @@ void expect_additive(const Problem& p) {
   });
 }
 
-constexpr std::int64_t kHidden[] = {1, 3, 15, 16, 17, 48, 64, 65, 256, 257};
-
 TEST(AdditiveScores, FastFormIsTheDefinition) {
   for (std::int64_t hidden : kHidden) {
     for (std::int64_t keys : {1, 2, 63, 64}) {
       for (std::int64_t queries : {1, 2, 15, 16, 17, 33, 50, 64}) {
         if (hidden > 200 && queries > 2 && queries < 50) continue;
         SCOPED_TRACE(testing::Message() << queries << "×" << keys << "×" << hidden);
-        expect_additive(Problem(queries, keys, hidden));
+        expect_additive(PairProblem(queries, keys, hidden));
       }
     }
   }
 }
 
 TEST(AdditiveScores, FastFormIsTheDefinitionOverSeveralTiles) {
-  for (double size : {0.01, 1.0, 3.0}) expect_additive(Problem(131, 150, 70, size));
+  for (double size : {0.01, 1.0, 3.0}) expect_additive(PairProblem(131, 150, 70, size));
 }
 
 TEST(AdditiveScores, NothingIsNothing) {
   on_every_target([] {
-    EXPECT_EQ(additive(Problem(3, 2, 0)), std::vector<float>(6, 0.0f));
-    EXPECT_TRUE(additive(Problem(0, 2, 5)).empty());
-    EXPECT_TRUE(additive(Problem(2, 0, 5)).empty());
-    EXPECT_EQ(additive_gradients(Problem(2, 0, 3)).all(), std::vector<float>(9, 0.0f));
+    EXPECT_EQ(additive(PairProblem(3, 2, 0)), std::vector<float>(6, 0.0f));
+    EXPECT_TRUE(additive(PairProblem(0, 2, 5)).empty());
+    EXPECT_TRUE(additive(PairProblem(2, 0, 5)).empty());
+    EXPECT_EQ(additive_gradients(PairProblem(2, 0, 3)).all(), std::vector<float>(9, 0.0f));
   });
 }
 
@@ -165,7 +121,7 @@ TEST(AdditiveScores, SaturateWhateverTheSize) {
   const auto n = static_cast<std::int64_t>(sizes.size());
   for (std::int64_t hidden : {5, 64, 100}) {
     SCOPED_TRACE(hidden);
-    Problem p(2 * n, 2 * n, hidden);
+    PairProblem p(2 * n, 2 * n, hidden);
     for (std::int64_t r = 0; r < 2 * n; ++r) {
       for (std::int64_t h = 0; h < hidden; ++h) {
         const float size = sizes[static_cast<std::size_t>(r / 2)];
@@ -182,29 +138,22 @@ TEST(AdditiveScores, SaturateWhateverTheSize) {
 TEST(AdditiveScores, TakeWeightsOfAnySize) {
   for (float size : {1e-30f, 1e7f, 1e8f, 1e30f}) {
     SCOPED_TRACE(size);
-    Problem p(20, 20, 70, 4);
+    PairProblem p(20, 20, 70, 4);
     for (std::int64_t h = 0; h < p.hidden; ++h) p.w[h] *= size;
     on_every_target(
         [&] { EXPECT_TRUE(within(additive(p), exact_additive(p), 5e-7 * p.weight())); });
   }
-  Problem p(3, 3, 20);
+  PairProblem p(3, 3, 20);
   p.w[7] = kNan;
   on_every_target([&] {
     for (float s : additive(p)) EXPECT_TRUE(std::isnan(s));
   });
 }
 
-/// Element (i, j) of x [·, columns].
-float at(const std::vector<float>& x, std::int64_t columns, std::int64_t i, std::int64_t j) {
-  return x[static_cast<std::size_t>(i * columns + j)];
-}
-
-bool same(float x, float y) { return same_bits<float>({x}, {y}); }
-
 TEST(AdditiveScores, NaNStaysInItsRow) {
-  const Problem clean(70, 67, 37, 2);
+  const PairProblem clean(70, 67, 37, 2);
   for (float bad : {kNan, -kNan}) {
-    Problem p = clean;
+    PairProblem p = clean;
     p.a[19 * p.hidden + 36] = bad;
     p.b[65 * p.hidden + 3] = bad;
     on_every_target([&] {
@@ -225,7 +174,7 @@ TEST(AdditiveScores, NaNStaysInItsRow) {
 
 /// With dscores of row 19 and key 65 zero, what these rows hold must not be felt, to the last bit.
 TEST(AdditiveScores, WhatIsHiddenDoesNotLeakIntoGradients) {
-  Problem clean(70, 67, 80, 2);
+  PairProblem clean(70, 67, 80, 2);
   for (std::int64_t i = 0; i < clean.queries; ++i) {
     for (std::int64_t j = 0; j < clean.keys; ++j) {
       if (i == 19 || j == 65 || j > i)
@@ -234,7 +183,7 @@ TEST(AdditiveScores, WhatIsHiddenDoesNotLeakIntoGradients) {
   }
   for (float bad : {kNan, kInf, -kInf, 3e38f, 44.0f, 30.0f}) {
     SCOPED_TRACE(bad);
-    Problem p = clean;
+    PairProblem p = clean;
     for (std::int64_t h = 0; h < p.hidden; h += 3) {
       p.a[19 * p.hidden + h] = bad;
       p.b[65 * p.hidden + h] = bad;
@@ -251,8 +200,8 @@ TEST(AdditiveScores, WhatIsHiddenDoesNotLeakIntoGradients) {
 }
 
 TEST(AdditiveScores, ANaNGradientReachesItsRowsOnly) {
-  Problem p(20, 18, 40);
-  const Problem clean = p;
+  PairProblem p(20, 18, 40);
+  const PairProblem clean = p;
   p.dscores[5 * p.keys + 7] = kNan;
   on_every_target([&] {
     const auto got = additive_gradients(p), want = additive_gradients(clean);
@@ -270,9 +219,9 @@ TEST(AdditiveScores, ANaNGradientReachesItsRowsOnly) {
 }
 
 /// Query rows [q, q + queries) and keys [k, k + keys) of a larger problem.
-Problem part(const Problem& p, std::int64_t q, std::int64_t queries, std::int64_t k,
-             std::int64_t keys) {
-  Problem s(queries, keys, p.hidden);
+PairProblem part(const PairProblem& p, std::int64_t q, std::int64_t queries, std::int64_t k,
+                 std::int64_t keys) {
+  PairProblem s(queries, keys, p.hidden);
   for (std::int64_t i = 0; i < queries * p.hidden; ++i) s.a[i] = p.a[q * p.hidden + i];
   for (std::int64_t i = 0; i < keys * p.hidden; ++i) s.b[i] = p.b[k * p.hidden + i];
   for (std::int64_t i = 0; i < p.hidden; ++i) s.w[i] = p.w[i];
@@ -281,7 +230,7 @@ Problem part(const Problem& p, std::int64_t q, std::int64_t queries, std::int64_
 
 TEST(AdditiveScores, SameBitsWhereverAPairStands) {
   for (std::int64_t hidden : {3, 33, 64, 130}) {
-    Problem p(83, 71, hidden, 2);
+    PairProblem p(83, 71, hidden, 2);
     for (std::int64_t h = 0; h < hidden; h += 2) {
       p.a[9 * hidden + h] *= 8;  // rows that are cut, or far, beside others that are not
       p.b[12 * hidden + h] *= 10;
@@ -310,12 +259,12 @@ TEST(AdditiveScores, SameBitsWhereverAPairStands) {
 }
 
 TEST(AdditiveScores, GradientsKeepTheirBitsWithOtherRowsAndThreads) {
-  const Problem p(75, 40, 150, 2);
+  const PairProblem p(75, 40, 150, 2);
   on_every_target([&] {
     const auto whole = additive_gradients(p);
     EXPECT_TRUE(
         same_bits(for_any_threads([&] { return additive_gradients(p).all(); }), whole.all()));
-    Problem fewer = part(p, 3, 17, 0, p.keys);
+    PairProblem fewer = part(p, 3, 17, 0, p.keys);
     for (std::int64_t i = 0; i < 17 * p.keys; ++i) fewer.dscores[i] = p.dscores[3 * p.keys + i];
     const auto got = additive_gradients(fewer).first;
     EXPECT_TRUE(
@@ -324,7 +273,7 @@ TEST(AdditiveScores, GradientsKeepTheirBitsWithOtherRowsAndThreads) {
 }
 
 TEST(AdditiveDefinition, HasTheGradientOfItsScores) {
-  const Problem p(3, 4, 5);
+  const PairProblem p(3, 4, 5);
   const auto a = wide(p.a), b = wide(p.b), w = wide(p.w), ds = wide(p.dscores);
   const auto loss = [&](const std::vector<double>& x, const std::vector<double>& y,
                         const std::vector<double>& z) {
@@ -354,7 +303,7 @@ TEST(AdditiveDefinition, GivesThePublishedAttention) {
     }
     return y;
   };
-  Problem p(1, 4, 2);
+  PairProblem p(1, 4, 2);
   p.a = Guarded<float>(filled(1, 3, 2));
   p.b = Guarded<float>(filled(4, 2, 2));
   p.w = Guarded<float>(std::vector<double>{std::cos(0.0), std::cos(1.0)});
@@ -368,98 +317,6 @@ TEST(AdditiveDefinition, GivesThePublishedAttention) {
     EXPECT_NEAR(weights[3] / sum, 0.271357, 1e-6);
     EXPECT_NEAR(first, 5.973821, 1e-5);
   });
-}
-
-// ---- L1 ----
-
-constexpr double kScale = 0.7;
-
-std::vector<float> l1(const Problem& p) {
-  Guarded<float> scores(p.queries * p.keys, -7.0f);
-  l1_scores({p.queries, p.keys, p.hidden, p.a.data(), p.b.data(), kScale, scores.data()});
-  EXPECT_TRUE(scores.intact());
-  return scores.values();
-}
-
-std::vector<double> exact_l1(const Problem& p) {
-  const auto a = wide(p.a), b = wide(p.b);
-  std::vector<double> scores(static_cast<std::size_t>(p.queries * p.keys));
-  definition::l1_scores<double>(
-      {p.queries, p.keys, p.hidden, a.data(), b.data(), kScale, scores.data()});
-  return scores;
-}
-
-Gradients<float> l1_gradients(const Problem& p) {
-  Guarded<float> dq(p.queries * p.hidden, -7.0f), dk(p.keys * p.hidden, -7.0f);
-  l1_scores_backward({p.queries, p.keys, p.hidden, p.a.data(), p.b.data(), kScale, p.dscores.data(),
-                      dq.data(), dk.data()});
-  EXPECT_TRUE(dq.intact() && dk.intact());
-  return {dq.values(), dk.values(), {}};
-}
-
-Gradients<double> exact_l1_gradients(const Problem& p) {
-  const auto a = wide(p.a), b = wide(p.b), dscores = wide(p.dscores);
-  Gradients<double> g{std::vector<double>(a.size()), std::vector<double>(b.size()), {}};
-  definition::l1_scores_backward<double>({p.queries, p.keys, p.hidden, a.data(), b.data(), kScale,
-                                          dscores.data(), g.first.data(), g.second.data()});
-  return g;
-}
-
-TEST(L1Scores, FastFormIsTheDefinitionTiesIncluded) {
-  for (std::int64_t dim : kHidden) {
-    for (std::int64_t keys : {1, 2, 64, 130}) {
-      for (std::int64_t queries : {1, 15, 50, 64, 70}) {
-        if (dim > 200 && queries > 1 && queries < 64) continue;
-        SCOPED_TRACE(testing::Message() << queries << "×" << keys << "×" << dim);
-        Problem p(queries, keys, dim);
-        for (std::int64_t i = 0; i < queries * dim; i += 3) p.a[i] = 1.0f;
-        for (std::int64_t i = 0; i < keys * dim; i += 2) p.b[i] = 1.0f;
-        const auto want = exact_l1(p);
-        const auto slopes = exact_l1_gradients(p);
-        on_every_target([&] {
-          EXPECT_TRUE(close(for_any_threads([&] { return l1(p); }), want, 1e-6));
-          const auto got = l1_gradients(p);
-          EXPECT_TRUE(close(got.first, slopes.first, 1e-5));
-          EXPECT_TRUE(close(got.second, slopes.second, 1e-5));
-          EXPECT_TRUE(same_bits(got.all(), for_any_threads([&] { return l1_gradients(p).all(); })));
-        });
-      }
-    }
-  }
-}
-
-TEST(L1Scores, WhatIsHiddenDoesNotLeak) {
-  Problem clean(40, 67, 37);
-  for (std::int64_t i = 0; i < clean.queries; ++i) clean.dscores[i * clean.keys + 65] = 0.0f;
-  for (float bad : {kNan, kInf, -3e38f}) {
-    Problem p = clean;
-    p.b[65 * p.hidden + 5] = bad;
-    on_every_target([&] {
-      EXPECT_TRUE(same_bits(l1_gradients(p).all(), l1_gradients(clean).all()));
-      const auto got = l1(p), want = l1(clean);
-      for (std::int64_t n = 0; n < p.queries * p.keys; ++n) {
-        const auto i = static_cast<std::size_t>(n);
-        if (n % p.keys == 65) {
-          ASSERT_EQ(std::isnan(got[i]), std::isnan(bad)) << n;
-        } else {
-          ASSERT_TRUE(same(got[i], want[i])) << n;
-        }
-      }
-    });
-  }
-}
-
-TEST(L1Definition, HasTheGradientOfItsScores) {
-  const Problem p(3, 4, 5);
-  const auto a = wide(p.a), b = wide(p.b), ds = wide(p.dscores);
-  const auto loss = [&](const std::vector<double>& x, const std::vector<double>& y) {
-    std::vector<double> scores(12);
-    definition::l1_scores<double>({3, 4, 5, x.data(), y.data(), kScale, scores.data()});
-    return dot(scores, ds);
-  };
-  const auto g = exact_l1_gradients(p);
-  check_gradient([&](const auto& x) { return loss(x, b); }, a, g.first, "dq");
-  check_gradient([&](const auto& x) { return loss(a, x); }, b, g.second, "dk");
 }
 
 }  // namespace
