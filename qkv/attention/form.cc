@@ -24,7 +24,10 @@ struct Overloaded : F... {
 template <class... F>
 Overloaded(F...) -> Overloaded<F...>;
 
-double inverse_root(std::int64_t dim) { return 1.0 / std::sqrt(static_cast<double>(dim)); }
+/// 1/√D; no features at all score 0, whatever the factor.
+double inverse_root(std::int64_t dim) {
+  return dim == 0 ? 1.0 : 1.0 / std::sqrt(static_cast<double>(dim));
+}
 
 /// For each row the first key of its sequence; −1 outside all sequences.
 std::vector<std::int64_t> first_keys(const kernels::AttendPlan& plan, bool of_queries) {
