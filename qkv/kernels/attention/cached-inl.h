@@ -12,6 +12,8 @@
 #define QKV_KERNELS_ATTENTION_CACHED_INL_H_
 #endif
 
+#include <hwy/cache_control.h>
+
 #include "qkv/kernels/attention/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -38,6 +40,18 @@ struct StoredInt8 {
     return hn::ConvertTo(F(), hn::PromoteTo(I(), hn::Load(quarter, from)));
   }
 };
+
+/// Rows are asked for this many keys before their turn, evenly: the memory works while the scores
+/// are computed. In bursts, or for int8, whose arithmetic takes longer than its bytes, it only
+/// costs.
+inline constexpr std::int64_t kAhead = 16;
+
+/// Asks for a row of `width` elements.
+template <class T>
+HWY_INLINE void Fetch(const T* row, std::int64_t width) {
+  constexpr auto kLine = static_cast<std::int64_t>(64 / sizeof(T));
+  for (std::int64_t x = 0; x < width; x += kLine) hwy::Prefetch(row + x);
+}
 
 /// Query rows and vectors of values that are worked on at once: 4·4 accumulators of 32 registers,
 /// 2·4 or 4·2 of 16.
@@ -131,7 +145,8 @@ HWY_INLINE void AddValue(VF (&sum)[R][E], const typename Stored::Element* value,
 template <class Stored, int R, int E, int kChains>
 HWY_INLINE void AddValues(const typename Stored::Element* const* values, std::int64_t begin,
                           std::int64_t end, std::int64_t from, std::int64_t e,
-                          const float* HWY_RESTRICT p, std::int64_t stride, const Sums& sums) {
+                          const float* HWY_RESTRICT p, std::int64_t stride, const Sums& sums,
+                          bool fetch = false) {
   const F d;
   const std::int64_t lanes = Lanes();
   from += e;
@@ -157,15 +172,19 @@ HWY_INLINE void AddValues(const typename Stored::Element* const* values, std::in
       AddValue<Stored, R, E>(sum[1], values[j + 1] + from, p + j + 1, stride);
     }
   }
+  for (; fetch && j < end; ++j) {
+    Fetch(values[j + kAhead] + from, sums.width);
+    AddValue<Stored, R, E>(sum[0], values[j] + from, p + j, stride);
+  }
   for (; j < end; ++j) AddValue<Stored, R, E>(sum[0], values[j] + from, p + j, stride);
   each([d](VF& x, float* at) HWY_ATTR { hn::Store(x, d, at); });
 }
 
-/// The same for all vectors of the values.
+/// The same for all vectors of the values, the first of which fetch.
 template <class Stored, int R>
 void WeightedSum(const typename Stored::Element* const* values, std::int64_t begin,
                  std::int64_t end, std::int64_t from, const float* p, std::int64_t stride,
-                 const Sums& sums) {
+                 const Sums& sums, bool fetch) {
   const std::int64_t lanes = Lanes();
   std::int64_t e = 0;
   if (sums.odd) {
@@ -179,11 +198,11 @@ void WeightedSum(const typename Stored::Element* const* values, std::int64_t beg
   // One pass over whole rows where registers allow: half rows cost a third of the bandwidth.
   if constexpr (kRowsAtOnce == 4 && R <= 2) {
     for (; e + 8 * lanes <= sums.width; e += 8 * lanes) {
-      AddValues<Stored, R, 8, 1>(values, begin, end, from, e, p, stride, sums);
+      AddValues<Stored, R, 8, 1>(values, begin, end, from, e, p, stride, sums, fetch && e == 0);
     }
   }
   for (; e + kWide * lanes <= sums.width; e += kWide * lanes) {
-    AddValues<Stored, R, kWide, 1>(values, begin, end, from, e, p, stride, sums);
+    AddValues<Stored, R, kWide, 1>(values, begin, end, from, e, p, stride, sums, fetch && e == 0);
   }
   for (; e + 2 * lanes <= sums.width; e += 2 * lanes) {
     AddValues<Stored, R, 2, 1>(values, begin, end, from, e, p, stride, sums);

@@ -170,11 +170,16 @@ struct Schedule {
   std::vector<Whole> wholes;
   std::vector<Task> tasks;
   std::int64_t states = 0;
-  double work = 0.0;  // multiply-adds
+  double work = 0.0;   // multiply-adds
+  double bytes = 0.0;  // of keys and values
 };
 
 /// Tasks below this many multiply-adds, some microseconds, are not worth being handed out.
 constexpr std::int64_t kTaskWork = 65536;
+
+/// What is larger than a second-level cache is asked for ahead of time; below, that costs up to
+/// half again of the time.
+constexpr double kStreamedBytes = 2 << 20;
 
 Schedule schedule(const AttendCached<float>& a) {
   Schedule to;
@@ -206,6 +211,8 @@ Schedule schedule(const AttendCached<float>& a) {
         }
       }
     }
+    to.bytes += static_cast<double>((a.lengths[b] - begin) * a.kv_heads * width *
+                                    stored_element_bytes(a.k.type));
     to.work += static_cast<double>((a.lengths[b] - begin) * a.heads * count * width);
   }
   return to;
@@ -239,6 +246,7 @@ void attend_cached(const AttendCached<float>& a) {
       CachedPart part = whole.part;
       part.g = task.g;
       part.g_end = task.g_end;
+      part.stream = todo.bytes > kStreamedBytes;
       if (task.chunk < 0) {
         attend(a, part, nullptr, 0);
         continue;

@@ -35,10 +35,11 @@ template <class Stored>
 struct Chunk {
   using Element = typename Stored::Element;
   std::int64_t number = -1, rows = 0, begin = 0, end = 0, head = 0;
+  bool fetch = false;  // whether rows are asked for ahead of time
   SeenKeys seen[kPartRows];
   const std::int32_t* table;
-  const Element* keys[kCachedChunk];
-  const Element* values[kCachedChunk];
+  const Element* keys[kCachedChunk + kAhead];
+  const Element* values[kCachedChunk + kAhead];
   std::int64_t width;   // of keys
   float* q;             // [rows width], scaled
   float* p;             // [rows kCachedChunk]: scores, then weights
@@ -78,7 +79,13 @@ void FindKeys(const AttendCached<float>& a, const CachedPart& part, std::int64_t
   }
   // Keys are taken by fours: those before the first and behind the last stand for them.
   for (std::int64_t j = c.begin / 4 * 4; j < c.begin; ++j) c.keys[j] = c.keys[c.begin];
-  for (std::int64_t j = c.end; j % 4 != 0; ++j) c.keys[j] = c.keys[c.end - 1];
+  std::int64_t at = c.end;
+  for (; at % 4 != 0; ++at) c.keys[at] = c.keys[c.end - 1];
+  // What is fetched behind the keys are the values.
+  c.fetch = part.stream && sizeof(Element) > 1 && c.end - c.begin >= 4 * kAhead;
+  if (!c.fetch) return;
+  for (; at < c.end + kAhead; ++at) c.keys[at] = c.values[c.begin + at - c.end];
+  std::fill_n(c.values + c.end, kAhead, c.values[c.end - 1]);
 }
 
 /// Query row i of a hypothesis and head g: its place among all rows of q, out and weights.
@@ -112,6 +119,9 @@ HWY_INLINE std::int64_t ScoreRows(const Chunk<Stored>& c, std::int64_t r, std::i
                                   std::int64_t end) {
   for (; r + R <= c.rows; r += R) {
     for (std::int64_t j = begin; j < end; j += 4) {
+      for (std::int64_t i = j; r == 0 && c.fetch && i < j + 4; ++i) {
+        Fetch(c.keys[i + kAhead - 4] + c.head * c.width, c.width);
+      }
       ScoreFour<Stored, R>(c.keys + j, c.head * c.width, c.width, c.q + r * c.width,
                            c.p + r * kCachedChunk + j, kCachedChunk);
     }
@@ -190,12 +200,12 @@ HWY_INLINE std::int64_t AddRows(const Chunk<Stored>& c, std::int64_t r, std::int
     }
     if (alike) {
       WeightedSum<Stored, R>(c.values, seen[0].begin, seen[0].end, head, c.p + r * kCachedChunk,
-                             kCachedChunk, from(r));
+                             kCachedChunk, from(r), c.fetch && r == 0);
       continue;
     }
     for (std::int64_t i = 0; i < R; ++i) {
       WeightedSum<Stored, 1>(c.values, seen[i].begin, seen[i].end, head,
-                             c.p + (r + i) * kCachedChunk, kCachedChunk, from(r + i));
+                             c.p + (r + i) * kCachedChunk, kCachedChunk, from(r + i), false);
     }
   }
   return r;

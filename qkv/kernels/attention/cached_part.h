@@ -16,6 +16,7 @@ inline constexpr std::int64_t kPartRows = 16;
 /// for each of the key heads [g, g_end), against chunks [chunk, chunk_end) of its keys.
 struct CachedPart {
   std::int64_t b, row, rows, g, g_end, chunk, chunk_end;
+  bool stream = false;  // keys and values come from memory, not from the caches
 };
 
 /// Keys [begin, end) of the hypothesis that the new token t of `count` sees.
