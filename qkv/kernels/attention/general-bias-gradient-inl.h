@@ -85,12 +85,16 @@ inline void TensorGradients(const Bias& bias, const Tile& t, const GradientPlace
 
 inline void RowTableGradients(const Bias& bias, const Tile& t, float* gradient,
                               const float* dscores) {
-  const std::int64_t distance = t.key - t.segment->k_begin - FirstPlace(bias, t);
+  const std::int64_t distance = t.key - t.segment->k_begin - FirstPlace(bias, t) + bias.left;
   for (std::int64_t r = 0; r < t.rows; ++r) {
     float* row = gradient + ((t.first + r) * t.heads + t.head) * bias.size;
-    for (std::int64_t k = 0; k < t.keys; ++k) {
-      row[bias.bucket(distance + k - r)] += dscores[k * t.width + r];
-    }
+    const float* ds = dscores + r;
+    const std::int64_t first = distance - r;  // bucket of the first key, unclamped
+    const std::int64_t low = std::clamp<std::int64_t>(-first, 0, t.keys);
+    const std::int64_t high = std::clamp<std::int64_t>(bias.size - first, low, t.keys);
+    for (std::int64_t k = 0; k < low; ++k) row[0] += ds[k * t.width];
+    for (std::int64_t k = low; k < high; ++k) row[first + k] += ds[k * t.width];
+    for (std::int64_t k = high; k < t.keys; ++k) row[bias.size - 1] += ds[k * t.width];
   }
 }
 
