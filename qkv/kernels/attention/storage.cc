@@ -53,7 +53,8 @@ void store_row(const StoredRows& to, std::int64_t row, const float* from) {
 
 double stored_element(const StoredRows& from, std::int64_t row, std::int64_t i) {
   const std::int64_t at = row * stored_width(from.dim) + i;
-  if (from.type == CacheType::f32) return static_cast<double>(static_cast<const float*>(from.data)[at]);
+  if (from.type == CacheType::f32)
+    return static_cast<double>(static_cast<const float*>(from.data)[at]);
   if (from.type == CacheType::bf16) {
     const auto bits = static_cast<std::uint32_t>(static_cast<const std::uint16_t*>(from.data)[at]);
     return static_cast<double>(std::bit_cast<float>(bits << 16));
