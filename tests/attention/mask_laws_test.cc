@@ -1,12 +1,14 @@
 // Random mask expressions against the sets of pairs they stand for.
 #include <functional>
 #include <memory>
+#include <string>
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
 #include "qkv/attention/parse_mask.h"
+#include "qkv/base/error.h"
 
 namespace qkv {
 namespace {
@@ -162,6 +164,30 @@ RC_GTEST_PROP(MaskLaws, TextComesBack, ()) {
   const Mask a = expression(4).mask;
   RC_ASSERT(to_string(parse_mask(to_string(a))) == to_string(a));
   RC_ASSERT(intervals(parse_mask(to_string(a))) == intervals(a));
+}
+
+RC_GTEST_PROP(MaskLaws, NoTextDoesHarm, ()) {
+  static const std::vector<std::string> pieces = {"causal()",   "window(",
+                                                  "dilated(2,", "dense(",
+                                                  "10/01",      "segments(",
+                                                  "graph(",     "[1, 2]",
+                                                  "[",          "]",
+                                                  "(",          ")",
+                                                  ",",          "&",
+                                                  "|",          "~",
+                                                  "-9",         "prefix(",
+                                                  "top_left",   "packed)",
+                                                  " ",          "block_sparse(3,",
+                                                  "x"};
+  std::string text;
+  for (const auto n : *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 23))) {
+    text += pieces[static_cast<std::size_t>(n)];
+  }
+  try {
+    const Mask mask = parse_mask(text);
+    RC_ASSERT(to_string(parse_mask(to_string(mask))) == to_string(mask));
+  } catch (const Error&) {
+  }
 }
 
 }  // namespace
