@@ -2,7 +2,9 @@
 // go wrong.
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "kernels/attention_cases.h"
 #include <gtest/gtest.h>
@@ -146,7 +148,7 @@ TEST(Attend, RowsOutsideAllSegmentsGiveZeros) {
 }
 
 TEST(Attend, HiddenNaNNeverLeaksAndChangesNoBit) {
-  for (const std::int64_t length : {9, 64, 150}) {
+  for (const std::int64_t length : {9, 64, 150, 1100}) {
     const AttendPlan plan = testing::make_plan({{length, length}, {5, 5}}, testing::sees_causal);
     Problem<float> clean(plan, {2, 2, 20, 20}, 8), poisoned = clean;
     clean.dropout = poisoned.dropout = Dropout::make(0.1, 5);
@@ -267,6 +269,111 @@ TEST(Attend, CausalRowsDoNotKnowHowLongTheSequenceIs) {
   a.run();
   b.run();
   EXPECT_TRUE(same_bits(a.out, b.out));
+}
+
+// Few rows against many keys: the chunks of the keys are tasks of their own and merged afterwards.
+TEST(Attend, FewRowsSeeManyKeys) {
+  const auto sees = [](std::int64_t i, std::int64_t j, std::int64_t, std::int64_t nk) {
+    return i == 0 ? j > 5000 && j < 5100 : i == 1 ? j >= nk - 3 : i != 2;  // row 2 sees nothing
+  };
+  const AttendPlan plan = testing::make_plan({{5, 9000}, {2, 100}}, sees);
+  expect_equals_definition(plan, {4, 2, 8, 20}, 0.2, true);
+}
+
+TEST(Attend, RowsDoNotKnowHowManyRowsShareTheirKeys) {
+  const AttendPlan few = testing::make_plan({{3, 9000}}, testing::sees_all);
+  const AttendPlan many = testing::make_plan({{100, 9000}}, testing::sees_all);
+  Problem<float> a(few, {1, 1, 8, 16}, 6), b(many, {1, 1, 8, 16}, 7);
+  std::copy(a.q.begin(), a.q.end(), b.q.begin());
+  b.k = a.k;
+  b.v = a.v;
+  kernels::attend(a.forward());
+  kernels::attend(b.forward());
+  EXPECT_TRUE(same_bits(a.out, b.out));
+  EXPECT_TRUE(same_bits(a.lse, b.lse));
+}
+
+TEST(Attend, LongSequencesAreCutAndJoined) {
+  for (const auto& sees : {testing::Sees(testing::sees_causal), testing::Sees(testing::sees_all),
+                           testing::Sees(testing::sees_window_and_prefix)}) {
+    const AttendPlan plan = testing::make_plan({{700, 1100}, {30, 20}}, sees);
+    expect_equals_definition(plan, {2, 1, 64, 40}, 0.1, true);
+    expect_equals_definition(plan, {1, 1, 20, 129});
+  }
+}
+
+// Whether a task does one tile or all of a key head hangs on the number of threads, the bits do
+// not.
+TEST(Attend, SameBitsHoweverTheWorkIsCut) {
+  const AttendPlan plan = testing::make_plan({{300, 1100}}, testing::sees_causal);
+  Problem<float> one(plan, {4, 4, 64, 72}, 2);
+  Problem<float> many = one;
+  const int before = threads();
+  set_threads(1);
+  one.run(true);
+  set_threads(5);
+  many.run(true);
+  set_threads(before);
+  for (const auto& [x, y] :
+       {std::pair(&one.out, &many.out), std::pair(&one.lse, &many.lse),
+        std::pair(&one.dq, &many.dq), std::pair(&one.dk, &many.dk), std::pair(&one.dv, &many.dv)}) {
+    EXPECT_TRUE(same_bits(*x, *y));
+  }
+}
+
+// The base of the weights follows the maximum late: by steps below and above its lag, and with one
+// key that outweighs all others, in the first tile, in the middle and in the last.
+TEST(Attend, MaximaThatRiseSlowlyFastAndOnce) {
+  const AttendPlan plan = testing::make_plan({{20, 300}}, testing::sees_all);
+  const auto check = [&](const std::function<double(std::size_t)>& score) {
+    Problem<float> fast(plan, {1, 1, 1, 3}, 5);
+    Problem<double> exact(plan, {1, 1, 1, 3}, 5);
+    for (std::size_t i = 0; i < 20; ++i) fast.q[i] = 1, exact.q[i] = 1;
+    for (std::size_t j = 0; j < 300; ++j) {
+      fast.k[j] = static_cast<float>(score(j));
+      exact.k[j] = static_cast<double>(fast.k[j]);
+    }
+    fast.run();
+    exact.run_definition();
+    expect_near("out", fast.out, exact.out, 1e-4);
+    expect_near("lse", fast.lse, exact.lse, 1e-6);
+    expect_near("dv", fast.dv, exact.dv, 1e-4);
+  };
+  for (const double step : {0.01, 0.05, 0.085, 0.09, 0.1, 1.0}) {
+    SCOPED_TRACE("step " + std::to_string(step));
+    check([&](std::size_t j) { return step * static_cast<double>(j); });
+    check([&](std::size_t j) { return -2500 + step * static_cast<double>(j / 64 * 64); });
+  }
+  for (const std::size_t outlier : {0, 63, 64, 150, 256, 299}) {
+    SCOPED_TRACE("outlier " + std::to_string(outlier));
+    for (const double size : {5.0, 6.0, 50.0, 80.0, 500.0}) {
+      check([&](std::size_t j) { return j == outlier ? size : 0.0; });
+      check([&](std::size_t j) { return j == outlier ? -2500 + size : -2500.0; });
+    }
+  }
+}
+
+TEST(Attend, WhatTheWorkingMemoryHeldChangesNoBit) {
+  const std::vector<Lengths> sequences = {{150, 200}, {1, 9}, {70, 33}};
+  for (const auto& sees :
+       {testing::Sees(testing::sees_all), testing::Sees(testing::sees_window_and_prefix),
+        testing::Sees(testing::sees_odd)}) {
+    const AttendPlan plan = testing::make_plan(sequences, sees);
+    Problem<float> clean(plan, {4, 2, 20, 24}, 8);
+    clean.dropout = Dropout::make(0.1, 5);
+    clean.run(true);
+    Problem<float> again = clean;
+    Problem<float> nan(plan, {4, 2, 20, 24}, 8);
+    for (auto* x : {&nan.q, &nan.k, &nan.v, &nan.dout}) {
+      std::fill(x->begin(), x->end(), std::numeric_limits<float>::quiet_NaN());
+    }
+    nan.run(true);
+    again.run(true);
+    EXPECT_TRUE(same_bits(clean.out, again.out));
+    EXPECT_TRUE(same_bits(clean.dq, again.dq));
+    EXPECT_TRUE(same_bits(clean.dk, again.dk));
+    EXPECT_TRUE(same_bits(clean.dv, again.dv));
+  }
 }
 
 TEST(Attend, DropoutDropsTheShareItPromises) {

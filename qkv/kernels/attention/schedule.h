@@ -13,10 +13,13 @@ namespace qkv::kernels {
 
 /// Keys a tile: 64 rows of 64 floats are 16 KiB, half of a small L1.
 inline constexpr std::int64_t kKeyTile = 64;
-/// Query rows a tile, so that the packed queries [D rows] stay within 16 KiB.
+inline constexpr std::int64_t kTallestTile = 64;
+/// Query rows a tile, so that the packed queries [D rows] stay within 32 KiB.
 constexpr std::int64_t query_tile(std::int64_t dim) {
-  return dim <= 64 ? 64 : dim <= 128 ? 32 : 16;
+  return dim <= 128 ? 64 : dim <= 256 ? 32 : 16;
 }
+/// Keys whose weights are summed before they join those of earlier keys: a multiple of kKeyTile.
+inline constexpr std::int64_t kKeyChunk = 4096;
 
 /// One task: a head of a segment, query rows [first, last).
 struct Task {
@@ -26,8 +29,8 @@ struct Task {
 /// run(task) for all of them in parallel, small ones several at a time. cost(task): any unit in
 /// which 1 << 16 is worth a thread's wake-up. Tasks go in order, as the memory lies; when one alone
 /// is costly the order is turned round, since under a causal mask the last tiles are the longest.
-template <class Cost, class Run>
-void run_tasks(const std::vector<Task>& tasks, Cost&& cost, Run&& run) {
+template <class AnyTask, class Cost, class Run>
+void run_tasks(const std::vector<AnyTask>& tasks, Cost&& cost, Run&& run) {
   constexpr std::int64_t kPiece = 1 << 16;
   std::vector<std::size_t> ends;
   std::int64_t sum = 0, most = 0;

@@ -1,4 +1,4 @@
-// Working memory of one task of an attention kernel: one block a thread, kept between calls.
+// Working memory of the attention kernels: one block a thread, kept between calls.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +7,12 @@
 
 namespace qkv::kernels {
 
-class Scratch {
+template <int kWhich>
+class ScratchOf {
  public:
   /// A scratch of at least `floats` floats on this thread; earlier ones of the thread become
   /// invalid.
-  explicit Scratch(std::int64_t floats) {
+  explicit ScratchOf(std::int64_t floats) {
     if (floats > held_.size) {
       held_.block.reset();
       held_.size = 0;
@@ -41,5 +42,12 @@ class Scratch {
   static inline thread_local Held held_{};
   float* next_ = nullptr;
 };
+
+/// Of one task.
+using Scratch = ScratchOf<0>;
+/// Copies of keys and values, by one task or for all tasks of a call.
+using KeyScratch = ScratchOf<1>;
+/// Of one call: results of its tasks, on any thread, that are still to be joined.
+using PartScratch = ScratchOf<2>;
 
 }  // namespace qkv::kernels

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
@@ -37,7 +38,11 @@ HWY_INLINE std::int64_t Lanes() { return static_cast<std::int64_t>(hn::Lanes(F()
 HWY_INLINE VF Exp2(VF x) {
   const F d;
   const VF low = hn::Set(d, -127.0f);
-  x = hn::IfThenElse(hn::Lt(x, low), low, x);  // Max would swallow a NaN on some machines
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+  x = hn::Max(low, x);  // gives its second argument when one is NaN
+#else
+  x = hn::IfThenElse(hn::Lt(x, low), low, x);  // Max may swallow a NaN
+#endif
   // Adding 1.5·2²³ rounds to an integer; the extra 127 leaves the biased exponent in the low bits.
   const VF magic = hn::Set(d, 12582912.0f + 127.0f);
   const VF shifted = hn::Add(x, magic);
@@ -54,6 +59,16 @@ HWY_INLINE VF Exp2(VF x) {
 
 // ---- products ----
 
+template <class Visit, int... I>
+HWY_INLINE void RepeatEach(std::integer_sequence<int, I...>, Visit&& visit) {
+  (visit(std::integral_constant<int, I>()), ...);
+}
+/// visit(0) .. visit(N − 1), each with a constant: arrays indexed by it live in registers.
+template <int N, class Visit>
+HWY_INLINE void Repeat(Visit&& visit) {
+  RepeatEach(std::make_integer_sequence<int, N>(), visit);
+}
+
 /// c[m n] (+)= Σ_k A(m, k)·b[k n] for an M × (N vectors) block. A(m, k) = a[m·lda + k], or a[k·lda
 /// + m] when kTransposed. Accumulators stay in registers; the M scalars come by broadcast loads.
 template <bool kTransposed, int M, int N>
@@ -62,23 +77,22 @@ void Block(std::int64_t depth, const float* HWY_RESTRICT a, std::int64_t lda,
            bool accumulate) {
   const F d;
   const std::int64_t lanes = Lanes();
-  VF sum[M][N];
-  for (int m = 0; m < M; ++m) {
-    for (int n = 0; n < N; ++n) {
-      sum[m][n] = accumulate ? hn::Load(d, c + m * ldc + n * lanes) : hn::Zero(d);
-    }
+  VF sum[M * N];
+  if (accumulate) {
+    Repeat<M * N>([&](auto i) HWY_ATTR { sum[i] = hn::Load(d, c + i / N * ldc + i % N * lanes); });
+  } else {
+    Repeat<M * N>([&](auto i) HWY_ATTR { sum[i] = hn::Zero(d); });
   }
   for (std::int64_t k = 0; k < depth; ++k) {
     VF right[N];
-    for (int n = 0; n < N; ++n) right[n] = hn::Load(d, b + k * ldb + n * lanes);
-    for (int m = 0; m < M; ++m) {
+    Repeat<N>([&](auto n) HWY_ATTR { right[n] = hn::LoadU(d, b + k * ldb + n * lanes); });
+    Repeat<M>([&](auto m) HWY_ATTR {
       const VF left = hn::Set(d, kTransposed ? a[k * lda + m] : a[m * lda + k]);
-      for (int n = 0; n < N; ++n) sum[m][n] = hn::MulAdd(left, right[n], sum[m][n]);
-    }
+      Repeat<N>([&](auto n)
+                    HWY_ATTR { sum[m * N + n] = hn::MulAdd(left, right[n], sum[m * N + n]); });
+    });
   }
-  for (int m = 0; m < M; ++m) {
-    for (int n = 0; n < N; ++n) hn::Store(sum[m][n], d, c + m * ldc + n * lanes);
-  }
+  Repeat<M * N>([&](auto i) HWY_ATTR { hn::Store(sum[i], d, c + i / N * ldc + i % N * lanes); });
 }
 
 /// The same for one row, leaving out every k with A(m, k) = 0: the result when some b[k] that a
@@ -91,7 +105,7 @@ void GuardedRow(std::int64_t depth, const float* a, std::int64_t lda, const floa
     VF sum = accumulate ? hn::Load(d, c + n) : hn::Zero(d);
     for (std::int64_t k = 0; k < depth; ++k) {
       const float left = a[kTransposed ? k * lda : k];
-      if (left != 0.0f) sum = hn::MulAdd(hn::Set(d, left), hn::Load(d, b + k * ldb + n), sum);
+      if (left != 0.0f) sum = hn::MulAdd(hn::Set(d, left), hn::LoadU(d, b + k * ldb + n), sum);
     }
     hn::Store(sum, d, c + n);
   }
@@ -138,7 +152,7 @@ BlockFunction BlockFor(std::int64_t rows) {
   }
 }
 
-/// c[rows, vectors] (+)= A · b over depth; rows of b and c are whole vectors, aligned.
+/// c[rows, vectors] (+)= A · b over depth; rows of b and c are whole vectors, those of c aligned.
 template <bool kTransposed>
 void Product(bool guarded, std::int64_t rows, std::int64_t vectors, std::int64_t depth,
              const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float* c,
@@ -184,24 +198,41 @@ HWY_INLINE void PackRows(std::int64_t rows, std::int64_t dim, const float* from,
   }
 }
 
-/// to[c, width] = factor · from[r·stride + c]ᵀ; columns rows .. width are zeros. By 4×4 blocks.
+#if HWY_TARGET != HWY_SCALAR
+/// Four floats each of rows 0, 4, 8, ... (as many as a vector holds) below `from`, in the blocks of
+/// a vector; rows from `left` on give zeros.
+HWY_INLINE VF EveryFourthRow(const float* from, std::int64_t stride, std::int64_t left) {
+  const F d;
+  VF x = hn::Zero(d);
+  if (left > 0) x = hn::LoadDup128(d, from);
+  for (std::int64_t block = 1; block < Lanes() / 4; ++block) {
+    const auto before = hn::FirstN(d, static_cast<std::size_t>(4 * block));
+    const VF next = left > 4 * block ? hn::LoadDup128(d, from + 4 * block * stride) : hn::Zero(d);
+    x = hn::IfThenElse(before, x, next);
+  }
+  return x;
+}
+#endif
+
+/// to[c, width] = factor · from[r·stride + c]ᵀ; columns rows .. width are zeros. As many rows as a
+/// vector has lanes at a time, by 4×4 blocks.
 HWY_INLINE void PackTransposed(std::int64_t rows, std::int64_t dim, const float* from,
                                std::int64_t stride, float factor, float* to, std::int64_t width) {
   std::int64_t blocks = 0;  // columns of `from` done by blocks
 #if HWY_TARGET != HWY_SCALAR
   blocks = dim / 4 * 4;
-  const hn::Full128<float> d;
-  const auto scale = hn::Set(d, factor);
-  for (std::int64_t r = 0; r < width; r += 4) {
+  const F d;
+  const VF scale = hn::Set(d, factor);
+  for (std::int64_t r = 0; r < width; r += Lanes()) {
     const float* row = from + r * stride;
     const std::int64_t left = rows - r;
     for (std::int64_t c = 0; c < blocks; c += 4) {
-      const auto r0 = left > 0 ? hn::LoadU(d, row + c) : hn::Zero(d);
-      const auto r1 = left > 1 ? hn::LoadU(d, row + stride + c) : hn::Zero(d);
-      const auto r2 = left > 2 ? hn::LoadU(d, row + 2 * stride + c) : hn::Zero(d);
-      const auto r3 = left > 3 ? hn::LoadU(d, row + 3 * stride + c) : hn::Zero(d);
-      const auto even = hn::InterleaveLower(d, r0, r2), odd = hn::InterleaveLower(d, r1, r3);
-      const auto even2 = hn::InterleaveUpper(d, r0, r2), odd2 = hn::InterleaveUpper(d, r1, r3);
+      const VF r0 = EveryFourthRow(row + c, stride, left);
+      const VF r1 = EveryFourthRow(row + stride + c, stride, left - 1);
+      const VF r2 = EveryFourthRow(row + 2 * stride + c, stride, left - 2);
+      const VF r3 = EveryFourthRow(row + 3 * stride + c, stride, left - 3);
+      const VF even = hn::InterleaveLower(d, r0, r2), odd = hn::InterleaveLower(d, r1, r3);
+      const VF even2 = hn::InterleaveUpper(d, r0, r2), odd2 = hn::InterleaveUpper(d, r1, r3);
       float* out = to + c * width + r;
       hn::Store(hn::Mul(scale, hn::InterleaveLower(d, even, odd)), d, out);
       hn::Store(hn::Mul(scale, hn::InterleaveUpper(d, even, odd)), d, out + width);
