@@ -93,12 +93,11 @@ void add_output_gradient(const RecurrentBackward<float>& a, std::int64_t t, floa
 }
 
 /// The states before each step, one under the other, as the product for dW reads them.
-Buffer states_before(const RecurrentForward<float>& a, const float* initial_h) {
+void states_before(const RecurrentForward<float>& a, const float* initial_h, float* all) {
   const RecurrentPlan& plan = *a.plan;
   const std::int64_t w = a.width;
-  Buffer all = buffer(plan.rows() * w);
   for (std::int64_t t = 0; t < plan.steps(); ++t) {
-    float* to = all.get() + plan.begin(t) * w;
+    float* to = all + plan.begin(t) * w;
     const std::int64_t n = plan.alive(t) * w;
     const float* from = t == 0 ? initial_h : a.hidden + plan.begin(t - 1) * w;
     if (from) {
@@ -107,7 +106,6 @@ Buffer states_before(const RecurrentForward<float>& a, const float* initial_h) {
       std::fill_n(to, n, 0.0f);
     }
   }
-  return all;
 }
 
 void weight_gradients(const RecurrentBackward<float>& a, const float* initial_h) {
@@ -116,9 +114,9 @@ void weight_gradients(const RecurrentBackward<float>& a, const float* initial_h)
   if (a.dbias) column_sums(rows, wide, f.gates, 1.0f, a.dbias);
   if (!a.dweight) return;
   const std::int64_t split = f.cell == Cell::gru_reset_before ? 2 * w : wide;
-  const Buffer before = states_before(f, initial_h);
-  gemm_tn(w, split, rows, before.get(), w, f.gates, wide, 1.0f, a.dweight, wide);
   gemm_tn(w, wide - split, rows, f.inner, w, f.gates + split, wide, 1.0f, a.dweight + split, wide);
+  states_before(f, initial_h, f.inner);  // of which nothing is needed any more
+  gemm_tn(w, split, rows, f.inner, w, f.gates, wide, 1.0f, a.dweight, wide);
 }
 
 void take_initial(const RecurrentPlan& plan, std::int64_t width, const float* running,

@@ -91,7 +91,7 @@ struct RecurrentForward {
 
 template <class T>
 struct RecurrentBackward {
-  RecurrentForward<T> forward;  // as it ran; the fast form overwrites gates
+  RecurrentForward<T> forward;  // as it ran; the fast form overwrites gates and inner
   const T* weight_t;            // [G·H H]
   const T* dout;                // [T H], rows dout_stride apart; or null
   std::int64_t dout_stride;
