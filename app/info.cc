@@ -12,16 +12,37 @@
 namespace qkv::app {
 namespace {
 
+void print_sizes(const TranslationModel& model, const Transformer::Config& c) {
+  fmt::print("  task        translate ({} Transformer{})\n",
+             model.preset.empty() ? "own" : model.preset,
+             c.norm == NormPlacement::pre ? ", pre-norm" : "");
+  fmt::print("  sizes       width {}, {} heads, feed-forward {}, {} + {} layers\n", c.width,
+             c.heads, c.feed_forward, c.encoder_layers, c.decoder_layers);
+}
+
+void print_sizes(const TranslationModel& model, const RnnTranslator::Config& c) {
+  const char* cells[] = {"GRU", "GRU (reset before)", "LSTM"};
+  const char* contexts[] = {"one fixed vector", "attention before the cell",
+                            "attention after the cell"};
+  const char* scores[] = {"additive", "dot", "general"};
+  fmt::print("  task        translate ({} {}, {}{})\n", model.preset.empty() ? "own" : model.preset,
+             cells[static_cast<int>(c.cell)], contexts[static_cast<int>(c.context)],
+             c.attends() ? fmt::format(", {}", scores[static_cast<int>(c.score)]) : "");
+  fmt::print("  sizes       embedding {}, width {}, {} + {} layers{}{}\n", c.embedding, c.width,
+             c.layers, c.layers, c.bidirectional ? ", bidirectional encoder" : "",
+             c.input_feeding ? ", input feeding" : "");
+}
+
 void info(const std::string& directory, bool tensors, Program& program) {
   const Json config = require_model_directory(directory);
   const TranslationModel model = load_translation_model(directory);
-  const std::int64_t parameters = parameter_count(model.transformer);
+  const std::int64_t parameters = parameter_count(model);
   if (program.json) {
     Json out = config;
     out["parameters"] = parameters;
     if (tensors) {
       out["tensors"] = Json::object();
-      for_each_parameter(model.transformer, [&](std::string_view path, const Tensor& p) {
+      for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
         Json shape = Json::array();
         for (std::int64_t size : p.shape()) shape.push_back(size);
         out["tensors"][std::string(path)] = shape;
@@ -30,19 +51,18 @@ void info(const std::string& directory, bool tensors, Program& program) {
     fmt::print("{}\n", out.dump(2));
     return;
   }
-  const Transformer::Config& c = model.transformer.config;
   fmt::print("{}\n", directory);
-  fmt::print("  task        translate ({} Transformer{})\n",
-             model.preset.empty() ? "own" : model.preset,
-             c.norm == NormPlacement::pre ? ", pre-norm" : "");
-  fmt::print("  sizes       width {}, {} heads, feed-forward {}, {} + {} layers\n", c.width,
-             c.heads, c.feed_forward, c.encoder_layers, c.decoder_layers);
-  fmt::print("  vocabulary  {} source ({}), {} target ({}){}\n", grouped(c.source_vocabulary),
-             name_of(model.source.kind()), grouped(c.target_vocabulary),
+  if (model.architecture == Architecture::rnn) {
+    print_sizes(model, model.rnn.config);
+  } else {
+    print_sizes(model, model.transformer.config);
+  }
+  fmt::print("  vocabulary  {} source ({}), {} target ({}){}\n", grouped(model.source.size()),
+             name_of(model.source.kind()), grouped(model.target.size()),
              name_of(model.target.kind()), model.joint ? ", joint" : "");
   fmt::print("  parameters  {}\n", grouped(parameters));
   if (!tensors) return;
-  for_each_parameter(model.transformer, [&](std::string_view path, const Tensor& p) {
+  for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
     fmt::print("    {:<44} {}\n", path, to_string(p.shape()));
   });
 }

@@ -13,7 +13,7 @@
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
-#include "qkv/decode/transformer_decoder.h"
+#include "qkv/decode/score.h"
 #include "qkv/train/translation.h"
 #include "qkv/view/html.h"
 #include "qkv/view/json.h"
@@ -52,33 +52,9 @@ TerminalColour terminal_colour() {
                                                          : TerminalColour::palette;
 }
 
-}  // namespace
-
-AttentionMaps attention_of(const TranslationModel& model, const LookSettings& s) {
-  const Transformer& m = model.transformer;
-  AttentionMaps maps;
-  Tokens source = model.source.encode(s.source);
-  if (source.empty()) fail("look: the source is empty");
-  Tokens target;
-  if (s.target.empty()) {
-    SearchOptions options;
-    set_special_tokens(model, options);
-    const TransformerDecoder decoder(m, {.source_eos = model.source.eos()});
-    target = search(decoder, std::span<const Tokens>(&source, 1), options).front().front().tokens;
-  } else {
-    target = model.target.encode(s.target);
-  }
-  maps.source_text = s.source;
-  maps.translation = model.target.decode(target);
-  maps.title = maps.source_text + " → " + maps.translation;
-  source.push_back(model.source.eos());
-  Tokens target_in = {model.target.bos()};
-  target_in.insert(target_in.end(), target.begin(), target.end());
-  target.push_back(model.target.eos());
-  maps.source = labels(model.source, source);
-  maps.target = labels(model.target, target);
-  maps.target_in = labels(model.target, target_in);
-
+/// What the encoder and decoder of a Transformer attend to.
+void add_transformer(AttentionMaps& maps, const Transformer& m, const Tokens& source,
+                     const Tokens& target_in) {
   const NoRecording off;
   const Segments source_rows = Segments::one(static_cast<std::int64_t>(source.size()));
   const Segments target_rows = Segments::one(static_cast<std::int64_t>(target_in.size()));
@@ -97,6 +73,48 @@ AttentionMaps attention_of(const TranslationModel& model, const LookSettings& s)
              attention_weights(q, k, how));
   });
   (void)m.decode(target_in, target_rows, memory, source_rows);
+}
+
+/// The one attention of a recurrent translator, from a forced pass over the target without <eos>.
+void add_rnn(AttentionMaps& maps, const StepModel& decoder, const Tokens& source,
+             const Tokens& target, SearchOptions options) {
+  options.attention = true;
+  const Hypothesis h = score(decoder, std::span<const Tokens>(&source, 1),
+                             std::span<const Tokens>(&target, 1), options)
+                           .front();
+  const auto rows = static_cast<std::int64_t>(target.size()) + 1;
+  add_maps(maps, AttentionMap::Kind::cross, 0, Tensor::of(h.attention, {1, rows, h.sources}));
+}
+
+}  // namespace
+
+AttentionMaps attention_of(const TranslationModel& model, const LookSettings& s) {
+  AttentionMaps maps;
+  SearchOptions options;
+  set_special_tokens(model, options);
+  const auto decoder = decoder_of(model, {.source_eos = model.source.eos()});
+  Tokens source = model.source.encode(s.source);
+  if (source.empty()) fail("look: the source is empty");
+  Tokens target;
+  if (s.target.empty()) {
+    target = search(*decoder, std::span<const Tokens>(&source, 1), options).front().front().tokens;
+  } else {
+    target = model.target.encode(s.target);
+  }
+  maps.source_text = s.source;
+  maps.translation = model.target.decode(target);
+  maps.title = maps.source_text + " → " + maps.translation;
+  if (model.architecture == Architecture::rnn) add_rnn(maps, *decoder, source, target, options);
+  source.push_back(model.source.eos());
+  Tokens target_in = {model.target.bos()};
+  target_in.insert(target_in.end(), target.begin(), target.end());
+  target.push_back(model.target.eos());
+  maps.source = labels(model.source, source);
+  maps.target = labels(model.target, target);
+  maps.target_in = labels(model.target, target_in);
+  if (model.architecture == Architecture::transformer) {
+    add_transformer(maps, model.transformer, source, target_in);
+  }
   if (s.tokens) return maps;
   return merge_tokens(maps, words_of(model.source, source), words_of(model.target, target),
                       words_of(model.target, target_in));

@@ -54,6 +54,9 @@ void add_train(Program& program) {
   c->add_option("--preset", s.preset, "tiny, small, base or page")
       ->group(model)
       ->capture_default_str();
+  c->add_option("--arch", s.architecture, "transformer or rnn (GRU or LSTM)")
+      ->group(model)
+      ->capture_default_str();
   c->add_option("--width", s.width, "Width of the model")->group(model);
   c->add_option("--heads", s.heads, "Attention heads")->group(model);
   c->add_option("--feed-forward", s.feed_forward, "Width inside the feed-forward blocks")
@@ -65,6 +68,17 @@ void add_train(Program& program) {
   c->add_option("--attention-dropout", s.attention_dropout, "On attention weights")->group(model);
   c->add_option("--activation-dropout", s.activation_dropout, "Inside feed-forward blocks")
       ->group(model);
+
+  const char* rnn = "Model (--arch rnn)";
+  c->add_option("--embedding", s.embedding, "Width of the embeddings")->group(rnn);
+  c->add_option("--cell", s.cell, "gru, gru_reset_before or lstm")->group(rnn);
+  c->add_option("--attention", s.attention,
+                "bahdanau (asked before the cell), luong (after it) or none")
+      ->group(rnn);
+  c->add_option("--score", s.score, "additive (Luong's concat), dot or general")->group(rnn);
+  c->add_flag("--bidirectional", s.bidirectional, "Encode in both directions")->group(rnn);
+  c->add_flag("--input-feeding", s.input_feeding, "The cell reads what attention gave before")
+      ->group(rnn);
 
   const char* run = "Training";
   c->add_option("--steps", s.steps, "Updates")->group(run);

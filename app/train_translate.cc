@@ -4,6 +4,8 @@
 #include <atomic>
 #include <csignal>
 #include <filesystem>
+#include <initializer_list>
+#include <utility>
 
 #include "app/command.h"
 #include <fmt/core.h>
@@ -135,10 +137,63 @@ void write_curve(const std::filesystem::path& directory) {
 
 }  // namespace
 
-TranslationPreset with_settings(const TrainTranslate& s) {
-  TranslationPreset p = translation_preset(s.preset);
-  Transformer::Config& m = p.model;
-  TrainOptions& t = p.train;
+namespace {
+
+/// The value that belongs to a word; throws with the list of words. No word: nothing changes.
+template <class E>
+void set_choice(const char* option, const std::string& word,
+                std::initializer_list<std::pair<const char*, E>> choices, E& to) {
+  if (word.empty()) return;
+  std::string list;
+  for (const auto& [name, value] : choices) {
+    if (word == name) {
+      to = value;
+      return;
+    }
+    list += std::string(list.empty() ? "" : ", ") + name;
+  }
+  fail("{} '{}' is not one of {}", option, word, list);
+}
+
+void set_network(const TrainTranslate& s, RnnTranslator::Config& m) {
+  if (s.heads || s.feed_forward || s.activation_dropout || !s.norm.empty() ||
+      !s.positions.empty()) {
+    fail(
+        "--heads, --feed-forward, --activation-dropout, --norm and --positions are for --arch "
+        "transformer");
+  }
+  set(s.embedding, m.embedding);
+  set(s.width, m.width);
+  set(s.layers, m.layers);
+  if (s.dropout) m.dropout = m.embedding_dropout = *s.dropout;
+  set(s.attention_dropout, m.attention_dropout);
+  set_choice("--cell", s.cell,
+             {std::pair{"gru", Cell::gru}, std::pair{"gru_reset_before", Cell::gru_reset_before},
+              std::pair{"lstm", Cell::lstm}},
+             m.cell);
+  set_choice("--attention", s.attention,
+             {std::pair{"none", RnnContext::fixed}, std::pair{"bahdanau", RnnContext::before},
+              std::pair{"luong", RnnContext::after}},
+             m.context);
+  set_choice("--score", s.score,
+             {std::pair{"additive", RnnScore::additive}, std::pair{"dot", RnnScore::dot},
+              std::pair{"general", RnnScore::general}},
+             m.score);
+  if (s.width) m.attention_width = 0;  // as wide as the cells
+  if (s.bidirectional) m.bidirectional = true;
+  m.input_feeding = s.input_feeding;
+  RnnTranslator::Config sizes = m;  // what can be checked before the text is read
+  sizes.source_vocabulary = sizes.target_vocabulary = 1;
+  sizes.check();
+}
+
+void set_network(const TrainTranslate& s, Transformer::Config& m) {
+  if (s.embedding || !s.cell.empty() || !s.attention.empty() || !s.score.empty() ||
+      s.bidirectional || s.input_feeding) {
+    fail(
+        "--embedding, --cell, --attention, --score, --bidirectional and --input-feeding are for "
+        "--arch rnn");
+  }
   set(s.width, m.width);
   set(s.heads, m.heads);
   set(s.feed_forward, m.feed_forward);
@@ -164,6 +219,26 @@ TranslationPreset with_settings(const TrainTranslate& s) {
   } else if (!s.positions.empty()) {
     fail("--positions '{}' is not one of sinusoidal, learned, none", s.positions);
   }
+  Transformer::Config sizes = m;  // what can be checked before the text is read
+  sizes.source_vocabulary = sizes.target_vocabulary = 1;
+  sizes.check();
+}
+
+}  // namespace
+
+TranslationPreset with_settings(const TrainTranslate& s) {
+  Architecture architecture = Architecture::transformer;
+  set_choice(
+      "--arch", s.architecture,
+      {std::pair{"transformer", Architecture::transformer}, std::pair{"rnn", Architecture::rnn}},
+      architecture);
+  TranslationPreset p = translation_preset(s.preset, architecture);
+  if (architecture == Architecture::rnn) {
+    set_network(s, p.rnn);
+  } else {
+    set_network(s, p.model);
+  }
+  TrainOptions& t = p.train;
   if (s.steps || s.epochs || s.minutes) {  // the user's end replaces the preset's
     t.steps = s.steps.value_or(0);
     t.epochs = s.epochs.value_or(0);
@@ -202,11 +277,8 @@ TranslationPreset with_settings(const TrainTranslate& s) {
   p.tokeniser.normalise.lower = s.lower;
   p.tokeniser.normalise.nfkc = s.nfkc;
   if (s.separate || !s.target_tokeniser.empty()) p.joint = false;
-  if (!p.joint) m.share_embeddings = false;
+  if (!p.joint) p.model.share_embeddings = false;
   if (p.batch_tokens < 1) fail("--batch-tokens must be positive");
-  Transformer::Config sizes = m;  // what can be checked before the text is read
-  sizes.source_vocabulary = sizes.target_vocabulary = 1;
-  sizes.check();
   return p;
 }
 
@@ -222,13 +294,20 @@ TrainReport train_on_texts(const TrainTranslate& s, const TranslationPreset& pre
     std::filesystem::remove(directory / kMetricsFile);
     make_tokenisers(s, preset, texts.train, model, console);
     model.preset = s.preset;
-    Transformer::Config config = preset.model;
-    config.source_vocabulary = model.source.size();
-    config.target_vocabulary = model.target.size();
-    model.transformer = Transformer::make(config, s.seed);
+    model.architecture = preset.architecture;
+    const auto made = [&](auto config) {
+      config.source_vocabulary = model.source.size();
+      config.target_vocabulary = model.target.size();
+      return config;
+    };
+    if (model.architecture == Architecture::rnn) {
+      model.rnn = RnnTranslator::make(made(preset.rnn), s.seed);
+    } else {
+      model.transformer = Transformer::make(made(preset.model), s.seed);
+    }
   }
   // Whatever the user allows, a sequence with its <eos> must fit the model's positions.
-  const std::int64_t longest = model.transformer.config.max_length - 1;
+  const std::int64_t longest = model.max_length() - 1;
   PairLimits limits = {.max_length = longest, .max_ratio = s.max_ratio.value_or(0)};
   if (preset.max_length > 0) limits.max_length = std::min(longest, preset.max_length);
   const auto encode = [](const Tokeniser& t) {
@@ -262,14 +341,13 @@ TrainReport train_on_texts(const TrainTranslate& s, const TranslationPreset& pre
     // rule.
     options.report_every = 50;
   }
-  const MemoryEstimate memory =
-      training_memory(model.transformer, options, preset.batch_tokens, train.size());
+  const MemoryEstimate memory = training_memory(model, options, preset.batch_tokens, train.size());
   console.line(fmt::format(
       "model: {} parameters ({}); memory: about {} MiB ({} parameters and moments, "
       "{} activations, {} loss, {} program and text)",
-      grouped(parameter_count(model.transformer)), model.preset, memory.total() >> 20,
-      memory.parameters >> 20, memory.activations >> 20, memory.loss >> 20, memory.program >> 20));
-  Optimiser optimiser(model.transformer, options.optimiser);
+      grouped(parameter_count(model)), model.preset, memory.total() >> 20, memory.parameters >> 20,
+      memory.activations >> 20, memory.loss >> 20, memory.program >> 20));
+  Optimiser optimiser(model, options.optimiser);
   if (!s.resume) save_translation_model(model, directory / "state");
   const TrainTask task = translation_task(model, training, directory);
   const TrainWatch watch{.progress = console.progress(),

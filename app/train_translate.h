@@ -17,7 +17,7 @@ namespace qkv::app {
 struct TrainTranslate {
   std::vector<std::string> train, valid;
   std::string directory;
-  std::string preset = "tiny";
+  std::string preset = "tiny", architecture = "transformer";
   std::optional<std::int64_t> max_length;
   std::optional<double> max_ratio;
   std::string tokeniser, target_tokeniser;
@@ -25,6 +25,9 @@ struct TrainTranslate {
   bool separate = false, lower = false, nfkc = false;
   std::optional<std::int64_t> width, heads, feed_forward, layers;
   std::string norm, positions;
+  std::optional<std::int64_t> embedding;  // these four and two: recurrent networks
+  std::string cell, attention, score;
+  bool bidirectional = false, input_feeding = false;
   std::optional<double> dropout, attention_dropout, activation_dropout;
   std::optional<std::int64_t> steps, epochs;
   std::optional<double> minutes;

@@ -109,10 +109,10 @@ void translate(const Settings& settings, Program& program) {
                         : settings.stop == "likely" ? Stop::likely
                                                     : Stop::full;
   options.search.attention = settings.alignment || settings.soft_alignment;
-  const TransformerDecoder decoder(model.transformer, {.source_eos = model.source.eos(),
-                                                       .attention_layer = settings.layer,
-                                                       .attention_head = settings.head});
-  const Translator translator(decoder, options);
+  const auto decoder = decoder_of(model, {.source_eos = model.source.eos(),
+                                          .attention_layer = settings.layer,
+                                          .attention_head = settings.head});
+  const Translator translator(*decoder, options);
   const Writer writer(settings, model, program.json);
   LineReader reader(settings.input);
 
@@ -146,7 +146,7 @@ void translate(const Settings& settings, Program& program) {
     if (t.cut > 0) {
       program.console.line(
           fmt::format("qkv: {}:{}: {} tokens beyond the model's {} were not translated",
-                      reader.name(), index + 1, t.cut, decoder.max_source()));
+                      reader.name(), index + 1, t.cut, decoder->max_source()));
     }
     writer.write(index, t);
   };

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "qkv/base/error.h"
-#include "qkv/decode/transformer_decoder.h"
+#include "qkv/decode/rnn_decoder.h"
 #include "qkv/eval/bleu.h"
 
 namespace qkv {
@@ -27,7 +27,7 @@ std::vector<ExampleLength> lengths_of(const TokenPairs& pairs) {
   return lengths;
 }
 
-BatchLoss batch_loss(const Transformer& model, const TranslationBatch& batch,
+BatchLoss batch_loss(const TranslationModel& model, const TranslationBatch& batch,
                      const CrossEntropyOptions& options) {
   const CrossEntropyResult r = model.loss(batch, options);
   return {.loss_sum = r.loss_sum,
@@ -39,8 +39,7 @@ BatchLoss batch_loss(const Transformer& model, const TranslationBatch& batch,
 
 Validation validate_translation(const TranslationModel& model, const TranslationTraining& t,
                                 std::int32_t bos, std::int32_t eos) {
-  const BatchLoss loss =
-      evaluate_loss(model.transformer, t.valid, t.loss, t.batches.max_tokens, bos, eos);
+  const BatchLoss loss = evaluate_loss(model, t.valid, t.loss, t.batches.max_tokens, bos, eos);
   const double tokens = static_cast<double>(std::max<std::int64_t>(1, loss.tokens));
   Validation v;
   v.loss = loss.nll_sum / tokens;
@@ -64,9 +63,52 @@ Validation validate_translation(const TranslationModel& model, const Translation
 
 std::span<const std::string_view> translation_preset_names() { return kPresets; }
 
-TranslationPreset translation_preset(std::string_view name) {
+namespace {
+
+/// What recurrent translators have in common here: Adam with a bounded gradient, which is what
+/// keeps them from blowing up, and a rate that falls after a short warm-up.
+void use_recurrent_recipe(TranslationPreset& p) {
+  RnnTranslator::Config& m = p.rnn;
+  TrainOptions& t = p.train;
+  t.optimiser.clip_norm = 1;
+  t.schedule = {.kind = Schedule::Kind::inverse_sqrt, .rate = 2e-3, .warm_up = 1000};
+  t.accumulate = 1;
+  if (p.name == "tiny") {
+    m.embedding = 128;
+    m.width = 256;
+    m.layers = 1;
+    m.bidirectional = true;
+    m.dropout = m.embedding_dropout = 0.3;
+  } else if (p.name == "small") {
+    m.embedding = 256;
+    m.width = 512;
+    m.bidirectional = true;
+    m.dropout = m.embedding_dropout = 0.2;
+    t.schedule.rate = 1e-3;
+  } else if (p.name == "base") {
+    // The sizes of Bahdanau et al. 2015, without maxout.
+    m.embedding = 620;
+    m.width = m.attention_width = 1000;
+    m.layers = 1;
+    m.cell = Cell::gru_reset_before;
+    m.bidirectional = true;
+    m.embedding_dropout = 0.1;
+    t.schedule.rate = 5e-4;
+    t.schedule.warm_up = 4000;
+  } else {
+    // The text book's recipe (systems.md S4): width 32, two layers, rate 0.005.
+    m.max_length = 10;
+    t.schedule = {.kind = Schedule::Kind::constant, .rate = 5e-3, .warm_up = 0};
+    t.epochs = 250;
+  }
+}
+
+}  // namespace
+
+TranslationPreset translation_preset(std::string_view name, Architecture architecture) {
   TranslationPreset p;
   p.name = name;
+  p.architecture = architecture;
   Transformer::Config& m = p.model;
   TrainOptions& t = p.train;
   t.optimiser.eps = 1e-8;
@@ -136,6 +178,7 @@ TranslationPreset translation_preset(std::string_view name) {
   } else {
     fail("preset '{}' is not one of tiny, small, base, page", name);
   }
+  if (architecture == Architecture::rnn) use_recurrent_recipe(p);
   return p;
 }
 
@@ -143,12 +186,20 @@ std::vector<std::string> translate_tokens(const TranslationModel& model,
                                           std::span<const Tokens> sources,
                                           TranslatorOptions options) {
   set_special_tokens(model, options.search);
-  const TransformerDecoder decoder(model.transformer, {.source_eos = model.source.eos()});
+  const auto decoder = decoder_of(model, {.source_eos = model.source.eos()});
   std::vector<std::string> lines;
-  for (const Translation& t : Translator(decoder, options).translate(sources)) {
+  for (const Translation& t : Translator(*decoder, options).translate(sources)) {
     lines.push_back(model.target.decode(t.best.front().tokens));
   }
   return lines;
+}
+
+std::unique_ptr<StepModel> decoder_of(const TranslationModel& model,
+                                      const TransformerDecoderOptions& options) {
+  if (model.architecture == Architecture::rnn) {
+    return std::make_unique<RnnDecoder>(model.rnn, options.source_eos);
+  }
+  return std::make_unique<TransformerDecoder>(model.transformer, options);
 }
 
 void set_special_tokens(const TranslationModel& model, SearchOptions& options) {
@@ -178,7 +229,7 @@ TranslationBatch pack(const TokenPairs& pairs, std::span<const std::int64_t> ind
   return batch;
 }
 
-BatchLoss evaluate_loss(const Transformer& model, const TokenPairs& pairs,
+BatchLoss evaluate_loss(const TranslationModel& model, const TokenPairs& pairs,
                         const CrossEntropyOptions& options, std::int64_t max_tokens,
                         std::int32_t bos, std::int32_t eos) {
   const NoRecording off;
@@ -208,7 +259,7 @@ TrainTask translation_task(TranslationModel& model, const TranslationTraining& t
   task.loss = [&model, &training, bos, eos](std::span<const std::int64_t> examples, double scale) {
     CrossEntropyOptions options = training.loss;
     options.scale = scale;
-    return batch_loss(model.transformer, pack(training.train, examples, bos, eos), options);
+    return batch_loss(model, pack(training.train, examples, bos, eos), options);
   };
   task.validate = [&model, &training, bos, eos] {
     return validate_translation(model, training, bos, eos);
@@ -217,9 +268,33 @@ TrainTask translation_task(TranslationModel& model, const TranslationTraining& t
   return task;
 }
 
-MemoryEstimate training_memory(const Transformer& model, const TrainOptions& options,
+namespace {
+
+/// Numbers that the forward pass keeps for each token of a batch, with the gradients beside them.
+std::int64_t kept_per_token(const Transformer::Config& c) {
+  // In rows of width C. Encoder layer: q, k, v, attention, W_O, sum, norm (7), feed-forward output,
+  // sum, norm (3) and the hidden layer; a decoder layer has a cross-attention more, whose k and v
+  // are rows of the source. The backward pass holds about one layer's gradients.
+  const std::int64_t encoder = c.encoder_layers * (10 * c.width + c.feed_forward);
+  const std::int64_t decoder = c.decoder_layers * (17 * c.width + c.feed_forward);
+  return encoder + decoder + 10 * c.width + 2 * c.feed_forward;
+}
+
+std::int64_t kept_per_token(const RnnTranslator::Config& c) {
+  // A layer in one direction: products and gates (G each), inner, hidden and out (3); in the
+  // decoder also what the steps hand on (3). Its loop keeps queries, contexts and their products
+  // (G + 4). The backward pass holds one layer's products and states.
+  const std::int64_t gates = kernels::gates_of(c.cell), directions = c.bidirectional ? 2 : 1;
+  const std::int64_t encoder = c.layers * directions * (2 * gates + 4) * c.width;
+  const std::int64_t decoder = c.layers * (2 * gates + 6) * c.width;
+  return encoder + decoder + (2 * gates + 8) * c.width + 4 * c.embedding;
+}
+
+}  // namespace
+
+MemoryEstimate training_memory(const TranslationModel& model, const TrainOptions& options,
                                std::int64_t batch_tokens, std::int64_t pairs) {
-  const Transformer::Config& c = model.config;
+  const bool rnn = model.architecture == Architecture::rnn;
   const std::int64_t parameters = parameter_count(model);
   const bool adam = options.optimiser.kind == OptimiserOptions::Kind::adam;
   // Weights, gradients, two moments, and the transposed copies for the backward products; then what
@@ -230,16 +305,13 @@ MemoryEstimate training_memory(const Transformer& model, const TrainOptions& opt
   if (options.average_last > 0 || options.optimiser.ema > 0) copies += 1;
   MemoryEstimate e;
   e.parameters = 4 * copies * parameters;
-  // Kept for the backward pass, in rows of width C. Encoder layer: q, k, v, attention, W_O, sum,
-  // norm (7), feed-forward output, sum, norm (3) and the hidden layer; a decoder layer has a
-  // cross-attention more, whose k and v are rows of the source. The backward pass holds about one
-  // layer's gradients.
-  const std::int64_t hidden = c.feed_forward, width = c.width;
-  const std::int64_t encoder = c.encoder_layers * (10 * width + hidden);
-  const std::int64_t decoder = c.decoder_layers * (17 * width + hidden);
-  const std::int64_t working = 10 * width + 2 * hidden;
-  e.activations = 4 * batch_tokens * (encoder + decoder + working);
-  e.loss = (std::int64_t{8} << 20) + 4 * c.target_vocabulary * width + 4 * batch_tokens * 2 * width;
+  const std::int64_t width = rnn ? model.rnn.config.width : model.transformer.config.width;
+  const std::int64_t vocabulary =
+      rnn ? model.rnn.config.target_vocabulary : model.transformer.config.target_vocabulary;
+  e.activations =
+      4 * batch_tokens *
+      (rnn ? kept_per_token(model.rnn.config) : kept_per_token(model.transformer.config));
+  e.loss = (std::int64_t{8} << 20) + 4 * vocabulary * width + 4 * batch_tokens * 2 * width;
   // Measured: 50 MiB stand before the first pair (oneDNN's generated code, libraries, what training
   // the tokeniser left); a pair of 14 + 14 tokens takes about 400 bytes as text and as numbers.
   e.program = (std::int64_t{50} << 20) + 400 * pairs;

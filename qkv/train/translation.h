@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include "qkv/data/batching.h"
 #include "qkv/data/pairs.h"
+#include "qkv/decode/transformer_decoder.h"
 #include "qkv/decode/translator.h"
 #include "qkv/ops/loss.h"
 #include "qkv/train/loop.h"
@@ -20,7 +22,9 @@ namespace qkv {
 /// Sizes and the recipe that goes with them (docs/models.md).
 struct TranslationPreset {
   std::string_view name;
+  Architecture architecture = Architecture::transformer;
   Transformer::Config model;
+  RnnTranslator::Config rnn;
   TrainOptions train;
   TokeniserOptions tokeniser;
   bool joint = true;  // one tokeniser trained on both sides
@@ -29,8 +33,10 @@ struct TranslationPreset {
   std::int64_t max_length = 0;  // longer pairs are dropped; 0: none are
 };
 
-/// tiny | small | base | page; throws with this list otherwise.
-TranslationPreset translation_preset(std::string_view name);
+/// tiny | small | base | page; throws with this list otherwise. For Architecture::rnn the sizes and
+/// the recipe are other ones under the same names.
+TranslationPreset translation_preset(std::string_view name,
+                                     Architecture architecture = Architecture::transformer);
 std::span<const std::string_view> translation_preset_names();
 
 /// Packs pairs [index …] with bos and eos.
@@ -56,13 +62,18 @@ TrainTask translation_task(TranslationModel& model, const TranslationTraining& t
 /// bos and eos of the model; pad, bos and unk are never produced.
 void set_special_tokens(const TranslationModel& model, SearchOptions& options);
 
+/// The model one token a step, for search; of the options a recurrent network takes source_eos
+/// alone. The model must outlive it.
+std::unique_ptr<StepModel> decoder_of(const TranslationModel& model,
+                                      const TransformerDecoderOptions& options);
+
 /// The best translation of each source as text.
 std::vector<std::string> translate_tokens(const TranslationModel& model,
                                           std::span<const Tokens> sources,
                                           TranslatorOptions options);
 
 /// Mean loss of pairs under the model, without noise.
-BatchLoss evaluate_loss(const Transformer& model, const TokenPairs& pairs,
+BatchLoss evaluate_loss(const TranslationModel& model, const TokenPairs& pairs,
                         const CrossEntropyOptions& options, std::int64_t max_tokens,
                         std::int32_t bos, std::int32_t eos);
 
@@ -74,7 +85,7 @@ struct MemoryEstimate {
   std::int64_t program = 0;      // code, libraries, text and its tokens
   std::int64_t total() const { return parameters + activations + loss + program; }
 };
-MemoryEstimate training_memory(const Transformer& model, const TrainOptions& options,
+MemoryEstimate training_memory(const TranslationModel& model, const TrainOptions& options,
                                std::int64_t batch_tokens, std::int64_t pairs);
 
 }  // namespace qkv

@@ -1,4 +1,4 @@
-// A translator as it lies in a directory: a Transformer with its tokenisers.
+// A translator as it lies in a directory: a Transformer or a recurrent network with its tokenisers.
 //   config.json              format, task, architecture, model, tokeniser stems
 //   model.safetensors        weights, [in, out], names of for_each_parameter
 //   source.*, target.* or joint.*   the tokenisers
@@ -6,17 +6,39 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
+#include "qkv/models/rnn_translator.h"
 #include "qkv/models/transformer.h"
 #include "qkv/text/tokeniser.h"
 
 namespace qkv {
 
+enum class Architecture : std::uint8_t { transformer, rnn };
+/// "transformer", "rnn", as configurations spell it.
+std::string_view name_of(Architecture architecture);
+
 struct TranslationModel {
+  Architecture architecture = Architecture::transformer;
+  // The network that `architecture` names; the other stays empty.
   Transformer transformer;
+  RnnTranslator rnn;
   Tokeniser source, target;  // equal when the vocabulary is joint
   bool joint = false;
   std::string preset;  // for people: what the sizes were called
+
+  /// The network's parameters under its own names, so that a TranslationModel is a module.
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    if (m.architecture == Architecture::rnn) {
+      RnnTranslator::each(m.rnn, visit);
+    } else {
+      Transformer::each(m.transformer, visit);
+    }
+  }
+  CrossEntropyResult loss(const TranslationBatch& batch, const CrossEntropyOptions& options) const;
+  /// Tokens that the network can hold on either side, <bos> or <eos> counted.
+  std::int64_t max_length() const;
 };
 
 /// Written file by file, each atomically, the configuration last.

@@ -1,0 +1,84 @@
+// A recurrent translator through the verbs: train, translate, look, info, resume.
+#include "app/run_qkv.h"
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace qkv {
+namespace {
+
+std::string training(const Temporary& folder, const std::string& model) {
+  const auto [source, target] = toy_text();
+  spill(folder / "toy.en", source);
+  spill(folder / "toy.de", target);
+  return "train translate --arch rnn --train '" + (folder / "toy.en").string() + "' '" +
+         (folder / "toy.de").string() + "' --model '" + (folder / model).string() +
+         "' --embedding 16 --width 24 --dropout 0.1 --vocabulary 60 --batch-tokens 200 "
+         "--warm-up 10 --valid-bleu 5 --threads 1 ";
+}
+
+TEST(Rnn, TrainsTranslatesAndShowsItsAttention) {
+  const Temporary folder;
+  const Ran trained = run_qkv(training(folder, "model") +
+                              "--steps 400 --validate-every 200 --dropout 0 --rate 0.01");
+  ASSERT_EQ(trained.exit, 0) << trained.err;
+  EXPECT_NE(trained.err.find("unknown: 0.00 %"), std::string::npos) << trained.err;
+  const std::string model = " --threads 1 --model '" + (folder / "model").string() + "' ";
+  const Ran ran = run_qkv("translate --alignment" + model, "the cat sees 7 trees\n");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_EQ(ran.out.rfind("die katze sieht 7 bäume ||| ", 0), 0U) << ran.out;
+
+  const std::string picture = (folder / "a.json").string();
+  const Ran look =
+      run_qkv("look --source 'the cat sees 7 trees' --output '" + picture + "'" + model);
+  ASSERT_EQ(look.exit, 0) << look.err;
+  EXPECT_EQ(nlohmann::json::parse(slurp(picture))["maps"].size(), 1U);
+
+  const Ran info = run_qkv("info --json '" + (folder / "model").string() + "'");
+  ASSERT_EQ(info.exit, 0) << info.err;
+  const auto config = nlohmann::json::parse(info.out);
+  EXPECT_EQ(config["architecture"], "rnn");
+  EXPECT_EQ(config["model"]["context"], "before");
+  EXPECT_EQ(run_qkv("info '" + (folder / "model").string() + "'").exit, 0);
+}
+
+TEST(Rnn, EveryKindTrainsAndResumesToTheSameWeights) {
+  const Temporary folder;
+  int n = 0;
+  for (const std::string kind :
+       {"--attention none --cell lstm", "--attention bahdanau --cell gru_reset_before",
+        "--attention luong --score general --input-feeding"}) {
+    const std::string whole = "whole" + std::to_string(n), parts = "parts" + std::to_string(n);
+    const std::string first = training(folder, whole) + kind,
+                      second = training(folder, parts) + kind;
+    ASSERT_EQ(run_qkv(first + " --steps 12 --validate-every 3").exit, 0) << kind;
+    ASSERT_EQ(run_qkv(second + " --steps 6 --validate-every 3").exit, 0) << kind;
+    const Ran ran = run_qkv(second + " --steps 12 --validate-every 3 --resume");
+    ASSERT_EQ(ran.exit, 0) << ran.err;
+    EXPECT_TRUE(slurp(folder / whole / "model.safetensors") ==
+                slurp(folder / parts / "model.safetensors"))
+        << kind;
+    ++n;
+  }
+  const std::string plain = " --threads 1 --model '" + (folder / "whole0").string() + "' ";
+  EXPECT_EQ(run_qkv("translate" + plain, "the cat\n").exit, 0);
+  const Ran look = run_qkv("look --source 'the cat'" + plain);
+  EXPECT_EQ(look.exit, 1);
+  EXPECT_NE(look.err.find("no attention"), std::string::npos) << look.err;
+}
+
+TEST(Rnn, OptionsOfTheOtherArchitectureAreRefused) {
+  const Temporary folder;
+  for (const char* option : {"--heads 2", "--norm pre", "--cell lsd", "--attention dot",
+                             "--attention luong --score dot", "--input-feeding"}) {
+    const Ran ran = run_qkv(training(folder, "m") + "--steps 1 " + option);
+    EXPECT_EQ(ran.exit, 1) << option;
+    EXPECT_FALSE(std::filesystem::exists(folder / "m")) << option;
+  }
+  const Ran ran = run_qkv(toy_training(folder, "m") + "--steps 1 --cell gru");
+  EXPECT_EQ(ran.exit, 1);
+  EXPECT_NE(ran.err.find("--arch rnn"), std::string::npos) << ran.err;
+  EXPECT_EQ(run_qkv(toy_training(folder, "m") + "--steps 1 --arch cnn").exit, 1);
+}
+
+}  // namespace
+}  // namespace qkv
