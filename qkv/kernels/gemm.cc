@@ -82,11 +82,18 @@ void transpose(std::int64_t rows, std::int64_t cols, const T* in, T* out) {
   constexpr std::int64_t kBlock = 32;  // 32×32 floats: 4 KiB in, 4 KiB out, both in L1
   parallel_for((rows + kBlock - 1) / kBlock, 4, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r0 = first * kBlock; r0 < std::min(rows, last * kBlock); r0 += kBlock) {
+      const std::int64_t height = std::min(kBlock, rows - r0);
       for (std::int64_t c0 = 0; c0 < cols; c0 += kBlock) {
-        for (std::int64_t c = c0; c < std::min(cols, c0 + kBlock); ++c) {
-          for (std::int64_t r = r0; r < std::min(rows, r0 + kBlock); ++r) {
-            out[c * rows + r] = in[r * cols + c];
-          }
+        const std::int64_t width = std::min(kBlock, cols - c0);
+        // By way of a small copy, in whole rows and out in whole rows: read in columns, rows that
+        // are a power of two apart push each other out of the cache.
+        T block[kBlock][kBlock + 1];
+        for (std::int64_t r = 0; r < height; ++r) {
+          std::copy_n(in + (r0 + r) * cols + c0, width, block[r]);
+        }
+        for (std::int64_t c = 0; c < width; ++c) {
+          T* to = out + (c0 + c) * rows + r0;
+          for (std::int64_t r = 0; r < height; ++r) to[r] = block[r][c];
         }
       }
     }
