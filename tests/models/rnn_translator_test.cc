@@ -227,6 +227,20 @@ TEST(AdditiveAttention, EqualKeysGiveTheMeanOfTheValidValues) {
               Tensor::of<double>({2, 3, 4, 5, 10, 11, 12, 13}, {8}), 1e-5);
 }
 
+TEST(RnnTranslator, PaddedMeansAreAScale) {
+  // d2l's masked loss divides by all steps of a sentence, padding too: logits all 1, ten words, of
+  // four steps 4, 2 and 0 count.
+  const Tensor hidden = Tensor::full({4, 1}, 1.0), ones = Tensor::full({1, 10}, 1.0);
+  const double want[] = {2.302585, 1.151293, 0.0};
+  for (std::size_t i = 0; i < 3; ++i) {
+    std::vector<std::int32_t> targets(4, -1);
+    std::fill_n(targets.begin(), 4 - 2 * i, 3);
+    const CrossEntropyResult r = cross_entropy(hidden, ones, VocabularyMatrix::projection, {},
+                                               targets, {.ignore = -1, .scale = 0.25});
+    EXPECT_NEAR(r.loss.item(), want[i], 1e-6);
+  }
+}
+
 TEST(RnnTranslator, WrongConfigsAndBatchesThrow) {
   const auto broken = [](auto&& change) {
     RnnTranslator::Config c = tiny();
