@@ -32,7 +32,7 @@ class GeneralBackward {
         keys_count_(segment_.k_end - segment_.k_begin),
         dp_(Scratch::padded(a.dim)),
         vp_(Scratch::padded(a.value_dim)),
-        tile_(form_.norm.streams() ? query_tile(std::max(a.dim, a.value_dim)) : kStripRows),
+        tile_(general_query_tile(form_, a.dim, a.value_dim)),
         strip_keys_(form_.norm.streams() ? std::min(kKeyTile, keys_count_) : keys_count_) {}
 
   /// As GeneralForward::run. With `collect` gradients of parameters are added to their places: they

@@ -69,8 +69,7 @@ void attend_general(const Attend<float>& call) {
               -std::numeric_limits<float>::infinity());
     if (a.entropy) std::fill(a.entropy + begin * a.heads, a.entropy + end * a.heads, 0.0f);
   });
-  const std::int64_t tile =
-      a.form->norm.streams() ? query_tile(std::max(a.dim, a.value_dim)) : kStripRows;
+  const std::int64_t tile = general_query_tile(*a.form, a.dim, a.value_dim);
   std::vector<Task> tasks;
   for (std::size_t b = 0; b < plan.segments.size(); ++b) {
     const AttendPlan::Segment& s = plan.segments[b];

@@ -14,6 +14,15 @@ namespace qkv::kernels {
 
 /// Query rows of a strip: all scores of few rows, for normalisers that need them at once.
 inline constexpr std::int64_t kStripRows = 16;
+/// Query rows a tile. A key is prepared again for each tile that meets it, which costs the additive
+/// score as much as five query rows do. So tiles of scores by units are tall; of their rows no more
+/// than one vector's are in use at a time.
+inline std::int64_t general_query_tile(const AttendForm<float>& form, std::int64_t dim,
+                                       std::int64_t value_dim) {
+  if (!form.norm.streams()) return kStripRows;
+  const bool by_units = form.score == ScoreForm::additive || form.score == ScoreForm::l1;
+  return by_units ? kTallestTile : query_tile(dim < value_dim ? value_dim : dim);
+}
 
 /// Element (head, row, column) of one parameter's gradient as a task counts them: heads from its
 /// first (of a tensor: entries of the head axis), rows and keys from the beginnings of its segment,
