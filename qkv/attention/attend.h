@@ -41,6 +41,7 @@ struct Attended {
 
 /// q [Tq H Dq], k [Tk Hkv Dk], v [Tk Hkv Dv] with H a multiple of Hkv: query head h reads key head
 /// h / (H / Hkv). Dq = Dk unless the score projects them. -> [Tq H Dv]
+/// Plain product scores are counted in units of log 2: they must stay within ±2.3e38.
 Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Attention& how = {});
 /// The same with the log-sum-exp of every row; Softmax and SoftmaxSink only (its sink counts).
 Attended attend_with_lse(const Tensor& q, const Tensor& k, const Tensor& v,

@@ -294,6 +294,24 @@ TEST(EdgeValues, WhatIsNotANumberIsSeenWhereItIsVisible) {
   }
 }
 
+TEST(EdgeValues, AVisibleNanReachesTheGradientBehindAMask) {
+  for (const bool biased : {false, true}) {
+    const Tensor q = parameter(Tensor::full({1, 1, 1}, 1.0));
+    Tensor k = Tensor::zeros({200, 1, 1});
+    k.data()[130] = kNan;
+    const Attention how{.mask = prefix(132) & ~prefix(130)};
+    Tape tape;
+    Tensor y;
+    {
+      const Recording on(tape, 1);
+      y = attend(q, k, Tensor::full({200, 1, 1}, 1.0), biased ? general(how) : how);
+    }
+    tape.backward(y, Tensor::full({1, 1, 1}, 1.0));
+    EXPECT_TRUE(std::isnan(y.data()[0]));
+    EXPECT_TRUE(std::isnan(gradient_of(q).data()[0]));
+  }
+}
+
 TEST(EdgeValues, SoftCapsOfAllSizes) {
   const std::vector<float> scores{1000, -1000, 3, 0};
   const auto capped = [&](double cap) {

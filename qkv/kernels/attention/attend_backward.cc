@@ -91,7 +91,8 @@ HWY_INLINE void ScoreGradientsOf(std::int64_t begin, std::int64_t end, std::int6
       dp = hn::IfThenElseZero(keep, hn::Mul(dp, scale));
     }
     VF ds = hn::Mul(p, hn::Sub(dp, delta));
-    if (cover) ds = hn::IfThenElseZero(hn::Ne(p, hn::Zero(d)), ds);  // δ of an idle row may be NaN
+    // δ of an idle row may be NaN. Not(Eq), since Ne is false for a NaN on some machines.
+    if (cover) ds = hn::IfThenElseZero(hn::Not(hn::Eq(p, hn::Zero(d))), ds);
     hn::Store(kept, d, at);
     hn::Store(ds, d, dp_at);
   }

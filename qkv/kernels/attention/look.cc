@@ -55,7 +55,7 @@ LookedRow LookSoftmax(std::span<const float> scores, std::span<float> weights) {
     const VF s = hn::Sub(hn::LoadU(d, scores.data() + i), high);
     const VF p = Exp2(hn::Mul(s, log2e));
     sums = hn::Add(sums, p);
-    means = hn::Add(means, hn::IfThenElseZero(hn::Ne(p, hn::Zero(d)), hn::Mul(p, s)));
+    means = hn::Add(means, hn::IfThenElseZero(hn::Not(hn::Eq(p, hn::Zero(d))), hn::Mul(p, s)));
     hn::StoreU(p, d, weights.data() + i);
   }
   float sum = hn::GetLane(hn::SumOfLanes(d, sums)), mean = hn::GetLane(hn::SumOfLanes(d, means));

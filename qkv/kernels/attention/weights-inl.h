@@ -58,8 +58,9 @@ struct KeepPair {
 };
 
 /// What one query tile carries from key tile to key tile, a number a row. The weights are
-/// 2^(S − base). The base is an integer, so that its changes are exact, and follows the maximum
-/// only when that has grown past base + kLag: most tiles rescale nothing.
+/// 2^(S − base). The base is the maximum when it last moved, and follows only when the maximum has
+/// grown past base + kLag: most tiles rescale nothing. A key that stands alone by more than kLag
+/// has weight 1 exactly, so that its value comes out as it is.
 struct SoftmaxRows {
   static constexpr float kLag = 8.0f;
   alignas(64) float base[RowCover::kTallest];    // −inf while a row has seen nothing
@@ -82,7 +83,7 @@ struct SoftmaxRows {
       hn::Store(hn::Set(d, 1.0f), d, factor + v);
       return false;
     }
-    const VF after = hn::IfThenElse(grown, hn::Ceil(top), before);
+    const VF after = hn::IfThenElse(grown, top, before);
     // A row that has seen nothing yet stays at −inf; the difference must not become NaN.
     const VF shrink =
         Exp2(hn::Sub(before, hn::IfThenElse(hn::Eq(after, nothing), hn::Zero(d), after)));
