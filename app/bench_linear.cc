@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <optional>
 
 #include "app/bench.h"
@@ -45,14 +46,16 @@ constexpr const char* kNames[] = {"linear", "linear, causal", "softmax", "softma
 bool is_linear(std::size_t way) { return way < softmax_all; }
 bool is_causal(std::size_t way) { return way % 2 == 1; }
 
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();  // not measured
+
 struct Cost {
-  double forward = NAN, both = NAN;  // nanoseconds a token and head
-  double share = NAN;                // of the FMA peak, forward
+  double forward = kNone, both = kNone;  // nanoseconds a token and head
+  double share = kNone;                  // of the FMA peak, forward
 };
 struct Row {
   std::int64_t length = 0;
   Cost ways[kWays];
-  double step = NAN, cached = NAN;  // nanoseconds a token and head, one token at a time
+  double step = kNone, cached = kNone;  // nanoseconds a token and head, one token at a time
 };
 
 template <class F>

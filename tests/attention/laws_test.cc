@@ -1,6 +1,7 @@
 // Identities between members of the algebra, golden values, and what must not depend on what.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "nn/random_tensor.h"
 #include <gtest/gtest.h>
@@ -138,7 +139,7 @@ TEST_F(Laws, AHugeCapAndAnOpenWindowDoNothing) {
 }
 
 TEST_F(Laws, ASinkOfMinusInfinityIsSoftmax) {
-  const Tensor none = Tensor::full({2}, -INFINITY, DType::f64);
+  const Tensor none = Tensor::full({2}, -std::numeric_limits<double>::infinity(), DType::f64);
   EXPECT_LT(distance(out({}), out({.norm = SoftmaxSink{.sink = none}})), 1e-12);
   const Tensor all = Tensor::full({2}, 60.0, DType::f64);
   EXPECT_LT(distance(Tensor::zeros({5, 2, 3}, DType::f64), out({.norm = SoftmaxSink{.sink = all}})),
