@@ -1,0 +1,274 @@
+// One model for labels: a tag for each token (tagging), a class for each sequence (classifying), or
+// both at once (intents and their slots), from token ids to loss and predictions on packed batches.
+//
+//   features   word embedding, character CNN, word shape, side by side      [T E']
+//   encoder    per position, CNN, RNN, self-attention, linear attention     [T C]
+//   tag head   softmax or linear-chain CRF over emissions                   [T L]
+//   class head a pooled sequence                                            [B K]
+//
+// With both heads they may inform each other: class probabilities add to the emissions, the
+// strongest tags add to the class logits, and a prior table of which tag goes with which class
+// (Chen, Zeng, Lou 2019 name such a mask; the reading here is ours) weighs or forbids.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "qkv/models/transformer.h"
+#include "qkv/nn/linear.h"
+#include "qkv/nn/recurrent.h"
+#include "qkv/nn/transformer_layers.h"
+#include "qkv/ops/crf.h"
+#include "qkv/tensor/segments.h"
+
+namespace qkv {
+
+enum class LabelEncoder : std::uint8_t {
+  fc,         ///< each position by itself: what the others are measured against
+  cnn,        ///< convolutions over `kernel` positions
+  rnn,        ///< GRU or LSTM
+  attention,  ///< Transformer encoder layers
+  linear,     ///< the same with linear attention (elu + 1), not causal
+};
+
+/// How a sequence becomes one vector.
+enum class Pooling : std::uint8_t {
+  mean,
+  max,        ///< of each column
+  token,      ///< a trained vector stands before the sequence; its state is the sequence's
+  attention,  ///< Σ softmax(u·tanh(W h + b)) h, u trained (Yang et al. 2016)
+};
+
+/// What the prior table does.
+enum class PriorMask : std::uint8_t {
+  none,
+  soft,  ///< emissions += log(pᵀ·prior + 1e-6), p the class probabilities; in the loss too
+  hard,  ///< a tag of prior 0 under the likeliest class is never predicted; the loss knows nothing
+};
+/// Whom it binds. The way from tags to class acts on predictions alone: log p(class) += Σ_t log
+/// (prior[class, tag_t] + 1e-6) over the decoded tags.
+enum class PriorWay : std::uint8_t { to_tags, to_class, both };
+
+/// A packed batch of sequences of words. What the model has no use for may stay empty.
+struct LabelBatch {
+  Segments segments;                     // T words in B sequences
+  std::vector<std::int32_t> words;       // [T]
+  std::vector<std::int32_t> characters;  // of all words, end to end
+  Segments word_characters;              // T pieces of `characters`, one a word; may be empty ones
+  std::vector<std::int32_t> shapes;      // [T]
+  std::vector<std::int32_t> tags;     // [T] what is right; −1 counts for nothing (not in a CRF)
+  std::vector<std::int32_t> classes;  // [B] what is right; −1 counts for nothing
+};
+
+struct LabelLossOptions {
+  double tag_scale = 1.0;    // of Σ −log p(tags): 1/tokens gives the mean
+  double class_scale = 1.0;  // of Σ −log p(class): 1/sequences
+  double smoothing = 0.0;    // ε of label smoothing; not in a CRF
+};
+struct LabelLoss {
+  Tensor loss;           // scalar, differentiable: tag_scale · tag_sum + class_scale · class_sum
+  double tag_sum = 0;    // unscaled; 0 without a tag head
+  double class_sum = 0;  // unscaled; 0 without a class head
+  std::int64_t tokens = 0;     // tags that count
+  std::int64_t sequences = 0;  // classes that count
+};
+
+struct LabelPrediction {
+  std::vector<std::int32_t> tags;     // [T]; empty without a tag head
+  std::vector<double> tag_scores;     // [B]: log p of the tags of each sequence
+  std::vector<std::int32_t> classes;  // [B]; empty without a class head
+  Tensor class_log_probabilities;     // [B K]
+};
+
+/// Attention weights of one sequence, for people to look at.
+struct LabelAttention {
+  std::string name;  // "layer 0", "pooling"
+  Tensor weights;  // [H L L], or [H 1 L] of the pooling; L + 1 with Pooling::token, which is first
+};
+
+struct Labeller {
+  struct Config {
+    std::int64_t words = 0;       // vocabulary
+    std::int64_t characters = 0;  // vocabulary; 0: no character features
+    std::int64_t shapes = 0;      // word shapes; 0: none
+    std::int64_t tags = 0;        // L; 0: no tag head
+    std::int64_t classes = 0;     // K; 0: no class head
+
+    std::int64_t embedding = 100;           // of words
+    std::int64_t character_embedding = 30;  // of characters
+    std::int64_t character_filters = 50;    // columns after the maximum over a word
+    std::int64_t character_kernel = 3;
+    std::int64_t shape_embedding = 10;
+
+    LabelEncoder encoder = LabelEncoder::rnn;
+    std::int64_t width = 128;  // C; two directions share it
+    std::int64_t layers = 1;
+    std::int64_t kernel = 3;  // cnn; odd
+    Cell cell = Cell::lstm;   // rnn
+    bool bidirectional = true;
+    std::int64_t heads = 4;  // attention, linear
+    std::int64_t feed_forward = 256;
+    NormPlacement norm = NormPlacement::pre;  // pre ends in one more norm
+    Activation activation = Activation::relu;
+    PositionKind positions = PositionKind::sinusoidal;
+    std::int64_t max_length = 1024;  // with positions; longer sequences throw
+
+    bool crf = true;  // else each tag by itself
+    Pooling pooling = Pooling::attention;
+    std::int64_t pooling_heads = 1;
+    bool class_to_tags = false;  // emissions += pᵀ·[K L], p the class probabilities
+    bool tags_to_class = false;  // class logits += (max over tokens of softmax(emissions))·[L K]
+    PriorMask prior = PriorMask::none;
+    PriorWay prior_way = PriorWay::to_tags;
+
+    double dropout = 0.1;            // between layers and before the heads
+    double embedding_dropout = 0.1;  // of the features
+    double attention_dropout = 0.0;
+    double word_dropout = 0.0;  // words that training reads as `unknown`, so that it is learnt
+    std::int64_t unknown = 1;   // id of the unknown word
+
+    template <class Self, class Visit>
+    static void each(Self& c, Visit&& visit) {
+      visit("words", c.words);
+      visit("characters", c.characters);
+      visit("shapes", c.shapes);
+      visit("tags", c.tags);
+      visit("classes", c.classes);
+      visit("embedding", c.embedding);
+      visit("character_embedding", c.character_embedding);
+      visit("character_filters", c.character_filters);
+      visit("character_kernel", c.character_kernel);
+      visit("shape_embedding", c.shape_embedding);
+      visit("encoder", c.encoder);
+      visit("width", c.width);
+      visit("layers", c.layers);
+      visit("kernel", c.kernel);
+      visit("cell", c.cell);
+      visit("bidirectional", c.bidirectional);
+      visit("heads", c.heads);
+      visit("feed_forward", c.feed_forward);
+      visit("norm", c.norm);
+      visit("activation", c.activation);
+      visit("positions", c.positions);
+      visit("max_length", c.max_length);
+      visit("crf", c.crf);
+      visit("pooling", c.pooling);
+      visit("pooling_heads", c.pooling_heads);
+      visit("class_to_tags", c.class_to_tags);
+      visit("tags_to_class", c.tags_to_class);
+      visit("prior", c.prior);
+      visit("prior_way", c.prior_way);
+      visit("dropout", c.dropout);
+      visit("embedding_dropout", c.embedding_dropout);
+      visit("attention_dropout", c.attention_dropout);
+      visit("word_dropout", c.word_dropout);
+      visit("unknown", c.unknown);
+    }
+    /// Throws with the field's name when a value makes no model.
+    void check() const;
+    /// Columns of the features, E'.
+    std::int64_t input_width() const;
+    bool transforms() const {
+      return encoder == LabelEncoder::attention || encoder == LabelEncoder::linear;
+    }
+    bool pools(Pooling by) const { return classes > 0 && pooling == by; }
+  };
+
+  Config config;
+  Tensor word_embedding;       // [V E]
+  Tensor character_embedding;  // [Vc Ec]
+  Linear character_filters;    // [kernel·Ec F]
+  Tensor shape_embedding;      // [shapes Es]
+  Tensor class_token;          // [1 E'], Pooling::token
+  std::vector<Linear> layers;  // fc, cnn: [kernel·C C], the first [kernel·E' C]
+  Recurrent recurrent;         // rnn
+  Linear input;                // attention, linear: [E' C], when the two differ
+  Tensor positions;            // [P C], learned
+  std::vector<EncoderLayer> blocks;
+  LayerNorm norm;        // after the last block, with pre-norm
+  Linear tag_output;     // [C L]
+  CrfWeights crf;        // [L L], [L], [L]
+  Linear pooling;        // W, b of Pooling::attention: [C C]
+  Tensor pooling_query;  // u [H C/H]
+  Linear class_output;   // [C K]
+  Tensor class_to_tags;  // [K L]
+  Tensor tags_to_class;  // [L K]
+
+  // Not trained, but a part of the model: files keep them.
+  Tensor prior;    // [K L] in [0, 1]; set by set_prior() when config.prior asks for one
+  TagRules rules;  // which tag may follow which in predictions; empty: any
+
+  static Labeller make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
+    return make(config, Initialiser(seed, type), type);
+  }
+  static Labeller make(const Config& config, Initialiser init, DType type = DType::f32);
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    visit("word_embedding", m.word_embedding);
+    visit("character_embedding", m.character_embedding);
+    visit("character_filters", m.character_filters);
+    visit("shape_embedding", m.shape_embedding);
+    visit("class_token", m.class_token);
+    visit("layers", m.layers);
+    visit("recurrent", m.recurrent);
+    visit("input", m.input);
+    visit("positions", m.positions);
+    visit("blocks", m.blocks);
+    visit("norm", m.norm);
+    visit("tag_output", m.tag_output);
+    visit("crf", m.crf);
+    visit("pooling", m.pooling);
+    visit("pooling_query", m.pooling_query);
+    visit("class_output", m.class_output);
+    visit("class_to_tags", m.class_to_tags);
+    visit("tags_to_class", m.tags_to_class);
+  }
+
+  /// Checks shape and range; see tag_prior().
+  void set_prior(const Tensor& table);
+  /// Checks the sizes.
+  void set_rules(const TagRules& allowed);
+
+  /// What the encoder makes of a batch: a state for each word, and for each sequence when there is
+  /// a class head.
+  struct States {
+    Tensor words;   // [T C]
+    Tensor pooled;  // [B C], or undefined
+  };
+  States encode(const LabelBatch& batch) const;
+
+  /// Throws where batch.tags or batch.classes are missing or outside their labels.
+  LabelLoss loss(const LabelBatch& batch, const LabelLossOptions& options = {}) const;
+  /// The best tags of each sequence (Viterbi) and the probabilities of its classes. A sequence gets
+  /// the same numbers whatever stands beside it.
+  LabelPrediction predict(const LabelBatch& batch) const;
+  /// Of a batch of one sequence: each attention layer and the pooling; empty when nothing attends.
+  std::vector<LabelAttention> attention(const LabelBatch& batch) const;
+
+ private:
+  struct Scores {
+    Tensor emissions;     // [T L]
+    Tensor class_logits;  // [B K]
+  };
+  Scores scores(const LabelBatch& batch) const;
+  Tensor features(const LabelBatch& batch) const;
+  Tensor encoded(const Tensor& x, const Segments& segments) const;
+  Tensor transformed(const Tensor& x, const Segments& segments) const;
+  Tensor pool(const Tensor& h, const Segments& segments) const;
+  Tensor pooling_keys(const Tensor& h) const;
+  Tensor sinusoids_;  // [P C]
+};
+
+struct PriorOptions {
+  double smoothing = 1.0;  // seen n times gives (n + smoothing·floor) / (n + smoothing)
+  double floor = 0.01;     // of what was never seen
+  std::int64_t least = 0;  // > 0: 1 for what was seen so often, else 0; for PriorMask::hard
+};
+/// The prior table [K L] from counts [K·L] (row by class): in how many training sequences of a
+/// class a tag occurs. A class that was never seen allows everything.
+Tensor tag_prior(std::span<const std::int64_t> counts, std::int64_t classes, std::int64_t tags,
+                 const PriorOptions& options = {});
+
+}  // namespace qkv

@@ -1,0 +1,71 @@
+// A labeller as it lies in a directory: the network with its vocabularies.
+//   config.json         format, task (tag, classify, intent), model, how words are read
+//   model.safetensors   weights, [in, out], names of for_each_parameter; the prior table ("prior")
+//                       and the rules for tags ("rules.transition", "rules.start", "rules.end")
+//   words.vocabulary, characters.vocabulary, tags.vocabulary, classes.vocabulary
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qkv/models/labeller.h"
+#include "qkv/text/vocabulary.h"
+
+namespace qkv {
+
+/// What happens to a word before it is looked up among the words. Characters and shape always come
+/// from the word as it is.
+struct WordOptions {
+  bool lowercase = false;
+  bool zero_digits = false;  // 1984 -> 0000
+};
+std::string word_as_read(std::string_view word, const WordOptions& options);
+
+/// The form of a word as a small number: Capital, UPPER, miXed, with digits, signs …
+std::int32_t word_shape(std::string_view word);
+inline constexpr std::int32_t kWordShapes = 9;
+
+/// Tags and classes stand in vocabularies behind the special tokens; label i is token kSpecials +
+/// i.
+inline std::int32_t label_count(const Vocabulary& labels) {
+  return labels.size() - Vocabulary::kSpecials;
+}
+/// −1 for a label that is not there.
+inline std::int32_t label_id(const Vocabulary& labels, std::string_view name) {
+  const std::int32_t id = labels.id(name);
+  return id < Vocabulary::kSpecials ? -1 : id - Vocabulary::kSpecials;
+}
+inline const std::string& label_name(const Vocabulary& labels, std::int32_t label) {
+  return labels.token(label + Vocabulary::kSpecials);
+}
+
+struct LabellerModel {
+  Labeller network;
+  Vocabulary words;
+  Vocabulary characters;     // when network.config.characters > 0
+  Vocabulary tags, classes;  // when the network has the head
+  WordOptions word_options;
+  std::string preset;  // for people: what the sizes were called
+
+  /// The network's parameters under its own names, so that a LabellerModel is a module.
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    Labeller::each(m.network, visit);
+  }
+  /// "tag", "classify" or "intent": which heads there are.
+  std::string_view task() const;
+  /// What the network reads of these sentences; tags and classes stay empty.
+  LabelBatch batch(std::span<const std::vector<std::string>> sentences) const;
+};
+
+/// Written file by file, each atomically, the configuration last.
+void save_labeller_model(const LabellerModel& model, const std::filesystem::path& directory);
+/// Checks everything: format version, fields, names and shapes of all weights, finite numbers,
+/// vocabulary sizes. Each error says the file and what to do.
+LabellerModel load_labeller_model(const std::filesystem::path& directory);
+
+}  // namespace qkv
