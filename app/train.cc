@@ -81,31 +81,11 @@ void add_train(Program& program) {
       ->group(rnn);
 
   const char* run = "Training";
-  c->add_option("--steps", s.steps, "Updates")->group(run);
-  c->add_option("--epochs", s.epochs, "Passes over the data")->group(run);
-  c->add_option("--minutes", s.minutes, "Time; the end then depends on the machine")->group(run);
+  add_run_options(*c, s, run);
   c->add_option("--batch-tokens", s.batch_tokens, "Tokens of either side in a batch")->group(run);
-  c->add_option("--accumulate", s.accumulate, "Batches an update")->group(run);
-  c->add_option("--rate", s.rate, "Peak learning rate")->group(run);
-  c->add_option("--warm-up", s.warm_up, "Updates until the peak")->group(run);
-  c->add_option("--schedule", s.schedule, "inverse_sqrt, cosine, linear or constant")->group(run);
-  c->add_option("--optimiser", s.optimiser, "adam (AdamW with --decay) or sgd")->group(run);
-  c->add_option("--beta2", s.beta2, "Adam's second decay")->group(run);
-  c->add_option("--momentum", s.momentum, "For sgd")->group(run);
-  c->add_option("--decay", s.decay, "Weight decay")->group(run);
-  c->add_option("--clip", s.clip, "Largest gradient norm (0: none)")->group(run);
   c->add_option("--smoothing", s.smoothing, "Label smoothing")->group(run);
   c->add_option("--smoothing-form", s.smoothing_form,
                 "uniform (epsilon/V) or off_target (epsilon/(V-1))")
-      ->group(run);
-  c->add_option("--ema", s.ema, "Decay of a moving average of the weights (0: none)")->group(run);
-  c->add_option("--average", s.average, "Keep the mean of the weights at the last n validations")
-      ->group(run);
-  c->add_option("--validate-every", s.validate_every,
-                "Updates between validations (0: once an epoch)")
-      ->group(run);
-  c->add_option("--patience", s.patience,
-                "Stop after so many validations without a better one (0: never)")
       ->group(run);
   c->add_option("--valid-bleu", s.valid_bleu,
                 "Decode this many validation pairs for BLEU (0: judge by loss)")
@@ -114,13 +94,6 @@ void add_train(Program& program) {
   c->add_option("--bleu-tokeniser", s.bleu_tokeniser,
                 "13a, zh, char or none; default by the target's script")
       ->group(run);
-  c->add_option("--seed", s.seed, "Of weights, order and dropout")
-      ->group(run)
-      ->capture_default_str();
-  c->add_option("--save-minutes", s.save_minutes, "Time between saves of the state")
-      ->group(run)
-      ->capture_default_str();
-  c->add_flag("--resume", s.resume, "Go on from the state in the model directory")->group(run);
   add_threads(*c, program);
   c->add_option("--config",
                 "Options from a TOML file");  // replaced before parsing; here for --help

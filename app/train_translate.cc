@@ -1,48 +1,18 @@
 #include "app/train_translate.h"
 
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <filesystem>
-#include <initializer_list>
 #include <utility>
 
-#include "app/command.h"
 #include <fmt/core.h>
 
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
-#include "qkv/base/file.h"
-#include "qkv/base/parallel.h"
 #include "qkv/eval/bleu.h"
 #include "qkv/io/directory.h"
-#include "qkv/view/curve.h"
 
 namespace qkv::app {
 namespace {
-
-template <class T, class U>
-void set(const std::optional<T>& from, U& to) {
-  if (from) to = static_cast<U>(*from);
-}
-
-/// While it lives, Ctrl-C and SIGTERM ask the loop to stop; a second one ends the program at once.
-class StopSignals {
- public:
-  StopSignals() {
-    g_interrupt_training = 0;
-    for (int signal : {SIGINT, SIGTERM}) std::signal(signal, &StopSignals::stop);
-  }
-  ~StopSignals() {
-    for (int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
-  }
-
- private:
-  static void stop(int signal) {
-    if (g_interrupt_training) std::signal(signal, SIG_DFL);
-    g_interrupt_training = 1;
-  }
-};
 
 TextPairs read(const std::vector<std::string>& files) {
   return files.size() == 2 ? read_pairs(files[0], files[1]) : read_pairs(files[0]);
@@ -112,47 +82,6 @@ void make_tokenisers(const TrainTranslate& s, const TranslationPreset& p, const 
   const UnknownReport ut = model.target.unknown_report(text.target);
   console.line(fmt::format("unknown: {:.2f} % of the source tokens, {:.2f} % of the target tokens",
                            100 * us.rate(), 100 * ut.rate()));
-}
-
-void write_curve(const std::filesystem::path& directory) {
-  Series train{.name = "train", .points = {}}, valid{.name = "valid", .points = {}},
-      bleu{.name = "BLEU", .points = {}, .second_axis = true};
-  if (!std::filesystem::exists(directory / kMetricsFile))
-    return;  // interrupted before the first line
-  for (const auto& line : read_jsonl(directory / kMetricsFile)) {
-    const double step = line.value("step", 0.0);
-    if (line.contains("nll")) train.points.push_back({step, line["nll"].get<double>()});
-    if (line.contains("valid_loss"))
-      valid.points.push_back({step, line["valid_loss"].get<double>()});
-    if (line.contains("bleu")) bleu.points.push_back({step, line["bleu"].get<double>()});
-  }
-  std::vector<Series> all;
-  for (Series* s : {&train, &valid, &bleu}) {
-    if (!s->points.empty()) all.push_back(std::move(*s));
-  }
-  if (all.empty()) return;
-  write_file(directory / "curve.svg",
-             curve_svg(all, {.title = "training", .x_label = "update", .y_label = "nats a token"}));
-}
-
-}  // namespace
-
-namespace {
-
-/// The value that belongs to a word; throws with the list of words. No word: nothing changes.
-template <class E>
-void set_choice(const char* option, const std::string& word,
-                std::initializer_list<std::pair<const char*, E>> choices, E& to) {
-  if (word.empty()) return;
-  std::string list;
-  for (const auto& [name, value] : choices) {
-    if (word == name) {
-      to = value;
-      return;
-    }
-    list += std::string(list.empty() ? "" : ", ") + name;
-  }
-  fail("{} '{}' is not one of {}", option, word, list);
 }
 
 void set_network(const TrainTranslate& s, RnnTranslator::Config& m) {
@@ -238,37 +167,7 @@ TranslationPreset with_settings(const TrainTranslate& s) {
   } else {
     set_network(s, p.model);
   }
-  TrainOptions& t = p.train;
-  if (s.steps || s.epochs || s.minutes) {  // the user's end replaces the preset's
-    t.steps = s.steps.value_or(0);
-    t.epochs = s.epochs.value_or(0);
-    t.minutes = s.minutes.value_or(0);
-  }
-  set(s.accumulate, t.accumulate);
-  set(s.rate, t.schedule.rate);
-  set(s.warm_up, t.schedule.warm_up);
-  if (!s.schedule.empty()) t.schedule.kind = schedule_of(s.schedule);
-  t.schedule.steps = t.steps;
-  if (t.schedule.kind == Schedule::Kind::cosine || t.schedule.kind == Schedule::Kind::linear) {
-    if (t.steps <= 0)
-      fail("--schedule {} ends at a known step: give --steps", name_of(t.schedule.kind));
-  }
-  if (s.optimiser == "sgd") {
-    t.optimiser.kind = OptimiserOptions::Kind::sgd;
-  } else if (!s.optimiser.empty() && s.optimiser != "adam") {
-    fail("--optimiser '{}' is not one of adam, sgd", s.optimiser);
-  }
-  set(s.beta2, t.optimiser.beta2);
-  set(s.momentum, t.optimiser.momentum);
-  set(s.decay, t.optimiser.decay);
-  set(s.clip, t.optimiser.clip_norm);
-  set(s.ema, t.optimiser.ema);
-  set(s.average, t.average_last);
-  if (s.ema && *s.ema > 0 && !s.average) t.average_last = 0;  // one kind of average at a time
-  set(s.validate_every, t.validate_every);
-  set(s.patience, t.patience);
-  t.seed = s.seed;
-  t.save_minutes = s.save_minutes;
+  set_run(s, p.train);
   set(s.batch_tokens, p.batch_tokens);
   set(s.smoothing, p.smoothing);
   set(s.max_length, p.max_length);
@@ -350,21 +249,7 @@ TrainReport train_on_texts(const TrainTranslate& s, const TranslationPreset& pre
   Optimiser optimiser(model, options.optimiser);
   if (!s.resume) save_translation_model(model, directory / "state");
   const TrainTask task = translation_task(model, training, directory);
-  const TrainWatch watch{.progress = console.progress(),
-                         .line = [&console](const std::string& text) { console.line(text); }};
-  const StopSignals signals;
-  const TrainReport report = qkv::train(task, optimiser, options, directory, s.resume, watch);
-  console.clear();
-  write_curve(directory);
-  const char* ends[] = {"done", "no better model for a while", "time is up", "interrupted"};
-  console.line(fmt::format("{}: {} updates, {} tokens in {}; best at step {} in {}",
-                           ends[static_cast<int>(report.end)], report.steps, grouped(report.tokens),
-                           duration_text(report.seconds), report.best_step, directory.string()));
-  if (report.end == TrainReport::End::interrupted) {
-    console.line("the state is saved; go on with the same command and --resume");
-    throw Interrupted{};
-  }
-  return report;
+  return run_training(task, optimiser, options, directory, s.resume, {"bleu", "BLEU"}, console);
 }
 
 void train_translate(const TrainTranslate& s, Console& console) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/console.h"
+#include "app/training.h"
 
 #include "qkv/data/pairs.h"
 #include "qkv/train/translation.h"
@@ -14,7 +15,7 @@
 namespace qkv::app {
 
 /// An unset option leaves the preset's value.
-struct TrainTranslate {
+struct TrainTranslate : RunSettings {
   std::vector<std::string> train, valid;
   std::string directory;
   std::string preset = "tiny", architecture = "transformer";
@@ -29,15 +30,10 @@ struct TrainTranslate {
   std::string cell, attention, score;
   bool bidirectional = false, input_feeding = false;
   std::optional<double> dropout, attention_dropout, activation_dropout;
-  std::optional<std::int64_t> steps, epochs;
-  std::optional<double> minutes;
-  std::optional<std::int64_t> batch_tokens, accumulate, warm_up, average, validate_every, patience;
-  std::optional<double> rate, beta2, momentum, decay, clip, smoothing, ema;
-  std::string schedule, optimiser, smoothing_form, bleu_tokeniser;
+  std::optional<std::int64_t> batch_tokens;
+  std::optional<double> smoothing;
+  std::string smoothing_form, bleu_tokeniser;
   std::int64_t valid_bleu = 500;
-  std::uint64_t seed = 1;
-  double save_minutes = 5;
-  bool resume = false;
 };
 
 /// The preset with the settings laid over it; throws Error for values that make no sense.
