@@ -1,10 +1,12 @@
 #include "qkv/text/split.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 #include <utf8proc.h>
 
+#include "qkv/base/error.h"
 #include "qkv/text/normalise.h"
 
 namespace qkv {
@@ -144,6 +146,35 @@ std::vector<std::string_view> split_words(std::string_view text) {
     words.push_back(cover(points[begin].bytes, points[i - 1].bytes));
   }
   return words;
+}
+
+namespace {
+constexpr std::array<std::string_view, 3> kCuts = {"space", "word", "character"};
+}  // namespace
+
+std::string_view name_of(WordCut cut) { return kCuts[static_cast<std::size_t>(cut)]; }
+
+WordCut word_cut_of(std::string_view name) {
+  const auto found = std::find(kCuts.begin(), kCuts.end(), name);
+  if (found == kCuts.end()) fail("'{}' is not one of space, word, character", name);
+  return static_cast<WordCut>(found - kCuts.begin());
+}
+
+std::vector<std::string> cut_words(std::string_view text, WordCut cut) {
+  const std::string repaired = repair_utf8(text);
+  std::vector<std::string_view> parts;
+  if (cut == WordCut::word) {
+    parts = split_words(repaired);
+  } else {
+    for (const std::string_view word : split_spaces(repaired)) {
+      if (cut == WordCut::space) {
+        parts.push_back(word);
+      } else {
+        for (const std::string_view character : characters(word)) parts.push_back(character);
+      }
+    }
+  }
+  return {parts.begin(), parts.end()};
 }
 
 std::vector<std::string> split_page(std::string_view text) {

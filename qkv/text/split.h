@@ -2,6 +2,7 @@
 // (see normalise.h); results are views into it unless said otherwise.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +29,15 @@ std::string plain_spaces(std::string_view text);
 /// Apostrophes and hyphens inside a word and points inside a number belong to it; a run of one mark
 /// ("...") stays together.
 std::vector<std::string_view> split_words(std::string_view text);
+
+/// How running text becomes words: space leaves words as they stand between spaces, word cuts as
+/// split_words does, character makes every character but spaces a word.
+enum class WordCut : std::uint8_t { space, word, character };
+/// "space", "word", "character"; the second form throws Error with that list.
+std::string_view name_of(WordCut cut);
+WordCut word_cut_of(std::string_view name);
+/// Takes any bytes; bad ones are repaired.
+std::vector<std::string> cut_words(std::string_view text, WordCut cut);
 
 /// Text as the page variant reads it: everything but white space, Latin letters and ' is deleted,
 /// the rest is split at white space. "it's 5 o'clock!" -> it's | o'clock

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "qkv/models/labeller.h"
+#include "qkv/text/split.h"
 #include "qkv/text/vocabulary.h"
 
 namespace qkv {
@@ -21,7 +22,8 @@ namespace qkv {
 /// from the word as it is.
 struct WordOptions {
   bool lowercase = false;
-  bool zero_digits = false;  // 1984 -> 0000
+  bool zero_digits = false;      // 1984 -> 0000
+  WordCut cut = WordCut::space;  // how running text becomes words
 };
 std::string word_as_read(std::string_view word, const WordOptions& options);
 

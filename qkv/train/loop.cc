@@ -187,15 +187,16 @@ class Run {
                                  window_.loss_sum / tokens, rate, speed / 1000)});
     }
     if (at_.step % options_.report_every != 0) return;
-    append_metrics({{"step", at_.step},
-                    {"epoch", at_.epoch + 1},
-                    {"loss", window_.loss_sum / tokens},
-                    {"nll", window_.nll_sum / tokens},
-                    {"accuracy", static_cast<double>(window_.correct) / tokens},
-                    {"rate", rate},
-                    {"gradient_norm", norm},
-                    {"tokens_per_second", speed},
-                    {"seconds", elapsed()}});
+    Json line = {{"step", at_.step},
+                 {"epoch", at_.epoch + 1},
+                 {"loss", window_.loss_sum / tokens},
+                 {"nll", window_.nll_sum / tokens},
+                 {"rate", rate},
+                 {"gradient_norm", norm},
+                 {"tokens_per_second", speed},
+                 {"seconds", elapsed()}};
+    if (window_.correct >= 0) line["accuracy"] = static_cast<double>(window_.correct) / tokens;
+    append_metrics(line);
     window_ = {};
     window_started_ = Clock::now();
   }

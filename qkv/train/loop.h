@@ -41,8 +41,9 @@ struct TrainOptions {
 /// What one batch contributed.
 struct BatchLoss {
   double loss_sum = 0, nll_sum = 0;  // over tokens
-  std::int64_t tokens = 0, correct = 0;
-  Tensor loss;  // the scalar to differentiate
+  std::int64_t tokens = 0;
+  std::int64_t correct = 0;  // negative: the task does not count them
+  Tensor loss;               // the scalar to differentiate
 };
 
 struct Validation {

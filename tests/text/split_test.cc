@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "qkv/base/error.h"
+
 namespace qkv {
 namespace {
 
@@ -55,6 +57,18 @@ TEST(Classes, OfCodePoints) {
   EXPECT_FALSE(is_latin(U'1') || is_latin(U'Ж') || is_latin(U'×') || is_latin(U'\0'));
   EXPECT_TRUE(is_punctuation(U'.') && is_punctuation(U'，') && is_punctuation(U'€'));
   EXPECT_FALSE(is_punctuation(U'_') || is_punctuation(U'a') || is_punctuation(U' '));
+}
+
+TEST(CutWords, EveryCut) {
+  EXPECT_THAT(cut_words(" don't\tgo! ", WordCut::space), ElementsAre("don't", "go!"));
+  EXPECT_THAT(cut_words("don't go!", WordCut::word), ElementsAre("don't", "go", "!"));
+  EXPECT_THAT(cut_words("go e\u0301!", WordCut::character), ElementsAre("g", "o", "e\u0301", "!"));
+  EXPECT_THAT(cut_words("a\xFF", WordCut::space), ElementsAre("a\uFFFD"));
+  for (const WordCut cut : {WordCut::space, WordCut::word, WordCut::character}) {
+    EXPECT_TRUE(cut_words(" \t", cut).empty());
+    EXPECT_EQ(word_cut_of(name_of(cut)), cut);
+  }
+  EXPECT_THROW(word_cut_of("words"), Error);
 }
 
 }  // namespace
