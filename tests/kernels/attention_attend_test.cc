@@ -344,7 +344,7 @@ TEST(Attend, MaximaThatRiseSlowlyFastAndOnce) {
     check([&](std::size_t j) { return step * static_cast<double>(j); });
     check([&](std::size_t j) { return -2500 + step * static_cast<double>(j / 64 * 64); });
   }
-  for (const std::size_t outlier : {0, 63, 64, 150, 256, 299}) {
+  for (const std::size_t outlier : {0U, 63U, 64U, 150U, 256U, 299U}) {
     SCOPED_TRACE("outlier " + std::to_string(outlier));
     for (const double size : {5.0, 6.0, 50.0, 80.0, 500.0}) {
       check([&](std::size_t j) { return j == outlier ? size : 0.0; });
