@@ -17,7 +17,9 @@
 #include "qkv/ops/loss.h"
 #include "qkv/ops/norm.h"
 #include "qkv/ops/pieces.h"
+#include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
+#include "qkv/ops/softmax.h"
 #include "qkv/ops/steps.h"
 
 namespace qkv::testing {
@@ -153,6 +155,34 @@ inline void add_grid_rows(std::vector<OpRow>& rows) {
                   }});
 }
 
+/// Rows of whole sequences, and probabilities of few labels.
+inline void add_label_rows(std::vector<OpRow>& rows, std::int64_t n) {
+  const std::string size = " width " + std::to_string(n);
+  const Segments segments({3, 0, 1, 4});
+  rows.push_back(
+      {"windows" + size, {{8, n}}, [=](auto x) { return windows(x[0], segments, 1, 2); }});
+  rows.push_back({"windows wider than a sequence" + size, {{8, n}}, [=](auto x) {
+                    return windows(x[0], segments, 3, 0);
+                  }});
+  rows.push_back(
+      {"segment_mean" + size, {{8, n}}, [=](auto x) { return segment_mean(x[0], segments); }});
+  rows.push_back(
+      {"segment_max" + size, {{8, n}}, [=](auto x) { return segment_max(x[0], segments); }});
+  rows.push_back({"softmax" + size, {{5, n}}, [](auto x) { return softmax(x[0]); }});
+  rows.push_back({"log_softmax" + size, {{5, n}}, [](auto x) { return log_softmax(x[0]); }});
+  rows.push_back(
+      {"logarithm" + size, {{5, n}}, [](auto x) { return logarithm(multiply(x[0], x[0]), 0.5); }});
+  rows.push_back({"cross_entropy of logits" + size,
+                  {{5, n}},
+                  [n](auto x) {
+                    const auto last = static_cast<std::int32_t>(n - 1);
+                    return cross_entropy(x[0], std::vector<std::int32_t>{0, last, -1, last / 2, 0},
+                                         {.smoothing = 0.1, .scale = 0.25})
+                        .loss;
+                  },
+                  1e-5});
+}
+
 inline std::vector<OpRow> op_table() {
   std::vector<OpRow> rows;
   add_grid_rows(rows);
@@ -212,6 +242,7 @@ inline std::vector<OpRow> op_table() {
     }
     add_head_rows(rows, n);
     add_piece_rows(rows, n);
+    add_label_rows(rows, n);
     add_recurrent_rows(rows, n);
     if (n > 1) {  // the norm of one number is constant
       rows.push_back({"layer_norm" + size,
