@@ -47,8 +47,9 @@ enum class PriorMask : std::uint8_t {
   soft,  ///< emissions += log(pᵀ·prior + 1e-6), p the class probabilities; in the loss too
   hard,  ///< a tag of prior 0 under the likeliest class is never predicted; the loss knows nothing
 };
-/// Whom it binds. The way from tags to class acts on predictions alone: log p(class) += Σ_t log
-/// (prior[class, tag_t] + 1e-6) over the decoded tags.
+/// Whom it binds. The way from tags to class acts on predictions alone: soft, log p(class) += log
+/// (prior[class, tag] + 1e-6) for each distinct decoded tag; hard, a class with a tag of prior 0 is
+/// left out.
 enum class PriorWay : std::uint8_t { to_tags, to_class, both };
 
 /// A packed batch of sequences of words. What the model has no use for may stay empty.
@@ -253,10 +254,14 @@ struct Labeller {
     Tensor class_logits;  // [B K]
   };
   Scores scores(const LabelBatch& batch) const;
+  // `seen` collects attention weights, unless it is null.
+  States states(const LabelBatch& batch, std::vector<LabelAttention>* seen) const;
   Tensor features(const LabelBatch& batch) const;
-  Tensor encoded(const Tensor& x, const Segments& segments) const;
-  Tensor transformed(const Tensor& x, const Segments& segments) const;
-  Tensor pool(const Tensor& h, const Segments& segments) const;
+  Tensor encoded(const Tensor& x, const Segments& segments,
+                 std::vector<LabelAttention>* seen) const;
+  Tensor transformed(const Tensor& x, const Segments& segments,
+                     std::vector<LabelAttention>* seen) const;
+  Tensor pool(const Tensor& h, const Segments& segments, std::vector<LabelAttention>* seen) const;
   Tensor pooling_keys(const Tensor& h) const;
   Tensor sinusoids_;  // [P C]
 };

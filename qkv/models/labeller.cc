@@ -1,0 +1,350 @@
+#include "qkv/models/labeller.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "qkv/attention/linear.h"
+#include "qkv/attention/trace.h"
+#include "qkv/base/error.h"
+#include "qkv/ops/elementwise.h"
+#include "qkv/ops/embedding.h"
+#include "qkv/ops/pieces.h"
+#include "qkv/ops/sequence.h"
+#include "qkv/ops/shape.h"
+#include "qkv/ops/softmax.h"
+
+namespace qkv {
+namespace {
+
+std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+/// The batch with one more row before each sequence.
+struct WithToken {
+  Segments segments;
+  std::vector<std::int64_t> from;   // row of the batch, T for the token
+  std::vector<std::int64_t> words;  // where the batch's rows went
+  std::vector<std::int64_t> tokens;
+
+  explicit WithToken(const Segments& s) {
+    std::vector<std::int64_t> lengths;
+    for (std::int64_t b = 0; b < s.count(); ++b) {
+      lengths.push_back(s.length(b) + 1);
+      tokens.push_back(static_cast<std::int64_t>(from.size()));
+      from.push_back(s.total());
+      for (std::int64_t t = s.begin(b); t < s.end(b); ++t) {
+        words.push_back(static_cast<std::int64_t>(from.size()));
+        from.push_back(t);
+      }
+    }
+    segments = Segments(lengths);
+  }
+};
+
+/// Words that training reads as unknown, by draws of the tape's noise.
+std::vector<std::int32_t> with_unknown(std::vector<std::int32_t> words, double probability,
+                                       std::int64_t unknown) {
+  const Dropout drop = draw_dropout(probability);
+  for (std::size_t t = 0; drop.active() && t < words.size(); ++t) {
+    if (dropout_factor(drop, t) == 0.0F) words[t] = static_cast<std::int32_t>(unknown);
+  }
+  return words;
+}
+
+/// q and k of linear attention -> weights [H L L]: what it makes of unit vectors as values.
+Tensor linear_weights(const Tensor& q, const Tensor& k) {
+  const std::int64_t rows = k.dim(0), heads = k.dim(1);
+  Tensor unit = Tensor::zeros({rows, heads, rows}), weights = Tensor::empty({heads, rows, rows});
+  for (std::int64_t t = 0; t < rows; ++t) {
+    for (std::int64_t h = 0; h < heads; ++h) unit.data()[(t * heads + h) * rows + t] = 1.0F;
+  }
+  const Tensor out = linear_attend(q, k, unit);  // [L H L]
+  for (std::int64_t t = 0; t < rows; ++t) {
+    for (std::int64_t h = 0; h < heads; ++h) {
+      std::copy_n(out.data() + (t * heads + h) * rows, rows,
+                  weights.data() + (h * rows + t) * rows);
+    }
+  }
+  return weights;
+}
+
+Attention pooling_attention(const Segments& segments) {
+  const std::vector<std::int64_t> ones(at(segments.count()), 1);
+  Attention how;
+  how.score = ScaledDot{.scale = 1.0};
+  how.mask = qkv::segments(Segments(ones), segments);
+  return how;
+}
+
+void check_batch(const Labeller::Config& c, const LabelBatch& batch) {
+  const std::int64_t rows = batch.segments.total();
+  const auto same = [&](const char* name, std::int64_t count) {
+    if (count != rows) fail<ShapeError>("labeller: {} words but {} {}", rows, count, name);
+  };
+  same("word ids", static_cast<std::int64_t>(batch.words.size()));
+  if (c.shapes > 0) same("shapes", static_cast<std::int64_t>(batch.shapes.size()));
+  if (c.characters > 0) {
+    same("pieces of characters", batch.word_characters.count());
+    if (batch.word_characters.total() != static_cast<std::int64_t>(batch.characters.size())) {
+      fail<ShapeError>("labeller: {} characters but words of {}", batch.characters.size(),
+                       batch.word_characters.total());
+    }
+  }
+  const bool limited = c.transforms() && c.positions != PositionKind::none;
+  const std::int64_t longest = batch.segments.longest() + (c.pools(Pooling::token) ? 1 : 0);
+  if (limited && longest > c.max_length) {
+    fail<ShapeError>("labeller: a sequence of {} tokens, max_length is {}", longest, c.max_length);
+  }
+}
+
+}  // namespace
+
+std::int64_t Labeller::Config::input_width() const {
+  return embedding + (characters > 0 ? character_filters : 0) + (shapes > 0 ? shape_embedding : 0);
+}
+
+void Labeller::Config::check() const {
+  const auto positive = [](const char* name, std::int64_t value) {
+    if (value <= 0) fail("labeller: {} is {}, must be positive", name, value);
+  };
+  const auto divides = [this](const char* name, std::int64_t parts) {
+    if (width % parts != 0) fail("labeller: width {} is no multiple of {} {}", width, name, parts);
+  };
+  for (const auto& [name, value] :
+       {std::pair{"characters", characters}, std::pair{"shapes", shapes}, std::pair{"tags", tags},
+        std::pair{"classes", classes}}) {
+    if (value < 0) fail("labeller: {} is {}", name, value);
+  }
+  if (tags == 0 && classes == 0) fail("labeller: neither tags nor classes");
+  positive("words", words);
+  positive("embedding", embedding);
+  positive("width", width);
+  positive("layers", layers);
+  positive("max_length", max_length);
+  positive("heads", heads);
+  positive("pooling_heads", pooling_heads);
+  if (characters > 0) {
+    positive("character_embedding", character_embedding);
+    positive("character_filters", character_filters);
+    positive("character_kernel", character_kernel);
+  }
+  if (shapes > 0) positive("shape_embedding", shape_embedding);
+  if (encoder == LabelEncoder::cnn && (kernel <= 0 || kernel % 2 == 0)) {
+    fail("labeller: kernel is {}, must be odd", kernel);
+  }
+  if (encoder == LabelEncoder::rnn && bidirectional) divides("directions", 2);
+  if (transforms()) {
+    divides("heads", heads);
+    positive("feed_forward", feed_forward);
+  }
+  if (pools(Pooling::attention)) divides("pooling_heads", pooling_heads);
+  if (pools(Pooling::token) && encoder == LabelEncoder::fc) {
+    fail(
+        "labeller: the token of the fc encoder sees nothing of its sequence; pool by mean, max or "
+        "attention");
+  }
+  if ((class_to_tags || tags_to_class || prior != PriorMask::none) && (tags == 0 || classes == 0)) {
+    fail("labeller: class_to_tags, tags_to_class and prior need both tags and classes");
+  }
+  for (const double p : {dropout, embedding_dropout, attention_dropout, word_dropout}) {
+    if (!(p >= 0.0 && p < 1.0)) fail("labeller: dropout {} is not in [0, 1)", p);
+  }
+  if (unknown < 0 || unknown >= words) {
+    fail("labeller: unknown is {}, there are {} words", unknown, words);
+  }
+}
+
+Labeller Labeller::make(const Config& c, Initialiser init, DType type) {
+  c.check();
+  Labeller m;
+  m.config = c;
+  const auto table = [&](std::int64_t rows, std::int64_t width) {
+    return init.normal({rows, width}, 1.0 / std::sqrt(static_cast<double>(width)));
+  };
+  const std::int64_t in = c.input_width();
+  m.word_embedding = table(c.words, c.embedding);
+  if (c.characters > 0) {
+    m.character_embedding = table(c.characters, c.character_embedding);
+    m.character_filters =
+        Linear::make(init, c.character_kernel * c.character_embedding, c.character_filters);
+  }
+  if (c.shapes > 0) m.shape_embedding = table(c.shapes, c.shape_embedding);
+  if (c.pools(Pooling::token)) m.class_token = table(1, in);
+
+  if (c.encoder == LabelEncoder::rnn) {
+    m.recurrent = Recurrent::make(init, {.cell = c.cell,
+                                         .input = in,
+                                         .width = c.bidirectional ? c.width / 2 : c.width,
+                                         .layers = c.layers,
+                                         .bidirectional = c.bidirectional,
+                                         .dropout = c.dropout});
+  } else if (c.transforms()) {
+    if (in != c.width) m.input = Linear::make(init, in, c.width);
+    if (c.positions == PositionKind::learned) m.positions = table(c.max_length, c.width);
+    if (c.positions == PositionKind::sinusoidal) {
+      m.sinusoids_ = sinusoid(c.max_length, c.width, Sinusoid::interleaved, 0, type);
+    }
+    LayerConfig layer;
+    layer.attention = {.width = c.width, .heads = c.heads, .dropout = c.attention_dropout};
+    layer.feed_forward = c.feed_forward;
+    layer.activation = c.activation;
+    layer.dropout = c.dropout;
+    for (std::int64_t l = 0; l < c.layers; ++l) m.blocks.push_back(EncoderLayer::make(init, layer));
+    if (c.norm == NormPlacement::pre) m.norm = LayerNorm::make(init, c.width, layer.norm_eps);
+  } else {
+    const std::int64_t kernel = c.encoder == LabelEncoder::cnn ? c.kernel : 1;
+    for (std::int64_t l = 0; l < c.layers; ++l) {
+      m.layers.push_back(Linear::make(init, kernel * (l == 0 ? in : c.width), c.width));
+    }
+  }
+
+  if (c.tags > 0) {
+    m.tag_output = Linear::make(init, c.width, c.tags);
+    if (c.crf) {
+      m.crf = {init.zeros({c.tags, c.tags}), init.zeros({c.tags}), init.zeros({c.tags})};
+    }
+  }
+  if (c.pools(Pooling::attention)) {
+    m.pooling = Linear::make(init, c.width, c.width);
+    m.pooling_query = init.xavier({c.pooling_heads, c.width / c.pooling_heads});
+  }
+  if (c.classes > 0) m.class_output = Linear::make(init, c.width, c.classes);
+  if (c.class_to_tags) m.class_to_tags = init.zeros({c.classes, c.tags});
+  if (c.tags_to_class) m.tags_to_class = init.zeros({c.tags, c.classes});
+  return m;
+}
+
+void Labeller::set_prior(const Tensor& table) {
+  if (config.prior == PriorMask::none) fail("labeller: config.prior asks for no table");
+  const Shape wanted{config.classes, config.tags};
+  if (table.shape() != wanted) {
+    fail<ShapeError>("labeller: a prior of {}, classes and tags ask for {}",
+                     to_string(table.shape()), to_string(wanted));
+  }
+  const Tensor as_double = table.to(DType::f64);
+  for (const double p : as_double.values<double>()) {
+    if (!(p >= 0.0 && p <= 1.0)) fail("labeller: a prior of {} is not in [0, 1]", p);
+  }
+  prior = table.to(word_embedding.dtype());
+}
+
+void Labeller::set_rules(const TagRules& allowed) {
+  const auto check = [&](const char* name, std::size_t count, std::int64_t wanted) {
+    if (count != 0 && static_cast<std::int64_t>(count) != wanted) {
+      fail<ShapeError>("labeller: {} rules for {}, {} tags ask for {}", count, name, config.tags,
+                       wanted);
+    }
+  };
+  check("transitions", allowed.transition.size(), config.tags * config.tags);
+  check("start", allowed.start.size(), config.tags);
+  check("end", allowed.end.size(), config.tags);
+  rules = allowed;
+}
+
+Tensor Labeller::features(const LabelBatch& batch) const {
+  const Config& c = config;
+  std::vector<Tensor> parts{
+      embed(with_unknown(batch.words, c.word_dropout, c.unknown), word_embedding)};
+  if (c.characters > 0) {
+    const std::int64_t before = (c.character_kernel - 1) / 2;
+    const Tensor near = windows(embed(batch.characters, character_embedding), batch.word_characters,
+                                before, c.character_kernel - 1 - before);
+    parts.push_back(segment_max(character_filters(near, Activation::relu), batch.word_characters));
+  }
+  if (c.shapes > 0) parts.push_back(embed(batch.shapes, shape_embedding));
+  return dropout(join_columns(parts), c.embedding_dropout);
+}
+
+Tensor Labeller::transformed(const Tensor& x, const Segments& segments,
+                             std::vector<LabelAttention>* seen) const {
+  // Tables begin with rows of length 1; positions stand beside columns of size 1.
+  Tensor h = scale(x, std::sqrt(static_cast<double>(x.dim(1))));
+  if (input.weight.defined()) h = input(h);
+  if (config.positions != PositionKind::none) {
+    h = add(h, embed(positions_of(segments, config.max_length),
+                     positions.defined() ? positions : sinusoids_));
+  }
+  ResidualStream stream(h, config.norm, config.dropout);
+  const Mask mask = qkv::segments(segments, segments);
+  for (const EncoderLayer& block : blocks) {
+    if (config.encoder == LabelEncoder::attention) {
+      block(stream, mask);
+      continue;
+    }
+    stream.sub_layer(block.norm1, [&](const Tensor& y) {
+      const Tensor q = block.self.queries(y), k = block.self.keys(y);
+      if (seen) {
+        seen->push_back({"layer " + std::to_string(seen->size()), linear_weights(q, k)});
+      }
+      return block.self.joined(linear_attend(q, k, block.self.values(y), {.segments = segments}));
+    });
+    stream.sub_layer(block.norm2, [&](const Tensor& y) { return block.feed_forward(y); });
+  }
+  return stream.finish(norm);
+}
+
+Tensor Labeller::encoded(const Tensor& x, const Segments& segments,
+                         std::vector<LabelAttention>* seen) const {
+  if (config.encoder == LabelEncoder::rnn) return recurrent(x, segments).out;
+  if (config.transforms()) return transformed(x, segments, seen);
+  const std::int64_t side = config.encoder == LabelEncoder::cnn ? config.kernel / 2 : 0;
+  Tensor h = x;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const Tensor in = l == 0 ? h : dropout(h, config.dropout);
+    const Tensor y = layers[l](windows(in, segments, side, side), Activation::relu);
+    h = l == 0 ? y : add(h, y);
+  }
+  return h;
+}
+
+Tensor Labeller::pooling_keys(const Tensor& h) const {
+  return reshape(pooling(h, Activation::tanh),
+                 {h.dim(0), config.pooling_heads, h.dim(1) / config.pooling_heads});
+}
+
+Tensor Labeller::pool(const Tensor& h, const Segments& segments,
+                      std::vector<LabelAttention>* seen) const {
+  if (config.pooling == Pooling::mean) return segment_mean(h, segments);
+  if (config.pooling == Pooling::max) return segment_max(h, segments);
+  const std::int64_t heads = config.pooling_heads, width = h.dim(1), dim = width / heads;
+  const std::vector<std::int64_t> same(at(segments.count()), 0);
+  const Tensor q = reshape(select_rows(reshape(pooling_query, {1, width}), same),
+                           {segments.count(), heads, dim});
+  const Tensor k = pooling_keys(h);
+  const Attention how = pooling_attention(segments);
+  if (seen) seen->push_back({"pooling", attention_weights(q, k, how)});
+  return reshape(attend(q, k, reshape(h, {h.dim(0), heads, dim}), how), {segments.count(), width});
+}
+
+Labeller::States Labeller::encode(const LabelBatch& batch) const { return states(batch, nullptr); }
+
+Labeller::States Labeller::states(const LabelBatch& batch,
+                                  std::vector<LabelAttention>* seen) const {
+  check_batch(config, batch);
+  const Tensor x = features(batch);
+  if (config.pools(Pooling::token)) {
+    const WithToken to(batch.segments);
+    const Tensor both[] = {x, class_token};
+    const Tensor h =
+        dropout(encoded(select_rows(stack_rows(both), to.from), to.segments, seen), config.dropout);
+    return {select_rows(h, to.words), select_rows(h, to.tokens)};
+  }
+  const Tensor h = dropout(encoded(x, batch.segments, seen), config.dropout);
+  return {h, config.classes > 0 ? pool(h, batch.segments, seen) : Tensor()};
+}
+
+std::vector<LabelAttention> Labeller::attention(const LabelBatch& batch) const {
+  if (batch.segments.count() != 1) {
+    fail<ShapeError>("labeller: attention of {} sequences; ask for one at a time",
+                     batch.segments.count());
+  }
+  const NoRecording off;
+  std::vector<LabelAttention> seen;
+  const AttentionObserver observer([&](const Tensor& q, const Tensor& k, const Attention& how) {
+    seen.push_back({"layer " + std::to_string(seen.size()), attention_weights(q, k, how)});
+  });
+  (void)states(batch, &seen);
+  return seen;
+}
+
+}  // namespace qkv
