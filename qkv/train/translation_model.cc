@@ -10,43 +10,18 @@
 #include "qkv/io/json.h"
 #include "qkv/io/safetensors.h"
 #include "qkv/nn/module.h"
+#include "qkv/train/config_fields.h"
 
 namespace qkv {
-namespace {
 
-// The enumerations as configuration files spell them, in the order of their values.
-template <class E>
-std::span<const std::string_view> names_of();
-template <>
-std::span<const std::string_view> names_of<NormPlacement>() {
-  static constexpr std::string_view names[] = {"post", "pre"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<Activation>() {
-  static constexpr std::string_view names[] = {"none",      "relu", "gelu",
-                                               "gelu_tanh", "tanh", "sigmoid"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<PositionKind>() {
-  static constexpr std::string_view names[] = {"none", "sinusoidal", "learned"};
-  return names;
-}
 template <>
 std::span<const std::string_view> names_of<Sinusoid>() {
   static constexpr std::string_view names[] = {"interleaved", "blocks", "legacy"};
   return names;
 }
-
 template <>
 std::span<const std::string_view> names_of<Architecture>() {
   static constexpr std::string_view names[] = {"transformer", "rnn"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<Cell>() {
-  static constexpr std::string_view names[] = {"gru", "gru_reset_before", "lstm"};
   return names;
 }
 template <>
@@ -60,44 +35,7 @@ std::span<const std::string_view> names_of<RnnScore>() {
   return names;
 }
 
-template <class Config>
-Json config_json(const Config& config) {
-  Json json = Json::object();
-  Config::each(config, [&](const char* name, const auto& field) {
-    using Field = std::remove_cvref_t<decltype(field)>;
-    if constexpr (std::is_enum_v<Field>) {
-      json[name] = names_of<Field>()[static_cast<std::size_t>(field)];
-    } else {
-      json[name] = field;
-    }
-  });
-  return json;
-}
-
-template <class Config>
-Config config_from(FieldReader reader, const std::string& path) {
-  Config config;
-  Config::each(config, [&](const char* name, auto& field) {
-    using Field = std::remove_cvref_t<decltype(field)>;
-    if constexpr (std::is_enum_v<Field>) {
-      field = static_cast<Field>(reader.choice(name, names_of<Field>()));
-    } else if constexpr (std::is_same_v<Field, bool>) {
-      field = reader.boolean(name);
-    } else if constexpr (std::is_same_v<Field, double>) {
-      field = reader.number(name);
-    } else {
-      // The bound keeps products of sizes far from overflow; no model has a side of 2^30.
-      field = reader.integer(name, {.least = 0, .most = std::int64_t{1} << 30});
-    }
-  });
-  reader.finish();
-  try {
-    config.check();
-  } catch (const Error& e) {
-    throw DataError(path, 0, e.what());
-  }
-  return config;
-}
+namespace {
 
 constexpr std::int64_t kLongestTable = 1 << 20;  // positions; a table of them is not in the file
 

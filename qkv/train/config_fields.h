@@ -1,0 +1,84 @@
+// A model's Config as an object of its configuration file: every field that Config::each visits,
+// enumerations by name. For the files that save and load models.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "qkv/base/error.h"
+#include "qkv/io/json.h"
+#include "qkv/kernels/recurrent.h"
+#include "qkv/models/transformer.h"
+
+namespace qkv {
+
+/// An enumeration as configuration files spell it, in the order of its values.
+template <class E>
+std::span<const std::string_view> names_of();
+
+template <>
+inline std::span<const std::string_view> names_of<NormPlacement>() {
+  static constexpr std::string_view names[] = {"post", "pre"};
+  return names;
+}
+template <>
+inline std::span<const std::string_view> names_of<Activation>() {
+  static constexpr std::string_view names[] = {"none",      "relu", "gelu",
+                                               "gelu_tanh", "tanh", "sigmoid"};
+  return names;
+}
+template <>
+inline std::span<const std::string_view> names_of<PositionKind>() {
+  static constexpr std::string_view names[] = {"none", "sinusoidal", "learned"};
+  return names;
+}
+template <>
+inline std::span<const std::string_view> names_of<kernels::Cell>() {
+  static constexpr std::string_view names[] = {"gru", "gru_reset_before", "lstm"};
+  return names;
+}
+
+template <class Config>
+Json config_json(const Config& config) {
+  Json json = Json::object();
+  Config::each(config, [&](const char* name, const auto& field) {
+    using Field = std::remove_cvref_t<decltype(field)>;
+    if constexpr (std::is_enum_v<Field>) {
+      json[name] = names_of<Field>()[static_cast<std::size_t>(field)];
+    } else {
+      json[name] = field;
+    }
+  });
+  return json;
+}
+
+/// Every field must be there and no other; then Config::check().
+template <class Config>
+Config config_from(FieldReader reader, const std::string& path) {
+  Config config;
+  Config::each(config, [&](const char* name, auto& field) {
+    using Field = std::remove_cvref_t<decltype(field)>;
+    if constexpr (std::is_enum_v<Field>) {
+      field = static_cast<Field>(reader.choice(name, names_of<Field>()));
+    } else if constexpr (std::is_same_v<Field, bool>) {
+      field = reader.boolean(name);
+    } else if constexpr (std::is_same_v<Field, double>) {
+      field = reader.number(name);
+    } else {
+      // The bound keeps products of sizes far from overflow; no model has a side of 2^30.
+      field = reader.integer(name, {.least = 0, .most = std::int64_t{1} << 30});
+    }
+  });
+  reader.finish();
+  try {
+    config.check();
+  } catch (const Error& e) {
+    throw DataError(path, 0, e.what());
+  }
+  return config;
+}
+
+}  // namespace qkv
