@@ -25,6 +25,7 @@ struct Program {
 void add_demo(Program& program);
 void add_train(Program& program);
 void add_translate(Program& program);
+void add_label(Program& program);  // tag, classify, intent
 void add_look(Program& program);
 void add_score(Program& program);
 void add_info(Program& program);

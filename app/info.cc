@@ -7,6 +7,7 @@
 
 #include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
+#include "qkv/train/labeller_model.h"
 #include "qkv/train/translation_model.h"
 
 namespace qkv::app {
@@ -33,24 +34,57 @@ void print_sizes(const TranslationModel& model, const RnnTranslator::Config& c) 
              c.input_feeding ? ", input feeding" : "");
 }
 
+template <class Model>
+void print_tensors(const Model& model) {
+  for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
+    fmt::print("    {:<44} {}\n", path, to_string(p.shape()));
+  });
+}
+
+template <class Model>
+void print_json(Json out, const Model& model, bool tensors) {
+  out["parameters"] = parameter_count(model);
+  if (tensors) {
+    out["tensors"] = Json::object();
+    for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
+      Json shape = Json::array();
+      for (std::int64_t size : p.shape()) shape.push_back(size);
+      out["tensors"][std::string(path)] = shape;
+    });
+  }
+  fmt::print("{}\n", out.dump(2));
+}
+
+void info_labeller(const std::string& directory, const Json& config, bool tensors, bool json) {
+  const LabellerModel model = load_labeller_model(directory);
+  if (json) return print_json(config, model, tensors);
+  const Labeller::Config& c = model.network.config;
+  const char* encoders[] = {"each position by itself", "CNN", "RNN", "self-attention",
+                            "linear attention"};
+  fmt::print("{}\n", directory);
+  fmt::print("  task        {} ({} {}{}{})\n", model.task(),
+             model.preset.empty() ? "own" : model.preset, encoders[static_cast<int>(c.encoder)],
+             c.tags > 0 && c.crf ? ", CRF" : "", c.prior == PriorMask::none ? "" : ", prior");
+  fmt::print("  sizes       embedding {}, width {}, {} layer{}\n", c.embedding, c.width, c.layers,
+             c.layers == 1 ? "" : "s");
+  fmt::print("  vocabulary  {} words{}, {} characters\n", grouped(model.words.size()),
+             model.word_options.lowercase ? " (lower case)" : "", grouped(c.characters));
+  if (c.tags > 0) fmt::print("  tags        {}\n", c.tags);
+  if (c.classes > 0) fmt::print("  labels      {}\n", c.classes);
+  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  if (tensors) print_tensors(model);
+}
+
 void info(const std::string& directory, bool tensors, Program& program) {
   const Json config = require_model_directory(directory);
-  const TranslationModel model = load_translation_model(directory);
-  const std::int64_t parameters = parameter_count(model);
-  if (program.json) {
-    Json out = config;
-    out["parameters"] = parameters;
-    if (tensors) {
-      out["tensors"] = Json::object();
-      for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
-        Json shape = Json::array();
-        for (std::int64_t size : p.shape()) shape.push_back(size);
-        out["tensors"][std::string(path)] = shape;
-      });
-    }
-    fmt::print("{}\n", out.dump(2));
-    return;
+  const std::string task = config.contains("task") && config["task"].is_string()
+                               ? config["task"].get<std::string>()
+                               : std::string();
+  if (task == "tag" || task == "classify" || task == "intent") {
+    return info_labeller(directory, config, tensors, program.json);
   }
+  const TranslationModel model = load_translation_model(directory);
+  if (program.json) return print_json(config, model, tensors);
   fmt::print("{}\n", directory);
   if (model.architecture == Architecture::rnn) {
     print_sizes(model, model.rnn.config);
@@ -60,11 +94,8 @@ void info(const std::string& directory, bool tensors, Program& program) {
   fmt::print("  vocabulary  {} source ({}), {} target ({}){}\n", grouped(model.source.size()),
              name_of(model.source.kind()), grouped(model.target.size()),
              name_of(model.target.kind()), model.joint ? ", joint" : "");
-  fmt::print("  parameters  {}\n", grouped(parameters));
-  if (!tensors) return;
-  for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
-    fmt::print("    {:<44} {}\n", path, to_string(p.shape()));
-  });
+  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  if (tensors) print_tensors(model);
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ int run(int argc, char** argv) {
   add_demo(program);
   add_train(program);
   add_translate(program);
+  add_label(program);
   add_look(program);
   add_score(program);
   add_info(program);

@@ -1,13 +1,17 @@
-// qkv score: BLEU and chrF with sacreBLEU's signatures.
+// qkv score: BLEU and chrF with sacreBLEU's signatures; spans as conlleval, classes with their
+// confusion.
 #include <cstdio>
 
 #include "app/command.h"
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
+#include "qkv/data/labelled.h"
 #include "qkv/data/lines.h"
 #include "qkv/eval/bleu.h"
 #include "qkv/eval/chrf.h"
+#include "qkv/eval/classification.h"
+#include "qkv/eval/spans.h"
 
 namespace qkv::app {
 namespace {
@@ -76,6 +80,33 @@ void chrf(const Score& s, bool json) {
   }
 }
 
+void tags(const Score& s, bool json) {
+  const auto references = read_references(s);
+  const auto hypotheses = read_lines(s.hypothesis);
+  check_counts(s, hypotheses, references);
+  std::vector<Tags> gold, found;
+  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
+    gold.push_back(split_columns(references[0][i]));
+    found.push_back(split_columns(hypotheses[i]));
+    if (gold.back().size() != found.back().size()) {
+      throw DataError(s.hypothesis == "-" ? "<stdin>" : s.hypothesis,
+                      static_cast<std::int64_t>(i) + 1,
+                      fmt::format("has {} tags, {} has {}", found.back().size(), s.references[0],
+                                  gold.back().size()));
+    }
+  }
+  const SpanReport report = score_spans(gold, found);
+  fmt::print("{}", json ? report.json() + "\n" : report.text());
+}
+
+void classes(const Score& s, bool json) {
+  const auto references = read_references(s);
+  const auto hypotheses = read_lines(s.hypothesis);
+  check_counts(s, hypotheses, references);
+  const ClassReport report = score_classes(references[0], hypotheses);
+  fmt::print("{}", json ? report.json() + "\n" : report.text());
+}
+
 }  // namespace
 
 void add_score(Program& program) {
@@ -107,6 +138,17 @@ void add_score(Program& program) {
     c->add_flag("--words", s->words, "chrF++: words up to order 2 as well");
     c->callback([s, &program] { chrf(*s, program.json); });
   }
+  const auto labelled = [&](const char* name, const char* about, auto run) {
+    auto s = std::make_shared<Score>();
+    CLI::App* c = score->add_subcommand(name, about);
+    c->add_option("--reference", s->references, "What is right")->required()->allow_extra_args(false);
+    c->add_option("hypothesis", s->hypothesis, "Output to score; default: stdin");
+    c->add_flag("--json", program.json, "Print JSON");
+    c->callback([s, &program, run] { run(*s, program.json); });
+  };
+  labelled("tags", "F1 of spans as conlleval computes and prints it; a sentence's tags a line",
+           tags);
+  labelled("classes", "Accuracy, macro-F1 and the confusion matrix; a label a line", classes);
 }
 
 }  // namespace qkv::app

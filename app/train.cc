@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "app/command.h"
+#include "app/train_labels.h"
 #include "app/train_translate.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -101,6 +102,7 @@ void add_train(Program& program) {
     apply_threads(program);
     train_translate(*settings, program.console);
   });
+  add_train_labels(*train, program);
 }
 
 }  // namespace qkv::app

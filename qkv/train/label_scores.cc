@@ -1,0 +1,100 @@
+// The scores of labelled text: which apply, and how they are put together.
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "qkv/base/error.h"
+#include "qkv/train/labelling.h"
+
+namespace qkv {
+
+LabelScores score_labelled(const LabelledText& gold, std::span<const Labelled> predicted) {
+  if (gold.words.size() != predicted.size()) {
+    fail("score_labelled: {} sentences but {} predictions", gold.words.size(), predicted.size());
+  }
+  LabelScores scores;
+  scores.sentences = static_cast<std::int64_t>(predicted.size());
+  std::vector<std::uint8_t> right(predicted.size(), 1);
+  const bool has_tags =
+      !gold.tags.empty() && std::any_of(predicted.begin(), predicted.end(),
+                                        [](const auto& p) { return !p.tags.empty(); });
+  if (has_tags) {
+    std::vector<Tags> expected, found;
+    bool spans = true;
+    for (std::size_t i = 0; i < predicted.size(); ++i) {
+      for (const Tags* tags : {&gold.tags[i], &predicted[i].tags}) {
+        spans = spans && std::all_of(tags->begin(), tags->end(), is_span_tag);
+      }
+    }
+    for (std::size_t i = 0; i < predicted.size(); ++i) {
+      // One scheme on both sides, so that equal spans are equal tags.
+      expected.push_back(spans ? convert_tags(gold.tags[i], TagScheme::iob2) : gold.tags[i]);
+      found.push_back(spans ? convert_tags(predicted[i].tags, TagScheme::iob2) : predicted[i].tags);
+      if (expected.back() != found.back()) right[i] = 0;
+    }
+    if (spans) {
+      scores.spans = score_spans(expected, found);
+    } else {
+      std::vector<std::string> a, b;
+      for (const Tags& tags : expected) a.insert(a.end(), tags.begin(), tags.end());
+      for (const Tags& tags : found) b.insert(b.end(), tags.begin(), tags.end());
+      scores.tags = score_classes(a, b);
+    }
+  }
+  if (!gold.labels.empty() && !predicted.empty() && !predicted.front().label.empty()) {
+    std::vector<std::string> found;
+    for (const Labelled& p : predicted) found.push_back(p.label);
+    scores.classes = score_classes(gold.labels, found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      if (found[i] != gold.labels[i]) right[i] = 0;
+    }
+  }
+  scores.correct = std::count(right.begin(), right.end(), 1);
+  return scores;
+}
+
+double LabelScores::sentence_accuracy() const {
+  return sentences > 0 ? 100.0 * static_cast<double>(correct) / static_cast<double>(sentences)
+                       : 0.0;
+}
+
+double LabelScores::score() const {
+  const double of_tags = spans ? spans->all.f1() : tags ? tags->accuracy() : 0;
+  if (!classes) return of_tags;
+  if (!spans && !tags) return classes->accuracy();
+  return (of_tags + classes->accuracy() + sentence_accuracy()) / 3;
+}
+
+std::string LabelScores::line() const {
+  std::string text;
+  const auto add = [&text](std::string_view name, double value) {
+    text += fmt::format("{}{} {:.2f}", text.empty() ? "" : "  ", name, value);
+  };
+  if (spans) add("F1", spans->all.f1());
+  if (tags) add("tags", tags->accuracy());
+  if (classes) add(spans || tags ? "intent" : "accuracy", classes->accuracy());
+  if (classes && (spans || tags)) add("sentences", sentence_accuracy());
+  return text;
+}
+
+std::string LabelScores::text() const {
+  std::string text;
+  if (spans) text += spans->text();
+  if (tags) text += tags->text();
+  if (classes) text += classes->text();
+  if (classes && (spans || tags)) {
+    text += fmt::format("everything right: {} of {} sentences ({:.2f}%)\n", correct, sentences,
+                        sentence_accuracy());
+  }
+  return text;
+}
+
+std::string LabelScores::json() const {
+  nlohmann::json json = {{"sentences", sentences}, {"sentence_accuracy", sentence_accuracy()}};
+  if (spans) json["spans"] = nlohmann::json::parse(spans->json());
+  if (tags) json["tags"] = nlohmann::json::parse(tags->json());
+  if (classes) json["classes"] = nlohmann::json::parse(classes->json());
+  return json.dump();
+}
+
+}  // namespace qkv

@@ -1,0 +1,321 @@
+#include "qkv/train/labelling.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <unordered_set>
+
+#include <nlohmann/json.hpp>
+
+#include "qkv/autograd/tape.h"
+#include "qkv/base/error.h"
+#include "qkv/text/normalise.h"
+#include "qkv/text/split.h"
+
+namespace qkv {
+namespace {
+
+std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+std::vector<std::string> names_of(const Vocabulary& labels) {
+  std::vector<std::string> names;
+  for (std::int32_t i = 0; i < label_count(labels); ++i) names.push_back(label_name(labels, i));
+  return names;
+}
+
+Vocabulary labels_of(std::span<const std::string> labels, std::string_view what) {
+  TokenCounts counts;
+  for (const std::string& label : labels) count_token(counts, label);
+  Vocabulary vocabulary(counts);
+  if (label_count(vocabulary) < 2) {
+    fail("training needs at least two {}, the text has {}; is this the right column?", what,
+         label_count(vocabulary));
+  }
+  // A column of words taken for one of labels would ask for a table of its square.
+  constexpr std::int32_t kMost = 4096;
+  if (label_count(vocabulary) > kMost) {
+    fail("the text has {} {}, more than {}; is this the right column?", label_count(vocabulary),
+         what, kMost);
+  }
+  return vocabulary;
+}
+
+/// How often each tag occurs in sentences of each class.
+Tensor prior_of(const LabellerModel& model, const LabelledSet& set, const PriorOptions& options) {
+  const std::int64_t tags = label_count(model.tags), classes = label_count(model.classes);
+  std::vector<std::int64_t> counts(at(classes * tags), 0);
+  const LabelBatch& all = set.all;
+  for (std::int64_t b = 0; b < all.segments.count(); ++b) {
+    std::unordered_set<std::int32_t> seen;
+    for (std::int64_t t = all.segments.begin(b); t < all.segments.end(b); ++t) {
+      seen.insert(all.tags[at(t)]);
+    }
+    for (const std::int32_t tag : seen) ++counts[at(all.classes[at(b)] * tags + tag)];
+  }
+  return tag_prior(counts, classes, tags, options);
+}
+
+}  // namespace
+
+void cut_texts(LabelledText& text, WordCut cut) {
+  if (!text.words.empty()) return;
+  for (const std::string& line : text.texts) text.words.push_back(cut_words(line, cut));
+  text.report.tokens = 0;
+  for (const auto& words : text.words) {
+    text.report.tokens += static_cast<std::int64_t>(words.size());
+  }
+}
+
+std::int64_t longest_sentence(const LabellerModel& model) {
+  const Labeller::Config& c = model.network.config;
+  if (!c.transforms() || c.positions == PositionKind::none) return 0;
+  return c.max_length - (c.pools(Pooling::token) ? 1 : 0);
+}
+
+std::int64_t cut_long(LabelledText& text, std::int64_t longest) {
+  if (longest <= 0) return 0;
+  std::int64_t cuts = 0;
+  for (std::size_t i = 0; i < text.words.size(); ++i) {
+    if (text.words[i].size() <= at(longest)) continue;
+    text.words[i].resize(at(longest));
+    if (!text.tags.empty()) text.tags[i].resize(at(longest));
+    ++cuts;
+  }
+  return cuts;
+}
+
+bool writes_spans(const Vocabulary& tags) {
+  bool any = false;
+  for (std::int32_t i = 0; i < label_count(tags); ++i) {
+    const std::string& name = label_name(tags, i);
+    if (!is_span_tag(name)) return false;
+    any = any || name != "O";
+  }
+  return any;
+}
+
+LabellerModel make_labeller(const LabellingPreset& preset, const LabelledText& text,
+                            TagScheme scheme, std::uint64_t seed, const PriorOptions& prior) {
+  const bool tags = preset.task != LabelTask::classify, classes = preset.task != LabelTask::tag;
+  if (tags && text.tags.empty()) fail("{} needs text with a tag a word", name_of(preset.task));
+  if (classes && text.labels.empty()) {
+    fail("{} needs text with a label a sentence", name_of(preset.task));
+  }
+  LabellerModel model;
+  model.preset = preset.name;
+  model.word_options = preset.words;
+  TokenCounts words, letters;
+  for (const auto& sentence : text.words) {
+    for (const std::string& word : sentence) {
+      count_token(words, word_as_read(word, preset.words));
+      for (const std::string_view c : characters(word)) count_token(letters, c);
+    }
+  }
+  model.words = Vocabulary(words, {.min_count = preset.min_count});
+  Labeller::Config config = preset.model;
+  config.words = model.words.size();
+  config.unknown = Vocabulary::kUnk;
+  if (config.characters > 0) {
+    model.characters = Vocabulary(letters);
+    config.characters = model.characters.size();
+  }
+  if (config.shapes > 0) config.shapes = kWordShapes;
+  if (tags) {
+    const bool spans = detect_scheme(text.tags).has_value();
+    std::vector<std::string> all;
+    for (const Tags& sentence : text.tags) {
+      const Tags converted = spans ? convert_tags(sentence, scheme) : sentence;
+      all.insert(all.end(), converted.begin(), converted.end());
+    }
+    model.tags = labels_of(all, "tags");
+    config.tags = label_count(model.tags);
+  }
+  if (classes) {
+    model.classes = labels_of(text.labels, "labels");
+    config.classes = label_count(model.classes);
+  }
+  config.crf = tags && config.crf;
+  model.network = Labeller::make(config, seed);
+  if (tags && writes_spans(model.tags)) {
+    const LegalTransitions legal = legal_transitions(names_of(model.tags), scheme);
+    model.network.set_rules(
+        {.transition = legal.follows, .start = legal.starts, .end = legal.ends});
+  }
+  if (config.prior != PriorMask::none) {
+    model.network.set_prior(prior_of(model, encode_labelled(model, text, scheme), prior));
+  }
+  return model;
+}
+
+LabelledSet encode_labelled(const LabellerModel& model, const LabelledText& text,
+                            TagScheme scheme) {
+  LabelledSet set;
+  set.all = model.batch(text.words);
+  for (const auto& words : text.words) {
+    set.lengths.push_back({.source = static_cast<std::int64_t>(words.size()), .target = 0});
+  }
+  if (model.network.config.tags > 0) {
+    const bool spans = writes_spans(model.tags);
+    for (const Tags& sentence : text.tags) {
+      const bool converts = spans && std::all_of(sentence.begin(), sentence.end(), is_span_tag);
+      for (const std::string& tag : converts ? convert_tags(sentence, scheme) : sentence) {
+        set.all.tags.push_back(label_id(model.tags, tag));
+      }
+    }
+  }
+  if (model.network.config.classes > 0) {
+    for (const std::string& label : text.labels) {
+      set.all.classes.push_back(label_id(model.classes, label));
+    }
+  }
+  return set;
+}
+
+LabelBatch pack(const LabelBatch& all, std::span<const std::int64_t> index) {
+  LabelBatch batch;
+  std::vector<std::int64_t> lengths, word_lengths;
+  const auto append = [](const auto& from, auto& to, std::int64_t begin, std::int64_t end) {
+    if (!from.empty()) to.insert(to.end(), from.begin() + begin, from.begin() + end);
+  };
+  for (const std::int64_t i : index) {
+    const std::int64_t begin = all.segments.begin(i), end = all.segments.end(i);
+    lengths.push_back(end - begin);
+    append(all.words, batch.words, begin, end);
+    append(all.shapes, batch.shapes, begin, end);
+    append(all.tags, batch.tags, begin, end);
+    append(all.classes, batch.classes, i, i + 1);
+    if (all.characters.empty() || begin == end) continue;
+    append(all.characters, batch.characters, all.word_characters.begin(begin),
+           all.word_characters.end(end - 1));
+    for (std::int64_t t = begin; t < end; ++t)
+      word_lengths.push_back(all.word_characters.length(t));
+  }
+  batch.segments = Segments(lengths);
+  batch.word_characters = Segments(word_lengths);
+  return batch;
+}
+
+std::vector<Labelled> label_sentences(const LabellerModel& model,
+                                      std::span<const std::vector<std::string>> sentences,
+                                      TagScheme scheme, std::int64_t batch_tokens) {
+  const NoRecording off;
+  const Labeller::Config& config = model.network.config;
+  LabelledText text;
+  text.words.assign(sentences.begin(), sentences.end());
+  cut_long(text, longest_sentence(model));
+  const LabelBatch all = model.batch(text.words);
+  std::vector<ExampleLength> lengths;
+  for (const auto& s : text.words) {
+    lengths.push_back({.source = static_cast<std::int64_t>(s.size()), .target = 0});
+  }
+  const bool spans = config.tags > 0 && writes_spans(model.tags);
+  // Labels are numbered by falling count.
+  const std::string unread = spans ? "O" : config.tags > 0 ? label_name(model.tags, 0) : "";
+  std::vector<Labelled> results(sentences.size());
+  for (const auto& index : plan_by_length(lengths, batch_tokens)) {
+    const LabelBatch batch = pack(all, index);
+    const LabelPrediction p = model.network.predict(batch);
+    for (std::size_t k = 0; k < index.size(); ++k) {
+      Labelled& result = results[at(index[k])];
+      const auto b = static_cast<std::int64_t>(k);
+      if (config.tags > 0) {
+        for (std::int64_t t = batch.segments.begin(b); t < batch.segments.end(b); ++t) {
+          result.tags.push_back(label_name(model.tags, p.tags[at(t)]));
+        }
+        if (spans) result.tags = convert_tags(result.tags, scheme);
+        result.tags.resize(sentences[at(index[k])].size(), unread);
+        result.tag_score = p.tag_scores[k];
+      }
+      if (config.classes > 0) {
+        result.label = label_name(model.classes, p.classes[k]);
+        const float* row = p.class_log_probabilities.data() + b * config.classes;
+        for (std::int64_t c = 0; c < config.classes; ++c) {
+          result.class_probabilities.push_back(std::exp(static_cast<double>(row[c])));
+        }
+      }
+    }
+  }
+  return results;
+}
+
+// --- Training ---
+
+namespace {
+
+/// What the loss is a mean of: words when there are tags, else sentences.
+std::int64_t units(const LabellerModel& model, const LabelledSet& set,
+                   std::span<const std::int64_t> examples) {
+  if (model.network.config.tags == 0) return static_cast<std::int64_t>(examples.size());
+  std::int64_t words = 0;
+  for (const std::int64_t i : examples) words += set.lengths[at(i)].source;
+  return words;
+}
+
+BatchLoss batch_loss(const LabellerModel& model, const LabelledSet& set,
+                     std::span<const std::int64_t> examples, const LabellingTraining& t,
+                     double scale) {
+  const LabelLoss r = model.network.loss(
+      pack(set.all, examples),
+      {.tag_scale = scale, .class_scale = scale * t.class_weight, .smoothing = t.smoothing});
+  return {.loss_sum = r.tag_sum + t.class_weight * r.class_sum,
+          .nll_sum = r.tag_sum + r.class_sum,
+          .tokens = units(model, set, examples),
+          .correct = -1,
+          .loss = r.loss};
+}
+
+/// Mean over the sentences whose labels the model knows; of unknown ones it can only be infinite.
+double validation_loss(const LabellerModel& model, const LabellingTraining& t) {
+  const NoRecording off;
+  const LabelBatch& all = t.valid.all;
+  std::vector<std::int64_t> known;
+  std::vector<ExampleLength> lengths;
+  for (std::int64_t b = 0; b < all.segments.count(); ++b) {
+    const auto begin = all.tags.begin();
+    const bool tags = all.tags.empty() ||
+                      std::find(begin + all.segments.begin(b), begin + all.segments.end(b), -1) ==
+                          begin + all.segments.end(b);
+    if (!tags || (!all.classes.empty() && all.classes[at(b)] < 0)) continue;
+    known.push_back(b);
+    lengths.push_back(t.valid.lengths[at(b)]);
+  }
+  double sum = 0;
+  std::int64_t count = 0;
+  for (auto examples : plan_in_order(lengths, t.batches.max_tokens)) {
+    for (std::int64_t& i : examples) i = known[at(i)];
+    const BatchLoss part = batch_loss(model, t.valid, examples, t, 1.0);
+    sum += part.nll_sum;
+    count += part.tokens;
+  }
+  return count > 0 ? sum / static_cast<double>(count) : 0;
+}
+
+}  // namespace
+
+TrainTask labelling_task(LabellerModel& model, const LabellingTraining& training,
+                         const std::filesystem::path& directory) {
+  TrainTask task;
+  task.plan = [&training](std::int64_t epoch) {
+    return plan_epoch(training.train.lengths, training.batches, epoch);
+  };
+  task.tokens = [&model, &training](std::span<const std::int64_t> examples) {
+    return units(model, training.train, examples);
+  };
+  task.loss = [&model, &training](std::span<const std::int64_t> examples, double scale) {
+    return batch_loss(model, training.train, examples, training, scale);
+  };
+  task.validate = [&model, &training] {
+    Validation v;
+    v.loss = validation_loss(model, training);
+    const LabelScores scores =
+        score_labelled(training.valid_text, label_sentences(model, training.valid_text.words));
+    v.score = scores.score();
+    v.text = fmt::format("loss {:.4f}  {}", v.loss, scores.line());
+    v.metrics = nlohmann::json{{"score", v.score}}.dump();
+    return v;
+  };
+  task.save = [&model, directory] { save_labeller_model(model, directory); };
+  return task;
+}
+
+}  // namespace qkv

@@ -1,0 +1,86 @@
+// The sizes and recipes of labellers, by name.
+#include <array>
+
+#include "qkv/base/error.h"
+#include "qkv/train/labelling.h"
+
+namespace qkv {
+namespace {
+
+constexpr std::array<std::string_view, 2> kPresets = {"tiny", "small"};
+constexpr std::array<std::string_view, 3> kTasks = {"tag", "classify", "intent"};
+
+void use_tiny(LabellingPreset& p) {
+  Labeller::Config& m = p.model;
+  m.embedding = 32;
+  m.character_embedding = 16;
+  m.character_filters = 16;
+  m.width = 64;
+  m.feed_forward = 128;
+  m.dropout = m.embedding_dropout = 0.2;
+  p.train.epochs = 20;
+}
+
+void use_small(LabellingPreset& p) {
+  Labeller::Config& m = p.model;
+  m.embedding = 100;
+  m.character_embedding = 30;
+  m.character_filters = 50;
+  m.width = 256;
+  m.feed_forward = 512;
+  m.dropout = m.embedding_dropout = 0.5;
+  p.train.epochs = 40;
+}
+
+/// What self-attention wants otherwise: more layers, less noise, a slower start.
+void use_attention(LabellingPreset& p) {
+  Labeller::Config& m = p.model;
+  m.layers = 2;
+  m.dropout = 0.2;
+  m.embedding_dropout = 0.3;
+  p.train.schedule.rate = 1e-3;
+  p.train.schedule.warm_up = 400;
+}
+
+}  // namespace
+
+std::string_view name_of(LabelTask task) { return kTasks[static_cast<std::size_t>(task)]; }
+
+std::span<const std::string_view> labelling_preset_names() { return kPresets; }
+
+LabellingPreset labelling_preset(std::string_view name, LabelTask task, LabelEncoder encoder) {
+  LabellingPreset p;
+  p.name = name;
+  p.task = task;
+  p.model.encoder = encoder;
+  p.train.optimiser.beta2 = 0.999;
+  p.train.optimiser.clip_norm = 5;
+  p.train.schedule = {.kind = Schedule::Kind::inverse_sqrt, .rate = 2e-3, .warm_up = 200};
+  p.train.optimiser.ema = 0.99;
+  p.train.patience = 10;
+  p.words.lowercase = true;
+  if (name == "tiny") {
+    use_tiny(p);
+  } else if (name == "small") {
+    use_small(p);
+  } else {
+    fail("preset '{}' is not one of tiny, small", name);
+  }
+  if (encoder == LabelEncoder::attention || encoder == LabelEncoder::linear) use_attention(p);
+  Labeller::Config& m = p.model;
+  // A second layer sees further, which tags want and one vector for all words does not.
+  if (encoder == LabelEncoder::cnn && task != LabelTask::classify) m.layers = 2;
+  m.characters = m.shapes = 1;  // letters and shape say what an unknown word is
+  m.word_dropout = task == LabelTask::classify ? 0.05 : 0.02;
+  if (task == LabelTask::tag) p.words.zero_digits = true;
+  if (task == LabelTask::classify) {
+    p.words.cut = WordCut::word;
+    p.batch_tokens = 1000;
+    m.pooling = Pooling::max;
+    p.train.epochs = name == "tiny" ? 20 : 12;
+  }
+  if (task == LabelTask::intent) m.class_to_tags = m.tags_to_class = true;
+  return p;
+}
+
+}  // namespace qkv
