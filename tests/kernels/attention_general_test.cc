@@ -111,11 +111,13 @@ TEST_P(AttendGeneral, EveryBiasMaskAndNormaliserEqualsItsDefinition) {
   stacks.push_back({BiasCase::distance, BiasCase::soft_cap});
   stacks.push_back({BiasCase::soft_cap, BiasCase::tensor});
   stacks.push_back({BiasCase::function, BiasCase::row_table});
+  int count = 0;
   for (std::size_t m = 0; m < masks().size(); ++m) {
     const AttendPlan plan =
         testing::make_plan({{3, 4}, {19, 70}, {0, 0}, {1, 1}, {20, 10}}, masks()[m]);
     for (const NormCase& norm : testing::norm_cases()) {
       for (std::size_t b = 0; b < stacks.size(); ++b) {
+        if (++count % QKV_SWEEP != 0) continue;
         SCOPED_TRACE("mask " + std::to_string(m) + ", " + norm.name + ", biases " +
                      std::to_string(b));
         expect_equals_definition(plan, {2, 1, 7, 5}, {GetParam(), stacks[b], norm});
