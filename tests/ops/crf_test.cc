@@ -247,6 +247,19 @@ TEST(Crf, ForbiddenLabelsAreSafe) {
   }
 }
 
+TEST(Crf, NothingHasLossAndGradientZero) {
+  for (const DType type : {DType::f32, DType::f64}) {
+    for (const Segments& segments : {Segments(), Segments({0, 0})}) {
+      const std::vector<Tensor> r =
+          run(Tensor::empty({0, 3}, type), segments, random_weights(3, type), {});
+      EXPECT_EQ(r[0].item(), 0.0);
+      for (const Tensor& gradient : r) {
+        for (const double x : gradient.to(DType::f64).values<double>()) EXPECT_EQ(x, 0.0);
+      }
+    }
+  }
+}
+
 TEST(Crf, ANaNDoesNotPassForANumber) {
   const CrfWeights w = random_weights(4);
   Tensor e = normals({5, 4}, 2);
