@@ -1,4 +1,4 @@
-// qkv look: what a translator attends to, in the terminal or as a picture, a page or JSON.
+// qkv look: what a model attends to, in the terminal or as a picture, a page or JSON.
 #include "app/look.h"
 
 #include <algorithm>
@@ -14,6 +14,8 @@
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
 #include "qkv/decode/score.h"
+#include "qkv/io/directory.h"
+#include "qkv/train/labelling.h"
 #include "qkv/train/translation.h"
 #include "qkv/view/html.h"
 #include "qkv/view/json.h"
@@ -86,7 +88,46 @@ void add_rnn(AttentionMaps& maps, const StepModel& decoder, const Tokens& source
   add_maps(maps, AttentionMap::Kind::cross, 0, Tensor::of(h.attention, {1, rows, h.sources}));
 }
 
+/// Whether the directory holds a tagger, classifier or recogniser of intents.
+bool labels_text(const std::string& directory) {
+  const Json config = require_model_directory(directory);
+  return config.contains("task") &&
+         (config["task"] == "tag" || config["task"] == "classify" || config["task"] == "intent");
+}
+
 }  // namespace
+
+AttentionMaps attention_of(const LabellerModel& model, const LookSettings& s) {
+  if (!s.target.empty()) fail("look: --target is for translators");
+  const std::vector<std::vector<std::string>> sentence = {
+      cut_words(s.source, model.word_options.cut)};
+  if (sentence.front().empty()) fail("look: the source is empty");
+  const Labelled result = label_sentences(model, sentence).front();
+  AttentionMaps maps;
+  maps.source_text = s.source;
+  maps.translation = result.label;
+  for (const std::string& tag : result.tags) {
+    maps.translation += (maps.translation.empty() ? "" : " ") + tag;
+  }
+  maps.title = maps.source_text + " → " + maps.translation;
+  maps.source = sentence.front();
+  if (model.network.config.pools(Pooling::token)) {
+    maps.source.insert(maps.source.begin(), "<class>");
+  }
+  maps.target = maps.target_in = {result.label.empty() ? "label" : result.label};
+  int layer = 0;
+  for (const LabelAttention& a : model.network.attention(model.batch(sentence))) {
+    const bool pools = a.name == "pooling";
+    add_maps(maps, pools ? AttentionMap::Kind::cross : AttentionMap::Kind::encoder_self,
+             pools ? 0 : layer++, a.weights);
+  }
+  if (maps.maps.empty()) {
+    fail(
+        "look: this model attends to nothing; train with --encoder attention or --pooling "
+        "attention");
+  }
+  return maps;
+}
 
 AttentionMaps attention_of(const TranslationModel& model, const LookSettings& s) {
   AttentionMaps maps;
@@ -149,7 +190,7 @@ void add_look(Program& program) {
     LookSettings look;
   };
   auto s = std::make_shared<Settings>();
-  CLI::App* c = program.cli.add_subcommand("look", "Show what a translator attends to");
+  CLI::App* c = program.cli.add_subcommand("look", "Show what a model attends to");
   c->add_option("--model", s->model, "Model directory")->required();
   c->add_option("--source", s->look.source, "Source sentence")->required();
   c->add_option("--target", s->look.target, "Target sentence; default: what the model translates");
@@ -164,8 +205,13 @@ void add_look(Program& program) {
   add_threads(*c, program);
   c->callback([s, &program] {
     apply_threads(program);
-    const TranslationModel model = load_translation_model(s->model);
-    const AttentionMaps maps = attention_of(model, s->look);
+    const AttentionMaps maps = labels_text(s->model)
+                                   ? attention_of(load_labeller_model(s->model), s->look)
+                                   : attention_of(load_translation_model(s->model), s->look);
+    if (s->look.kind == "cross" && layers_of(maps, AttentionMap::Kind::cross).empty() &&
+        !layers_of(maps, AttentionMap::Kind::encoder_self).empty()) {
+      s->look.kind = "encoder";  // all there is
+    }
     if (s->output.empty()) {
       fmt::print("{}\n{}\n", maps.title, terminal_picture(maps, s->look));
     } else {

@@ -1,9 +1,10 @@
-// The attention of one sentence pair and its pictures; for `qkv look` and `qkv demo`.
+// The attention of one sentence or pair and its pictures; for `qkv look` and `qkv demo`.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
+#include "qkv/train/labeller_model.h"
 #include "qkv/train/translation_model.h"
 #include "qkv/view/attention_maps.h"
 
@@ -19,6 +20,9 @@ struct LookSettings {
 };
 
 AttentionMaps attention_of(const TranslationModel& model, const LookSettings& settings);
+/// What a tagger or classifier attends to: its encoder's layers ("encoder"), and its pooling with
+/// the label as the one row ("cross").
+AttentionMaps attention_of(const LabellerModel& model, const LookSettings& settings);
 std::string terminal_picture(const AttentionMaps& maps, const LookSettings& settings);
 /// By the name's ending: .svg, .png, .json or .html; throws Error otherwise.
 void write_picture(const AttentionMaps& maps, const LookSettings& settings,

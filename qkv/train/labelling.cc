@@ -18,8 +18,10 @@ namespace {
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 std::vector<std::string> names_of(const Vocabulary& labels) {
-  std::vector<std::string> names;
-  for (std::int32_t i = 0; i < label_count(labels); ++i) names.push_back(label_name(labels, i));
+  std::vector<std::string> names(at(label_count(labels)));
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    names[i] = label_name(labels, static_cast<std::int32_t>(i));
+  }
   return names;
 }
 

@@ -114,6 +114,15 @@ TEST_F(Labels, ClassifiesByLine) {
     double sum = 0;
     for (const auto& p : json["scores"]) sum += p.get<double>();
     EXPECT_NEAR(sum, 1.0, 1e-5);
+    const Ran look = run_qkv("look --threads 1 --source 'is rome far' --model " + path(encoder) +
+                             " --output " + path(encoder + ".json"));
+    if (encoder == "attention" || encoder == "linear") {
+      ASSERT_EQ(look.exit, 0) << look.err;
+      const Json maps = Json::parse(slurp(folder_ / (encoder + ".json")))["maps"];
+      EXPECT_EQ(maps.size(), 4U) << encoder;  // two layers of two heads
+    } else {
+      EXPECT_NE(look.err.find("attends to nothing"), std::string::npos) << look.err;
+    }
     const Ran scores = run_qkv(classify + "--evaluate " + path("toy.tsv"));
     EXPECT_NE(scores.out.find("gold \\ predicted"), std::string::npos) << scores.out << scores.err;
   }
@@ -130,6 +139,9 @@ TEST_F(Labels, IntentsWithTheirSlots) {
   EXPECT_EQ(ran.out, "travel\tB-PER O O B-LOC I-LOC\nplay\tO O O O B-PER\n");
   const Ran scores = run_qkv(intent + "--evaluate " + path("slots"));
   EXPECT_NE(scores.out.find("everything right: 48 of 48"), std::string::npos) << scores.out;
+  const Ran look = run_qkv("look --threads 1 --source 'play a song' --model " + path("m"));
+  EXPECT_EQ(look.exit, 0) << look.err;
+  EXPECT_NE(look.out.find("play a song → play O O O"), std::string::npos) << look.out;
   // A tagger reads the same folder.
   EXPECT_EQ(run_qkv(training("tag", "slots", "t") + "--epochs 1").exit, 0);
 }
