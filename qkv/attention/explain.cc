@@ -71,6 +71,20 @@ AttendPath path_of(const AttendCall& call, const Attention& how) {
   return kernels::attend_path(call.plain() ? nullptr : &form, false);
 }
 
+/// Sequences that have query rows, and those of them whose forward pass goes by few rows.
+struct Sequences {
+  std::int64_t all = 0, few = 0;
+};
+Sequences sequences_of(const AttendCall& call, bool dropout) {
+  Sequences n;
+  for (const auto& s : call.plan->segments) {
+    if (s.q_begin == s.q_end) continue;
+    ++n.all;
+    n.few += kernels::few_rows(s, dropout) ? 1 : 0;
+  }
+  return n;
+}
+
 std::vector<std::string> slow_parts(const Explanation& e, const Attention& how, DType type) {
   std::vector<std::string> slow;
   if (e.path == AttendPath::definition) {
@@ -108,9 +122,10 @@ double score_operations(const Score& score, double dim) {
 
 void count_tiles(const kernels::AttendPlan& plan, Explanation& e) {
   const bool tiled = e.path != AttendPath::definition;
-  e.query_tile = e.path == AttendPath::row_strips
-                     ? kernels::kStripRows
-                     : kernels::query_tile(std::max(e.dim, e.value_dim));
+  const bool few = e.path == AttendPath::product_rows;
+  e.query_tile = e.path == AttendPath::row_strips ? kernels::kStripRows
+                 : few                            ? kernels::kFewRows
+                       : kernels::query_tile(std::max(e.dim, e.value_dim));
   e.key_tile = kernels::kKeyTile;
   std::int64_t keys_read = 0;
   for (const ScheduledTile& t : tiles_of(plan, e.query_tile, e.key_tile)) {
@@ -130,7 +145,9 @@ void count_tiles(const kernels::AttendPlan& plan, Explanation& e) {
   } else {
     e.visited = e.visible;  // row by row: nothing hidden is computed
   }
-  e.tile_bytes = 4.0 * static_cast<double>((e.dim + e.value_dim) * keys_read * e.heads);
+  // Few rows of all heads that share a key head go by together.
+  const std::int64_t heads = few ? e.kv_heads : e.heads;
+  e.tile_bytes = 4.0 * static_cast<double>((e.dim + e.value_dim) * keys_read * heads);
 }
 
 double seconds_of(const std::function<void()>& run) {
@@ -206,6 +223,7 @@ std::vector<ScheduledTile> tiles_of(const kernels::AttendPlan& plan, std::int64_
 Explanation explain(const Tensor& q, const Tensor& k, const Tensor& v, const Attention& how,
                     bool measure) {
   Explanation e;
+  const bool dropout = recording() && how.dropout > 0;
   {
     const NoRecording quiet;
     const AttendCall call("explain", q, k, v, how);
@@ -221,6 +239,11 @@ Explanation explain(const Tensor& q, const Tensor& k, const Tensor& v, const Att
     e.mask = to_string(how.mask);
     e.norm = name_of(how.norm);
     e.path = path_of(call, how);
+    if (e.path == AttendPath::product_tiles) {
+      const Sequences n = sequences_of(call, dropout);
+      e.few = n.few;
+      if (n.few > 0 && n.few == n.all) e.path = AttendPath::product_rows;
+    }
     e.slow = slow_parts(e, how, q.dtype());
     e.pairs = e.queries * e.keys;
     count_tiles(*call.plan, e);
@@ -241,6 +264,8 @@ const char* name_of(AttendPath path) {
   switch (path) {
     case AttendPath::product_tiles:
       return "product tiles: streaming, tuned";
+    case AttendPath::product_rows:
+      return "product rows: few rows, keys streamed once; backward by product tiles";
     case AttendPath::general_tiles:
       return "general tiles: streaming";
     case AttendPath::row_strips:
@@ -262,7 +287,10 @@ std::string to_string(const Explanation& e) {
                                 e.sequences, e.sequences == 1 ? "" : "s"));
   line("score", e.score + (e.bias.empty() ? "" : "; bias " + e.bias) + "; normaliser " + e.norm);
   line("mask", e.mask);
-  line("path", name_of(e.path));
+  line("path",
+       name_of(e.path) + (e.path == AttendPath::product_tiles && e.few > 0
+                              ? fmt::format("; {} of {} sequences by few rows", e.few, e.sequences)
+                              : std::string()));
   if (e.path != AttendPath::definition) {
     line("tiles",
          fmt::format("{} queries × {} keys, {} query tiles; a head: {} full, {} partial, {} "

@@ -19,6 +19,9 @@ struct Explanation {
   std::string score, bias, mask, norm;
 
   kernels::AttendPath path = kernels::AttendPath::definition;
+  /// On product tiles: sequences of few query rows, whose forward pass goes by product rows. When
+  /// all do, that is the path.
+  std::int64_t few = 0;
   std::vector<std::string> slow;  // whatever costs more than it looks, and why; empty is good
 
   /// Tiles of one head: every pair of a query tile and a key tile of the same sequence.

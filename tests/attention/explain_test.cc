@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
 #include "qkv/kernels/attention/schedule.h"
 
@@ -67,6 +68,26 @@ TEST(Explain, SaysWhichPathIsTaken) {
                                Attention{.norm = Entmax{}}, Attention{.norm = SoftmaxSink{}}}) {
     EXPECT_NE(explained(how).path, AttendPath::product_tiles);
   }
+}
+
+TEST(Explain, FewRowsSaySo) {
+  const Explanation all = explained({}, {.queries = 3, .keys = 100});
+  EXPECT_EQ(all.path, AttendPath::product_rows);
+  EXPECT_EQ(all.few, 1);
+  EXPECT_NE(to_string(all).find("path         product rows: few rows"), std::string::npos);
+  const Explanation some =
+      explained({.mask = segments(Segments{3, 0, 70}, Segments{100, 5, 70})}, {73, 175});
+  EXPECT_EQ(some.path, AttendPath::product_tiles);
+  EXPECT_EQ(some.few, 1);
+  EXPECT_NE(to_string(some).find("product tiles: streaming, tuned; 1 of 3 sequences by few rows\n"),
+            std::string::npos)
+      << to_string(some);
+  EXPECT_EQ(explained({}, {.queries = 50, .keys = 100}).few, 0);
+  EXPECT_EQ(explained({.bias = {Alibi{}}}, {.queries = 3, .keys = 100}).few, 0);
+  Tape tape;
+  const Recording on(tape);
+  EXPECT_EQ(explained({.dropout = 0.1}, {.queries = 3, .keys = 100}).path,
+            AttendPath::product_tiles);
 }
 
 TEST(Explain, WhateverIsSlowSaysSo) {

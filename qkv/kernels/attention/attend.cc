@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "qkv/kernels/attention/few_rows.h"
 #include "qkv/kernels/attention/path.h"
 #include "qkv/kernels/attention/schedule.h"
 #include "qkv/kernels/attention/scratch.h"
@@ -18,6 +19,7 @@
 #include <hwy/highway.h>
 
 #include "qkv/kernels/attention/cover-inl.h"
+#include "qkv/kernels/attention/join-inl.h"
 #include "qkv/kernels/attention/tile-inl.h"
 #include "qkv/kernels/attention/weights-inl.h"
 
@@ -39,12 +41,10 @@ struct KeyRows {
   bool packed;  // rows are whole vectors
 };
 
-/// A chunk's share of a tile when it is a task of its own: [rows padded] sums, then base and sum of
-/// each row.
 struct ForwardTask : Task {
   KeyRows rows;
-  std::int64_t chunk = -1;  // all of them
-  float* partial = nullptr;
+  std::int64_t chunk = -1;   // all of them
+  float* partial = nullptr;  // a chunk's Share
 };
 
 }  // namespace
@@ -55,45 +55,6 @@ HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
 namespace HWY_NAMESPACE {
 namespace {
-
-/// Rows of `out` times factor[row], where that is not 1.
-void Rescale(std::int64_t rows, std::int64_t padded, const float* factor, float* out) {
-  const F d;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    if (factor[r] == 1.0f) continue;
-    const VF f = hn::Set(d, factor[r]);
-    for (std::int64_t e = 0; e < padded; e += Lanes()) {
-      float* at = out + r * padded + e;
-      hn::Store(hn::Mul(f, hn::Load(d, at)), d, at);
-    }
-  }
-}
-
-/// The sums `part` joins `total`; both are scaled to the larger base.
-void Merge(std::int64_t rows, std::int64_t width, std::int64_t padded, const SoftmaxRows& part,
-           const float* part_out, SoftmaxRows& total, float* out) {
-  const F d;
-  alignas(64) float keep[RowCover::kTallest], add[RowCover::kTallest];
-  for (std::int64_t v = 0; v < width; v += Lanes()) {
-    const VF a = hn::Load(d, total.base + v), b = hn::Load(d, part.base + v);
-    const VF base = hn::Max(a, b);
-    const VF from = hn::IfThenElse(
-        hn::Eq(base, hn::Set(d, -std::numeric_limits<float>::infinity())), hn::Zero(d), base);
-    const VF fa = Exp2(hn::Sub(a, from)), fb = Exp2(hn::Sub(b, from));
-    const VF kept = hn::Mul(hn::Load(d, total.sum + v), fa);
-    hn::Store(hn::MulAdd(hn::Load(d, part.sum + v), fb, kept), d, total.sum + v);
-    hn::Store(base, d, total.base + v);
-    hn::Store(fa, d, keep + v);
-    hn::Store(fb, d, add + v);
-  }
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const VF fa = hn::Set(d, keep[r]), fb = hn::Set(d, add[r]);
-    for (std::int64_t e = r * padded; e < (r + 1) * padded; e += Lanes()) {
-      hn::Store(hn::MulAdd(hn::Load(d, part_out + e), fb, hn::Mul(hn::Load(d, out + e), fa)), d,
-                out + e);
-    }
-  }
-}
 
 struct ForwardTile {
   const Attend<float>& a;
@@ -183,18 +144,9 @@ struct ForwardTile {
 /// Writes a tile's rows; false when a value that is not finite is among them.
 bool Finish(const Attend<float>& a, const Task& t, std::int64_t width, SoftmaxRows& state,
             const float* out, bool begun) {
-  const F d;
   const std::int64_t rows = t.last - t.first, padded = Scratch::padded(a.value_dim);
   if (!begun) state.clear(rows, width);
-  const VF none = hn::Set(d, -std::numeric_limits<float>::infinity());
-  for (std::int64_t v = 0; v < width; v += Lanes()) {
-    const VF sum = hn::Load(d, state.sum + v);
-    const auto empty = hn::Eq(sum, hn::Zero(d));
-    const VF lse = hn::MulAdd(state.finite_base(v), hn::Set(d, kLn2), hn::Log(d, sum));
-    hn::Store(hn::IfThenElse(empty, none, lse), d, state.base + v);
-    hn::Store(hn::IfThenElse(empty, hn::Zero(d), hn::Div(hn::Set(d, 1.0f), sum)), d,
-              state.factor + v);
-  }
+  FinishRows(width, state);
   bool finite = true;
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::int64_t row = (t.first + r) * a.heads + t.head;
@@ -216,16 +168,7 @@ void RunTile(const Attend<float>& a, const ForwardTask& t) {
   const auto once = [&](bool guarded) {
     const bool begun = tile.run(guarded, state);
     if (t.partial == nullptr) return Finish(a, t, tile.width, state, tile.out, begun);
-    if (!begun) {
-      state.clear(tile.rows, tile.width);
-      std::fill_n(tile.out, tile.rows * tile.padded, 0.0f);
-    }
-    const std::int64_t size = tile.rows * tile.padded;
-    const bool finite = Unpack(size, tile.out, 1.0f, t.partial);
-    std::copy_n(state.base, RowCover::kTallest, t.partial + size);
-    std::copy_n(state.sum, RowCover::kTallest, t.partial + size + RowCover::kTallest);
-    t.partial[size + 2 * RowCover::kTallest] = begun ? 1.0f : 0.0f;
-    return finite;
+    return Share::leave(tile.rows, tile.width, tile.padded, begun, state, tile.out, t.partial);
   };
   if (!once(false) && tile.masked) once(true);
 }
@@ -263,24 +206,10 @@ void RunForward(const Attend<float>& a, const ForwardTask& t) {
 void JoinChunks(const Attend<float>& a, const ForwardTask& t, std::int64_t count,
                 std::int64_t stride) {
   const std::int64_t rows = t.last - t.first, padded = Scratch::padded(a.value_dim);
-  const std::int64_t width = (rows + Lanes() - 1) / Lanes() * Lanes(), size = rows * padded;
-  SoftmaxRows total, part;
-  float* out = t.partial;
-  bool begun = false;
-  for (std::int64_t c = 0; c < count; ++c) {
-    float* from = t.partial + c * stride;
-    if (from[size + 2 * RowCover::kTallest] == 0.0f) continue;
-    SoftmaxRows& state = begun ? part : total;
-    std::copy_n(from + size, RowCover::kTallest, state.base);
-    std::copy_n(from + size + RowCover::kTallest, RowCover::kTallest, state.sum);
-    if (begun) {
-      Merge(rows, width, padded, part, from, total, out);
-    } else {
-      out = from;
-    }
-    begun = true;
-  }
-  Finish(a, t, width, total, out, begun);
+  const std::int64_t width = (rows + Lanes() - 1) / Lanes() * Lanes();
+  SoftmaxRows total;
+  const float* out = Share::join(rows, width, padded, count, stride, t.partial, total);
+  Finish(a, t, width, total, out, out != nullptr);
 }
 
 }  // namespace
@@ -384,11 +313,15 @@ void attend(const Attend<float>& a) {
   const KeyPlaces places(a);
   std::vector<ForwardTask> tasks, joins;
   std::vector<std::int64_t> chunks;  // of each join
-  const std::int64_t stride =
-      tile * Scratch::padded(a.value_dim) + 2 * kTallestTile + Scratch::padded(1);
+  const std::int64_t stride = share_size(tile, Scratch::padded(a.value_dim));
   std::int64_t partials = 0;
+  std::vector<std::int64_t> few;
   for (std::size_t b = 0; b < plan.segments.size(); ++b) {
     const AttendPlan::Segment& s = plan.segments[b];
+    if (few_rows(s, a.dropout.active())) {
+      if (s.q_begin < s.q_end) few.push_back(static_cast<std::int64_t>(b));
+      continue;
+    }
     const std::int64_t most = (s.k_end - s.k_begin + kKeyChunk - 1) / kKeyChunk;
     const bool split = most > 1 && s.q_end - s.q_begin <= tile;
     if (places.by_task(s)) {
@@ -421,6 +354,8 @@ void attend(const Attend<float>& a) {
       }
     }
   }
+  if (!few.empty()) attend_few_rows(a, few);
+  if (tasks.empty()) return;
   float* shares = PartScratch(partials * stride).take(partials * stride);
   std::int64_t next = 0, join = 0;
   for (ForwardTask& t : tasks) {

@@ -18,8 +18,15 @@ inline constexpr std::int64_t kTallestTile = 64;
 constexpr std::int64_t query_tile(std::int64_t dim) {
   return dim <= 128 ? 64 : dim <= 256 ? 32 : 16;
 }
-/// Keys whose weights are summed before they join those of earlier keys: a multiple of kKeyTile.
-inline constexpr std::int64_t kKeyChunk = 4096;
+/// Keys whose weights are summed before they join those of earlier keys, a multiple of kKeyTile:
+/// joining costs little beside them, and few rows with 4,096 keys still make tasks for threads.
+inline constexpr std::int64_t kKeyChunk = 1024;
+
+/// Floats that a chunk leaves for `rows` rows when it is a task of its own (join-inl.h): sums, two
+/// numbers a row, a flag.
+constexpr std::int64_t share_size(std::int64_t rows, std::int64_t padded) {
+  return rows * padded + 2 * kTallestTile + 16;
+}
 
 /// One task: a head of a segment, query rows [first, last).
 struct Task {

@@ -206,11 +206,29 @@ HWY_INLINE VF EveryFourthRow(const float* from, std::int64_t stride, std::int64_
   VF x = hn::Zero(d);
   if (left > 0) x = hn::LoadDup128(d, from);
   for (std::int64_t block = 1; block < Lanes() / 4; ++block) {
-    const auto before = hn::FirstN(d, static_cast<std::size_t>(4 * block));
+    const auto here = hn::RebindMask(d, hn::Eq(hn::ShiftRight<2>(hn::Iota(I(), 0)),
+                                               hn::Set(I(), static_cast<std::int32_t>(block))));
     const VF next = left > 4 * block ? hn::LoadDup128(d, from + 4 * block * stride) : hn::Zero(d);
-    x = hn::IfThenElse(before, x, next);
+    x = hn::IfThenElse(here, next, x);
   }
   return x;
+}
+
+/// Columns 0 .. 3 of as many rows as a vector has lanes, by 4×4 blocks; rows from `left` on are
+/// zeros.
+HWY_INLINE void FourColumns(const float* from, std::int64_t stride, std::int64_t left,
+                            VF (&column)[4]) {
+  const F d;
+  const VF r0 = EveryFourthRow(from, stride, left);
+  const VF r1 = EveryFourthRow(from + stride, stride, left - 1);
+  const VF r2 = EveryFourthRow(from + 2 * stride, stride, left - 2);
+  const VF r3 = EveryFourthRow(from + 3 * stride, stride, left - 3);
+  const VF even = hn::InterleaveLower(d, r0, r2), odd = hn::InterleaveLower(d, r1, r3);
+  const VF even2 = hn::InterleaveUpper(d, r0, r2), odd2 = hn::InterleaveUpper(d, r1, r3);
+  column[0] = hn::InterleaveLower(d, even, odd);
+  column[1] = hn::InterleaveUpper(d, even, odd);
+  column[2] = hn::InterleaveLower(d, even2, odd2);
+  column[3] = hn::InterleaveUpper(d, even2, odd2);
 }
 #endif
 
@@ -227,17 +245,10 @@ HWY_INLINE void PackTransposed(std::int64_t rows, std::int64_t dim, const float*
     const float* row = from + r * stride;
     const std::int64_t left = rows - r;
     for (std::int64_t c = 0; c < blocks; c += 4) {
-      const VF r0 = EveryFourthRow(row + c, stride, left);
-      const VF r1 = EveryFourthRow(row + stride + c, stride, left - 1);
-      const VF r2 = EveryFourthRow(row + 2 * stride + c, stride, left - 2);
-      const VF r3 = EveryFourthRow(row + 3 * stride + c, stride, left - 3);
-      const VF even = hn::InterleaveLower(d, r0, r2), odd = hn::InterleaveLower(d, r1, r3);
-      const VF even2 = hn::InterleaveUpper(d, r0, r2), odd2 = hn::InterleaveUpper(d, r1, r3);
+      VF column[4];
+      FourColumns(row + c, stride, left, column);
       float* out = to + c * width + r;
-      hn::Store(hn::Mul(scale, hn::InterleaveLower(d, even, odd)), d, out);
-      hn::Store(hn::Mul(scale, hn::InterleaveUpper(d, even, odd)), d, out + width);
-      hn::Store(hn::Mul(scale, hn::InterleaveLower(d, even2, odd2)), d, out + 2 * width);
-      hn::Store(hn::Mul(scale, hn::InterleaveUpper(d, even2, odd2)), d, out + 3 * width);
+      for (int i = 0; i < 4; ++i) hn::Store(hn::Mul(scale, column[i]), d, out + i * width);
     }
   }
 #endif
