@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "qkv/base/parallel.h"
+#include "qkv/kernels/attention/general.h"
 
 namespace qkv {
 namespace {
@@ -200,6 +201,36 @@ TEST_P(AttendGeneral, SameBitsForAnyNumberOfThreads) {
     }
   }
   set_threads(before);
+}
+
+// With few key heads the backward pass cuts the rows of a long sequence.
+TEST_P(AttendGeneral, LongSequencesAreCutAndJoined) {
+  ASSERT_EQ(kernels::backward_rows(600, 1), 256);
+  ASSERT_EQ(kernels::backward_rows(600, 8), 600);
+  ASSERT_EQ(kernels::backward_rows(256, 1), 256);
+  std::size_t m = 0;
+  for (const auto& biases : {std::vector{BiasCase::distance, BiasCase::key_tensor},
+                             std::vector{BiasCase::tensor, BiasCase::row_table},
+                             std::vector{BiasCase::row_tensor, BiasCase::one_number},
+                             std::vector{BiasCase::turned_tensor, BiasCase::narrow_distance}}) {
+    const auto& norms = testing::norm_cases();
+    for (const NormCase& norm : {norms[m % 2 == 0 ? 2 : 0], norms[(m + 5) % norms.size()]}) {
+      const AttendPlan plan = m % 2 == 0 ? testing::make_plan({{600, 20}}, masks()[3 * (m / 2)])
+                                         : testing::make_plan({{5, 5}, {300, 17}}, masks()[m]);
+      const Heads n = m == 0 ? Heads{1, 1, 6, 5} : Heads{2, 1, 6, 5};
+      const FormCase c{GetParam(), biases, norm};
+      expect_equals_definition(plan, n, c);
+      FormProblem<float> one(plan, n, c, 3), more(plan, n, c, 3);
+      const int before = threads();
+      set_threads(1);
+      one.run();
+      set_threads(3);
+      more.run();
+      set_threads(before);
+      expect_same_bits(one, more);
+    }
+    ++m;
+  }
 }
 
 TEST_P(AttendGeneral, SameBitsAloneAndAmongNeighbours) {

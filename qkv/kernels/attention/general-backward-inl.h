@@ -1,5 +1,6 @@
-// The backward pass of the general path: all query heads of one key head of one segment. Scores are
-// computed again. Compiled once per instruction set; included from dispatched sources only.
+// The backward pass of the general path: all query heads of one key head of one segment, all of its
+// rows or some. Scores are computed again. Compiled once per instruction set; included from
+// dispatched sources only.
 #if defined(QKV_KERNELS_ATTENTION_GENERAL_BACKWARD_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef QKV_KERNELS_ATTENTION_GENERAL_BACKWARD_INL_H_
 #undef QKV_KERNELS_ATTENTION_GENERAL_BACKWARD_INL_H_
@@ -70,15 +71,15 @@ class GeneralBackward {
     bool masked = false, finite = true;
     for (std::int64_t head = task_.head * group_; head < (task_.head + 1) * group_; ++head) {
       scorer.take_head(head);
-      for (std::int64_t first = segment_.q_begin; first < segment_.q_end; first += tile_) {
+      for (std::int64_t first = task_.first; first < task_.last; first += tile_) {
         masked |= query_tile_of(scorer, head, first, finite);
       }
       collect_weight(scorer, head);
     }
     for (std::int64_t k = 0; k < keys_count_; ++k) {
-      const std::int64_t key = (segment_.k_begin + k) * a_.kv_heads + task_.head;
-      finite &= Unpack(a_.dim, dk_ + k * dp_, scorer.factor(), a_.dk + key * a_.dim);
-      finite &= Unpack(a_.value_dim, dv_ + k * vp_, 1.0f, a_.dv + key * a_.value_dim);
+      const KeyGradients& to = places_.keys;
+      finite &= Unpack(a_.dim, dk_ + k * dp_, scorer.factor(), to.dk + k * to.dk_stride);
+      finite &= Unpack(a_.value_dim, dv_ + k * vp_, 1.0f, to.dv + k * to.dv_stride);
     }
     return finite || !masked;
   }
@@ -87,7 +88,7 @@ class GeneralBackward {
   /// One query tile against all keys; the return value is that of EachKeyTile.
   bool query_tile_of(Scorer& scorer, std::int64_t head, std::int64_t first, bool& finite) {
     Tile t = QueryTile(*a_.plan, task_.segment, a_.heads, head, first,
-                       std::min(tile_, segment_.q_end - first));
+                       std::min(tile_, task_.last - first));
     const std::int64_t row0 = first * a_.heads + head;
     scorer.take_queries(a_.q + row0 * a_.dim, a_.heads * a_.dim, t);
     PackRows(t.rows, a_.value_dim, a_.dout + row0 * a_.value_dim, a_.heads * a_.value_dim, dout_,

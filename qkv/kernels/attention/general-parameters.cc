@@ -6,7 +6,9 @@ namespace qkv::kernels {
 
 TaskParameters::TaskParameters(const AttendBackward<float>& a, const Task& task) {
   const std::int64_t group = a.heads / a.kv_heads, first = task.head * group;
-  const bool alone = a.plan->segments.size() == 1;
+  const AttendPlan::Segment& s = a.plan->segments[static_cast<std::size_t>(task.segment)];
+  const bool alone =
+      a.plan->segments.size() == 1 && task.first == s.q_begin && task.last == s.q_end;
   const AttendForm<float>& form = *a.form;
   for (const BiasTerm<float>& b : form.biases) parts_.push_back(bias(a, task, b));
   Part weight, sink;
@@ -36,6 +38,7 @@ TaskParameters::Part TaskParameters::bias(const AttendBackward<float>& a, const 
   const AttendPlan::Segment& s = a.plan->segments[static_cast<std::size_t>(task.segment)];
   const std::int64_t queries = s.q_end - s.q_begin, keys = s.k_end - s.k_begin;
   const std::int64_t group = a.heads / a.kv_heads, first = task.head * group;
+  const bool whole = task.first == s.q_begin && task.last == s.q_end;
   const bool alone = a.plan->segments.size() == 1;
   if (b.kind == Kind::row_table) {  // a row belongs to one task
     part.target = b.gradient;
@@ -49,7 +52,7 @@ TaskParameters::Part TaskParameters::bias(const AttendBackward<float>& a, const 
     part.extent[2] = std::max(part.bucket, b.bucket(keys - 1 - corner)) - part.bucket + 1;
     part.stride[0] = b.head_stride;
     part.stride[2] = 1;
-    part.shared = !alone || b.head_stride == 0;
+    part.shared = !alone || !whole || b.head_stride == 0;
   } else if (b.kind == Kind::tensor) {
     const std::int64_t entry = first / b.group;
     part.target = b.gradient + entry * b.head_stride;
@@ -62,7 +65,8 @@ TaskParameters::Part TaskParameters::bias(const AttendBackward<float>& a, const 
     part.stride[2] = b.key_stride;
     const bool own_heads = b.head_stride != 0 && group % b.group == 0;
     const bool own_places = alone || (b.packed && (b.row_stride != 0 || b.key_stride != 0));
-    part.shared = !(own_heads && own_places);
+    const bool own_rows = whole || b.row_stride != 0;
+    part.shared = !(own_heads && own_places && own_rows);
   }
   return part;
 }

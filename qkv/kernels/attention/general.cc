@@ -54,8 +54,53 @@ const AttendForm<float>& form_or_plain(const AttendForm<float>* form) {
 
 std::int64_t backward_cost(const AttendPlan& plan, const Task& t, std::int64_t group) {
   const AttendPlan::Segment& s = plan.segments[static_cast<std::size_t>(t.segment)];
-  return 4 * group * (s.q_end - s.q_begin + 8) * (s.k_end - s.k_begin + 8);
+  return 4 * group * (t.last - t.first + 8) * (s.k_end - s.k_begin + 8);
 }
+
+/// Where a task leaves the gradients of its keys: where they belong if it has all rows of its
+/// segment, else in `memory`, to be added up with those of the other rows.
+class TaskKeys {
+ public:
+  TaskKeys(const AttendBackward<float>& a, const Task& t)
+      : a_(&a), t_(t), s_(a.plan->segments[static_cast<std::size_t>(t.segment)]) {}
+
+  std::int64_t floats() const {
+    return whole() ? 0 : (s_.k_end - s_.k_begin) * (a_->dim + a_->value_dim);
+  }
+  KeyGradients places(float* memory) const {
+    if (whole()) return target();
+    return {memory, a_->dim, memory + (s_.k_end - s_.k_begin) * a_->dim, a_->value_dim};
+  }
+  void merge(float* memory) const {
+    if (whole()) return;
+    const KeyGradients from = places(memory), to = target();
+    parallel_for(s_.k_end - s_.k_begin, 256, [&](std::int64_t k, std::int64_t end) {
+      for (; k < end; ++k) {
+        add(from.dk + k * from.dk_stride, a_->dim, to.dk + k * to.dk_stride);
+        add(from.dv + k * from.dv_stride, a_->value_dim, to.dv + k * to.dv_stride);
+      }
+    });
+  }
+
+ private:
+  bool whole() const { return t_.first == s_.q_begin && t_.last == s_.q_end; }
+  KeyGradients target() const {
+    const std::int64_t row = s_.k_begin * a_->kv_heads + t_.head;
+    return {a_->dk + row * a_->dim, a_->kv_heads * a_->dim, a_->dv + row * a_->value_dim,
+            a_->kv_heads * a_->value_dim};
+  }
+  void add(const float* from, std::int64_t n, float* to) const {
+    if (t_.first == s_.q_begin) {
+      std::copy_n(from, n, to);
+      return;
+    }
+    for (std::int64_t i = 0; i < n; ++i) to[i] += from[i];
+  }
+
+  const AttendBackward<float>* a_;
+  Task t_;
+  AttendPlan::Segment s_;
+};
 
 }  // namespace
 
@@ -102,12 +147,21 @@ void attend_general_backward(const AttendBackward<float>& call) {
   });
   std::vector<Task> tasks;
   std::vector<TaskParameters> parameters;
+  std::vector<TaskKeys> keys;
   std::vector<std::int64_t> floats;
   for (std::size_t b = 0; b < plan.segments.size(); ++b) {
+    const AttendPlan::Segment& s = plan.segments[b];
+    const std::int64_t rows = backward_rows(s.q_end - s.q_begin, a.kv_heads);
     for (std::int64_t g = 0; g < a.kv_heads; ++g) {
-      tasks.push_back({static_cast<std::int64_t>(b), g, 0, 0});
-      parameters.emplace_back(a, tasks.back());
-      floats.push_back(parameters.back().floats());
+      std::int64_t first = s.q_begin;
+      do {  // once without rows: its keys still have gradients, of 0
+        const std::int64_t last = std::min(first + rows, s.q_end);
+        tasks.push_back({static_cast<std::int64_t>(b), g, first, last});
+        parameters.emplace_back(a, tasks.back());
+        keys.emplace_back(a, tasks.back());
+        floats.push_back(parameters.back().floats() + keys.back().floats());
+        first = last;
+      } while (first < s.q_end);
     }
   }
   // As many tasks at a time as there is memory for; what they leave is added up in their order, so
@@ -130,10 +184,15 @@ void attend_general_backward(const AttendBackward<float>& call) {
         wave, [&](const Task& t) { return backward_cost(plan, t, a.heads / a.kv_heads); },
         [&](const Task& t) {
           const auto n = static_cast<std::size_t>(&t - wave.data());
-          run(a, t, parameters[first + n].places(memory.data() + offsets[n]));
+          float* own = memory.data() + offsets[n];
+          GradientPlaces places = parameters[first + n].places(own);
+          places.keys = keys[first + n].places(own + parameters[first + n].floats());
+          run(a, t, places);
         });
     for (std::size_t n = first; n < last; ++n) {
-      parameters[n].merge(memory.data() + offsets[n - first]);
+      float* own = memory.data() + offsets[n - first];
+      parameters[n].merge(own);
+      keys[n].merge(own + parameters[n].floats());
     }
     first = last;
   }

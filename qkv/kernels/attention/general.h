@@ -4,6 +4,7 @@
 // where no other task touches the same elements it adds to the gradient itself.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -24,6 +25,25 @@ inline std::int64_t general_query_tile(const AttendForm<float>& form, std::int64
   return by_units ? kTallestTile : query_tile(dim < value_dim ? value_dim : dim);
 }
 
+/// Query rows of a task of the backward pass. Where key heads are few, long sequences are cut, so
+/// that threads have something to share; up to kBackwardParts tasks a sequence, and not below
+/// kBackwardRows rows, since each prepares all keys and has their gradients added to the others'.
+inline constexpr std::int64_t kBackwardParts = 8, kBackwardRows = 256;
+constexpr std::int64_t backward_rows(std::int64_t rows, std::int64_t kv_heads) {
+  const std::int64_t parts = std::min((rows + kBackwardRows - 1) / kBackwardRows,
+                                      (kBackwardParts + kv_heads - 1) / kv_heads);
+  if (parts <= 1) return rows;
+  return ((rows + parts - 1) / parts + kTallestTile - 1) / kTallestTile * kTallestTile;
+}
+
+/// Gradients of the keys and values of one key head, from the first key of a segment on.
+struct KeyGradients {
+  float* dk = nullptr;
+  std::int64_t dk_stride = 0;
+  float* dv = nullptr;
+  std::int64_t dv_stride = 0;
+};
+
 /// Element (head, row, column) of one parameter's gradient as a task counts them: heads from its
 /// first (of a tensor: entries of the head axis), rows and keys from the beginnings of its segment,
 /// buckets from `bucket`. Null: not wanted.
@@ -36,9 +56,10 @@ struct GradientPlace {
 struct GradientPlaces {
   std::vector<GradientPlace> biases;
   GradientPlace weight, sink;
+  KeyGradients keys;
 };
 
-/// The parameters as one task, a key head of a segment, sees them.
+/// The parameters as one task sees them: a key head of a segment, all of its rows or some.
 class TaskParameters {
  public:
   TaskParameters(const AttendBackward<float>& a, const Task& task);
