@@ -80,6 +80,7 @@ MultiHead::Config attention_config(const Mpt::Config& c) {
   a.clip = c.attn_config.clip_qkv;
   a.head_norm = c.attn_config.qk_ln ? HeadNorm::layer : HeadNorm::none;
   a.score = ScaledDot{c.attn_config.softmax_scale};
+  if (c.attn_config.rope) a.rotary = RotaryOptions{.base = c.attn_config.rope_theta};
   if (c.attn_config.alibi) a.biases.push_back(Alibi{.bias_max = c.attn_config.alibi_bias_max});
   return a;
 }
@@ -149,8 +150,20 @@ void Mpt::Config::check() const {
     fail("mpt: embedding_fraction {} is not in (0, 1]", embedding_fraction);
   }
   if (!(attn_config.clip_qkv >= 0.0)) fail("mpt: clip_qkv is {}", attn_config.clip_qkv);
-  if (!learned_pos_emb && !attn_config.alibi) {
-    fail("mpt: without positions; switch on learned_pos_emb or attn_config.alibi");
+  if (!learned_pos_emb && !attn_config.alibi && !attn_config.rope) {
+    fail(
+        "mpt: without positions; switch on learned_pos_emb, attn_config.alibi or attn_config.rope");
+  }
+  if (attn_config.rope && (d_model / n_heads) % 2 != 0) {
+    fail("mpt: attn_config.rope wants heads of even width, not {}", d_model / n_heads);
+  }
+  if (!(attn_config.rope_theta > 0.0)) fail("mpt: rope_theta is {}", attn_config.rope_theta);
+  if (attn_config.linear &&
+      (attn_config.alibi || attn_config.prefix_lm || attn_config.attn_uses_sequence_id ||
+       attn_config.softmax_scale != 0.0 || attn_config.attn_pdrop != 0.0)) {
+    fail(
+        "mpt: linear attention has no weights that alibi, prefix_lm, attn_uses_sequence_id, "
+        "softmax_scale or attn_pdrop could act on");
   }
 }
 
@@ -205,18 +218,25 @@ Tensor Mpt::embedded(const MptBatch& batch, std::span<const std::int32_t> positi
 Tensor Mpt::operator()(const MptBatch& batch) const {
   const Mask seen = mask(batch);
   const auto positions = positions_from(batch.segments, [](std::int64_t) { return 0; });
+  const MultiHead::Positions turned =
+      config.attn_config.rope ? MultiHead::Positions(positions) : MultiHead::Positions();
   ResidualStream stream(embedded(batch, positions), NormPlacement::pre, config.resid_pdrop);
   for (const MptBlock& block : blocks) {
-    stream.sub_layer(block.norm_1, [&](const Tensor& x) { return block.attn(x, x, seen); });
+    stream.sub_layer(block.norm_1, [&](const Tensor& x) {
+      if (!config.attn_config.linear) return block.attn(x, x, seen, turned);
+      return block.attn.joined(linear_attend(block.attn.queries(x, turned),
+                                             block.attn.keys(x, turned), block.attn.values(x),
+                                             {.causal = true, .segments = batch.segments}));
+    });
     stream.sub_layer(block.norm_2, block.ffn);
   }
   return stream.finish(norm_f);
 }
 
 Tensor Mpt::attend_cached(std::size_t layer, const Tensor& x, const MptBatch& batch,
-                          MptCache& cache) const {
+                          std::span<const std::int32_t> positions, MptCache& cache) const {
   const MultiHead& attn = blocks[layer].attn;
-  const Tensor q = attn.queries(x), k = attn.keys(x), v = attn.values(x);
+  const Tensor q = attn.queries(x, positions), k = attn.keys(x, positions), v = attn.values(x);
   Tensor out = Tensor::empty(q.shape());
   for (std::int64_t b = 0; b < batch.segments.count(); ++b) {
     const std::int64_t begin = batch.segments.begin(b), end = batch.segments.end(b);
@@ -239,6 +259,35 @@ Tensor Mpt::attend_cached(std::size_t layer, const Tensor& x, const MptBatch& ba
   return attn.joined(out);
 }
 
+Tensor Mpt::attend_summed(std::size_t layer, const Tensor& x, const MptBatch& batch,
+                          std::span<const std::int32_t> positions, MptCache& cache) const {
+  const MultiHead& attn = blocks[layer].attn;
+  const Tensor q = attn.queries(x, positions), k = attn.keys(x, positions), v = attn.values(x);
+  Tensor out = Tensor::empty(q.shape());
+  for (std::int64_t b = 0; b < batch.segments.count(); ++b) {
+    MptCache::Sequence& s = cache.sequences_[static_cast<std::size_t>(b)];
+    if (s.sums.empty()) {
+      s.sums.assign(blocks.size(), linear_state(1, k.dim(1), k.dim(2), v.dim(2)));
+    }
+    const std::int64_t begin = batch.segments.begin(b), end = batch.segments.end(b);
+    std::int64_t t = begin;
+    if (s.length == 0 && end - begin > 1) {  // the prompt at once
+      const LinearAttention how{.causal = true};
+      const Tensor y =
+          linear_attend(q.rows(begin, end), k.rows(begin, end), v.rows(begin, end), how);
+      std::copy_n(y.data(), y.count(), out.data() + begin * q.dim(1) * q.dim(2));
+      s.sums[layer] = linear_state(k.rows(begin, end), v.rows(begin, end), how);
+      t = end;
+    }
+    for (; t < end; ++t) {
+      const Tensor y =
+          linear_step(s.sums[layer], q.rows(t, t + 1), k.rows(t, t + 1), v.rows(t, t + 1));
+      std::copy_n(y.data(), y.count(), out.data() + t * q.dim(1) * q.dim(2));
+    }
+  }
+  return attn.joined(out);
+}
+
 Tensor Mpt::extend(MptCache& cache, const MptBatch& batch) const {
   const NoRecording off;
   const std::int64_t count = batch.segments.count();
@@ -257,10 +306,14 @@ Tensor Mpt::extend(MptCache& cache, const MptBatch& batch) const {
   }
   const auto positions =
       positions_from(batch.segments, [&](std::int64_t b) { return cache.length(b); });
+  const MultiHead::Positions turned =
+      config.attn_config.rope ? MultiHead::Positions(positions) : MultiHead::Positions();
   ResidualStream stream(embedded(batch, positions), NormPlacement::pre, 0.0);
   for (std::size_t l = 0; l < blocks.size(); ++l) {
-    stream.sub_layer(blocks[l].norm_1,
-                     [&](const Tensor& x) { return attend_cached(l, x, batch, cache); });
+    stream.sub_layer(blocks[l].norm_1, [&](const Tensor& x) {
+      return config.attn_config.linear ? attend_summed(l, x, batch, turned, cache)
+                                       : attend_cached(l, x, batch, turned, cache);
+    });
     stream.sub_layer(blocks[l].norm_2, blocks[l].ffn);
   }
   for (std::int64_t b = 0; b < count; ++b) {
@@ -283,7 +336,12 @@ CrossEntropyResult Mpt::loss(const MptBatch& batch, const CrossEntropyOptions& o
       next[static_cast<std::size_t>(t)] = batch.ids[static_cast<std::size_t>(t) + 1];
     }
   }
-  return cross_entropy(scaled((*this)(batch)), wte, VocabularyMatrix::table, {}, next, options);
+  return loss(batch, next, options);
+}
+
+CrossEntropyResult Mpt::loss(const MptBatch& batch, std::span<const std::int32_t> targets,
+                             const CrossEntropyOptions& options) const {
+  return cross_entropy(scaled((*this)(batch)), wte, VocabularyMatrix::table, {}, targets, options);
 }
 
 Tensor Mpt::logits(const Tensor& hidden) const {

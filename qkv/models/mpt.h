@@ -3,13 +3,16 @@
 // carry llm-foundry's names (also those of the published Hugging Face checkpoints).
 //
 // Left out: `attn_impl`, a choice of kernels there, all one here; norm_type "rmsnorm", which in
-// v0.1.1 multiplies by the root mean square instead of dividing by it.
+// v0.1.1 multiplies by the root mean square instead of dividing by it. Added: rotary positions
+// under the names of later versions, and linear attention (Katharopoulos et al. 2020), whose cache
+// is a state of constant size.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "qkv/attention/linear.h"
 #include "qkv/models/state_dict.h"
 #include "qkv/nn/multi_head.h"
 #include "qkv/nn/residual.h"
@@ -40,7 +43,8 @@ struct MptBlock {
   }
 };
 
-/// Keys and values (f32) of the tokens that went in so far, for a fixed number of sequences.
+/// Keys and values (f32) of the tokens that went in so far, or their sums with linear attention,
+/// for a fixed number of sequences.
 class MptCache {
  public:
   explicit MptCache(std::int64_t sequences = 1) : sequences_(static_cast<std::size_t>(sequences)) {}
@@ -54,6 +58,7 @@ class MptCache {
   struct Sequence {
     std::int64_t length = 0;
     std::vector<Tensor> keys, values;  // a layer: [capacity Hkv D]
+    std::vector<LinearState> sums;     // a layer, with linear attention
   };
   std::vector<Sequence> sequences_;
 };
@@ -69,13 +74,16 @@ struct Mpt {
     bool attn_uses_sequence_id = false;  // tokens see those with the same sequence_id only
     bool alibi = false;
     double alibi_bias_max = 8.0;
+    bool rope = false;  // queries and keys turned by their positions (rope_impl "hf": halves)
+    double rope_theta = 10000.0;
+    bool linear = false;  // attn_type "linear_attention": φ(q)·φ(k) in place of exp(q·k)
   };
   struct Config {
     std::int64_t d_model = 2048;
     std::int64_t n_heads = 16;
     std::int64_t n_layers = 24;
     std::int64_t expansion_ratio = 4;
-    std::int64_t max_seq_len = 2048;  // rows of the position table; with alibi no limit
+    std::int64_t max_seq_len = 2048;  // rows of the position table; without one no limit
     std::int64_t vocab_size = 50368;
     double resid_pdrop = 0.0;
     double emb_pdrop = 0.0;
@@ -119,6 +127,11 @@ struct Mpt {
   Tensor operator()(const MptBatch& batch) const;
   /// Each token predicts the next of its sequence; the last predicts none.
   CrossEntropyResult loss(const MptBatch& batch, const CrossEntropyOptions& options = {}) const;
+  /// The same with a target for each token, options.ignore for none.
+  CrossEntropyResult loss(const MptBatch& batch, std::span<const std::int32_t> targets,
+                          const CrossEntropyOptions& options) const;
+  /// Hidden states as the output matrix reads them: times logit_scale.
+  Tensor scaled(const Tensor& hidden) const;
   /// Hidden states [T C] -> [T V]; not differentiable.
   Tensor logits(const Tensor& hidden) const;
 
@@ -130,8 +143,9 @@ struct Mpt {
  private:
   Tensor embedded(const MptBatch& batch, std::span<const std::int32_t> positions) const;
   Tensor attend_cached(std::size_t layer, const Tensor& x, const MptBatch& batch,
-                       MptCache& cache) const;
-  Tensor scaled(const Tensor& hidden) const;
+                       std::span<const std::int32_t> positions, MptCache& cache) const;
+  Tensor attend_summed(std::size_t layer, const Tensor& x, const MptBatch& batch,
+                       std::span<const std::int32_t> positions, MptCache& cache) const;
 };
 
 /// Weights as "transformer.blocks.0.attn.Wqkv.weight" [3C C] and so on.

@@ -265,6 +265,11 @@ std::vector<Mpt::Config> variants() {
   all.push_back(tiny({.softmax_scale = 0.2, .alibi = true, .alibi_bias_max = 16}));
   all.back().no_bias = false;
   all.back().learned_pos_emb = true;
+  all.push_back(tiny({.rope = true}));
+  all.back().learned_pos_emb = false;
+  all.push_back(tiny({.kv_n_heads = 1, .qk_ln = true, .rope = true, .linear = true}));
+  all.back().learned_pos_emb = false;
+  all.push_back(tiny({.clip_qkv = 1.5, .linear = true}));
   return all;
 }
 
@@ -459,6 +464,13 @@ TEST(Mpt, RefusesWhatMakesNoModel) {
   };
   refused([](Mpt::Config& c) { c.attn_config.alibi = false; });  // no positions at all
   refused([](Mpt::Config& c) { c.n_heads = 3; });
+  refused([](Mpt::Config& c) { c.attn_config.linear = true; });  // with alibi
+  refused(
+      [](Mpt::Config& c) { c.attn_config = {.attn_pdrop = 0.1, .rope = true, .linear = true}; });
+  refused([](Mpt::Config& c) {
+    c.n_heads = 16;
+    c.attn_config.rope = true;  // heads of one number
+  });
   refused([](Mpt::Config& c) { c.attn_config.kv_n_heads = 4; });
   refused([](Mpt::Config& c) { c.embedding_fraction = 0; });
   refused([](Mpt::Config& c) { c.resid_pdrop = 1.0; });
