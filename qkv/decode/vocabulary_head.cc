@@ -70,4 +70,8 @@ void VocabularyHead::choose(const Tensor& hidden, const Choice& choice, std::int
   }
 }
 
+Tensor VocabularyHead::logits(const Tensor& hidden) const {
+  return qkv::logits(hidden, projection_, VocabularyMatrix::projection, bias_);
+}
+
 }  // namespace qkv

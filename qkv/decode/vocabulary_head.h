@@ -18,6 +18,8 @@ class VocabularyHead {
   /// StepState::choose for rows whose hidden states are hidden [rows C].
   void choose(const Tensor& hidden, const Choice& choice, std::int32_t* ids,
               float* log_probabilities) const;
+  /// hidden [R C] -> [R V], for a few rows.
+  Tensor logits(const Tensor& hidden) const;
 
  private:
   Tensor projection_;  // [C V]

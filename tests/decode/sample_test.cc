@@ -1,0 +1,217 @@
+#include "qkv/decode/sample.h"
+
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "qkv/base/error.h"
+#include "qkv/base/parallel.h"
+
+namespace qkv {
+namespace {
+
+const std::vector<float> kLogits = {1.0f, 3.0f, -2.0f, 3.0f, 0.0f, 2.0f};
+
+std::vector<std::int32_t> ids_of(const std::vector<Candidate>& c) {
+  std::vector<std::int32_t> ids;
+  for (const Candidate& one : c) ids.push_back(one.id);
+  return ids;
+}
+
+TEST(Sample, CandidatesAreTheSoftmaxInOrder) {
+  const std::vector<Candidate> c = candidates(kLogits, {}, {.temperature = 0.5});
+  EXPECT_EQ(ids_of(c), (std::vector<std::int32_t>{1, 3, 5, 0, 4, 2})) << "ties by the lower id";
+  double sum = 0, total = 0;
+  for (const float z : kLogits) sum += std::exp(2 * double(z));
+  for (const Candidate& one : c) {
+    EXPECT_NEAR(one.probability, std::exp(2 * double(kLogits[std::size_t(one.id)])) / sum, 1e-12);
+    total += one.probability;
+  }
+  EXPECT_NEAR(total, 1, 1e-12);
+}
+
+TEST(Sample, OptionsNarrowTheChoice) {
+  const auto left = [](const SampleOptions& o, std::vector<std::int32_t> before = {}) {
+    return ids_of(candidates(kLogits, before, o));
+  };
+  using Ids = std::vector<std::int32_t>;
+  EXPECT_EQ(left({.temperature = 0}), Ids{1});
+  EXPECT_EQ(left({.top_k = 3}), (Ids{1, 3, 5}));
+  EXPECT_EQ(left({.top_k = 99}).size(), 6U);
+  // p: .38 .38 .14 .05 …: two make .75, three .89.
+  EXPECT_EQ(left({.top_p = 0.3}), Ids{1});
+  EXPECT_EQ(left({.top_p = 0.7}), (Ids{1, 3}));
+  EXPECT_EQ(left({.top_p = 0.8}), (Ids{1, 3, 5}));
+  EXPECT_EQ(left({.top_k = 2, .top_p = 0.5}), Ids{1}) << "half of what top_k left";
+  EXPECT_EQ(left({.temperature = 0, .suppressed = {1, -1, 77}}), Ids{3});
+  EXPECT_EQ(left({.temperature = 0, .repetition_penalty = 2}, {1, 1}), Ids{3});
+  EXPECT_EQ(left({.temperature = 0, .repetition_penalty = 2}, {1, 3}), Ids{5});
+  EXPECT_EQ(left({.temperature = 0, .repetition_penalty = 2, .repetition_window = 1}, {1, 3}),
+            Ids{1});
+  const auto punished =
+      candidates(kLogits, std::vector<std::int32_t>{2}, {.repetition_penalty = 2});
+  EXPECT_EQ(punished.back().id, 2);
+  EXPECT_NEAR(std::log(punished.back().probability / punished[3].probability), -4 - 1, 1e-9)
+      << "a negative logit is multiplied";
+  EXPECT_THROW((void)left({.suppressed = {0, 1, 2, 3, 4, 5}}), Error);
+}
+
+TEST(Sample, DrawsByProbabilityAndByPlaceAlone) {
+  SampleOptions o{.temperature = 0.8, .top_k = 4, .seed = 9};
+  const std::vector<Candidate> c = candidates(kLogits, {}, o);
+  std::map<std::int32_t, int> counts;
+  const int draws = 20'000;
+  for (int t = 0; t < draws; ++t) ++counts[sample(kLogits, {}, t, o)];
+  EXPECT_EQ(counts.size(), 4U);
+  for (const Candidate& one : c) {
+    const double deviation = std::sqrt(draws * one.probability * (1 - one.probability));
+    EXPECT_NEAR(counts[one.id], draws * one.probability, 4 * deviation) << one.id;
+  }
+  int differ = 0;
+  for (int t = 99; t >= 0; --t) {
+    EXPECT_EQ(sample(kLogits, {}, t, o), sample(kLogits, {}, t, o));
+    SampleOptions other = o;
+    other.seed = 10;
+    differ += sample(kLogits, {}, t, o) != sample(kLogits, {}, t, other);
+  }
+  EXPECT_GT(differ, 20);
+}
+
+TEST(Sample, RefusesWhatMakesNoSense) {
+  for (const SampleOptions& o :
+       {SampleOptions{.temperature = -1}, SampleOptions{.top_k = -1}, SampleOptions{.top_p = 0},
+        SampleOptions{.top_p = 1.5}, SampleOptions{.repetition_penalty = 0},
+        SampleOptions{.repetition_window = -1}, SampleOptions{.temperature = std::nan("")}}) {
+    EXPECT_THROW((void)candidates(kLogits, {}, o), Error);
+  }
+  std::vector<float> bad = kLogits;
+  for (const float value : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    bad[2] = value;
+    EXPECT_THROW((void)candidates(bad, {}, {}), NumericError);
+  }
+  bad[2] = -std::numeric_limits<float>::infinity();
+  EXPECT_EQ(candidates(bad, {}, {}).size(), 5U) << "never drawn";
+}
+
+/// Says that the next token is the last one plus one, of ten.
+class Counter final : public LanguageDecoder {
+ public:
+  std::int64_t vocabulary() const override { return 10; }
+  std::span<const float> read(std::span<const std::int32_t> tokens) override {
+    reads.push_back(tokens.size());
+    logits_.assign(10, 0.0f);
+    logits_[static_cast<std::size_t>((tokens.back() + 1) % 10)] = 5.0f;
+    return logits_;
+  }
+  std::vector<std::size_t> reads;
+
+ private:
+  std::vector<float> logits_;
+};
+
+TEST(Generate, ReadsThePromptOnceAndThenTokenByToken) {
+  Counter counter;
+  std::vector<std::int32_t> told;
+  const std::vector<std::int32_t> prompt = {4, 5};
+  const auto ids = generate(counter, prompt, {.sample = {.temperature = 0}, .max_tokens = 5},
+                            [&](std::int32_t id) {
+                              told.push_back(id);
+                              return true;
+                            });
+  EXPECT_EQ(ids, (std::vector<std::int32_t>{6, 7, 8, 9, 0}));
+  EXPECT_EQ(told, ids);
+  EXPECT_EQ(counter.reads, (std::vector<std::size_t>{2, 1, 1, 1, 1}));
+  EXPECT_EQ(generate(counter, prompt, {.sample = {.temperature = 0}, .stop = 8}).size(), 2U);
+  EXPECT_EQ(generate(counter, prompt, {.sample = {.temperature = 0}},
+                     [](std::int32_t id) { return id != 7; })
+                .size(),
+            2U);
+  EXPECT_TRUE(generate(counter, prompt, {.max_tokens = 0}).empty());
+  EXPECT_THROW((void)generate(counter, prompt, {.max_tokens = -1}), Error);
+}
+
+Mpt::Config tiny(bool linear) {
+  Mpt::Config c{.d_model = 16, .n_heads = 2, .n_layers = 2, .max_seq_len = 12, .vocab_size = 20};
+  c.learned_pos_emb = false;
+  c.attn_config.linear = c.attn_config.rope = linear;
+  c.attn_config.alibi = !linear;
+  return c;
+}
+
+/// Greedy decoding by whole forward passes.
+template <class Logits>
+std::vector<std::int32_t> slowly(std::vector<std::int32_t> ids, int count, Logits&& logits) {
+  const std::size_t first = ids.size();
+  for (int i = 0; i < count; ++i) {
+    const Tensor z = logits(ids);
+    ids.push_back(
+        candidates(z.rows(z.dim(0) - 1, z.dim(0)).values(), {}, {.temperature = 0})[0].id);
+  }
+  return {ids.begin() + static_cast<std::ptrdiff_t>(first), ids.end()};
+}
+
+const GenerateOptions kGreedy = {.sample = {.temperature = 0}, .max_tokens = 40};
+
+TEST(LanguageDecoder, StatesAndCachesGiveWhatWholePassesGive) {
+  const std::vector<std::int32_t> prompt = {3, 1, 4, 1, 5};
+  for (const bool linear : {false, true}) {
+    const Mpt m = Mpt::make(tiny(linear), 1);
+    MptDecoder decoder(m);
+    EXPECT_EQ(generate(decoder, prompt, kGreedy),
+              slowly(prompt, 40,
+                     [&](const auto& ids) {
+                       return m.logits(
+                           m({.ids = ids, .segments = Segments::one(std::int64_t(ids.size()))}));
+                     }))
+        << linear;
+  }
+  const RnnLanguage r = RnnLanguage::make({.vocab_size = 20, .embedding = 8, .width = 12}, 1);
+  RnnLanguageDecoder decoder(r);
+  EXPECT_EQ(generate(decoder, prompt, kGreedy), slowly(prompt, 40, [&](const auto& ids) {
+              return logits(r(ids, Segments::one(std::int64_t(ids.size()))).hidden, r.embedding,
+                            VocabularyMatrix::table, r.bias);
+            }));
+}
+
+TEST(LanguageDecoder, ABoundedContextReadsItsLastHalfAgain) {
+  const std::vector<std::int32_t> prompt = {3, 1, 4, 1, 5, 9, 2, 6};
+  Mpt::Config c = tiny(false);
+  c.learned_pos_emb = true;  // twelve places
+  const Mpt m = Mpt::make(c, 1);
+  MptDecoder decoder(m);
+  std::vector<std::int32_t> window = prompt, expected;
+  for (int i = 0; i < 40; ++i) {
+    if (window.size() > 12) window.erase(window.begin(), window.end() - 6);
+    const auto next = slowly(window, 1, [&](const auto& ids) {
+      return m.logits(m({.ids = ids, .segments = Segments::one(std::int64_t(ids.size()))}));
+    });
+    window.push_back(next[0]);
+    expected.push_back(next[0]);
+  }
+  EXPECT_EQ(generate(decoder, prompt, kGreedy), expected);
+  EXPECT_THROW(MptDecoder(m, -1), Error);
+  std::vector<std::int32_t> longer(50, 7);
+  MptDecoder again(m, 5);
+  EXPECT_EQ(generate(again, longer, kGreedy).size(), 40U);
+  EXPECT_THROW((void)decoder.read({}), Error);
+}
+
+TEST(LanguageDecoder, ThreadsDoNotChangeTheText) {
+  const int before = threads();
+  std::vector<std::int32_t> texts[2];
+  for (const int count : {1, 3}) {
+    set_threads(count);
+    const Mpt m = Mpt::make(tiny(true), 1);
+    MptDecoder decoder(m);
+    const std::vector<std::int32_t> prompt = {3, 1, 4};
+    texts[count / 2] = generate(decoder, prompt, {.sample = {.seed = 4}, .max_tokens = 30});
+  }
+  set_threads(before);
+  EXPECT_EQ(texts[0], texts[1]);
+}
+
+}  // namespace
+}  // namespace qkv
