@@ -1,0 +1,222 @@
+#include "qkv/train/language.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "qkv/autograd/tape.h"
+#include "qkv/base/error.h"
+
+namespace qkv {
+namespace {
+
+constexpr std::array<std::string_view, 4> kPresets = {"char-tiny", "char-small", "words", "base"};
+
+using Kind = TokeniserOptions::Kind;
+
+/// As nanoGPT's two settings for single characters, with ALiBi in place of learned positions.
+void use_characters(LanguagePreset& p, bool tiny) {
+  p.tokeniser = {.kind = Kind::character};
+  p.context = tiny ? 128 : 256;
+  p.batch_tokens = tiny ? 2048 : 16384;
+  p.mpt.d_model = tiny ? 128 : 384;
+  p.mpt.n_heads = tiny ? 4 : 6;
+  p.mpt.n_layers = tiny ? 4 : 6;
+  p.mpt.emb_pdrop = p.mpt.resid_pdrop = tiny ? 0.0 : 0.2;
+  p.rnn.width = tiny ? 256 : 512;
+  p.rnn.layers = 2;
+  p.rnn.dropout = p.rnn.output_dropout = tiny ? 0.0 : 0.2;
+  p.train.schedule = {.kind = Schedule::Kind::cosine,
+                      .rate = tiny ? 2e-3 : 1e-3,
+                      .warm_up = 100,
+                      .floor = tiny ? 2e-4 : 1e-4};
+  p.train.steps = 5000;
+  p.train.validate_every = 250;
+}
+
+/// Words as they stand between spaces, in the sizes of a Penn Treebank model.
+void use_words(LanguagePreset& p) {
+  p.tokeniser = {.kind = Kind::space};
+  p.context = 64;
+  p.batch_tokens = 1280;
+  p.mpt.d_model = 256;
+  p.mpt.n_heads = 4;
+  p.mpt.n_layers = 4;
+  p.mpt.emb_pdrop = p.mpt.resid_pdrop = 0.3;
+  p.rnn.width = 256;
+  p.rnn.layers = 2;
+  p.rnn.embedding_dropout = p.rnn.dropout = p.rnn.output_dropout = 0.4;
+  p.train.schedule = {.kind = Schedule::Kind::cosine, .rate = 2e-3, .warm_up = 200, .floor = 1e-4};
+  p.train.steps = 14000;
+}
+
+/// MPT-125m's shape with a vocabulary of 16,000 sub-words.
+void use_base(LanguagePreset& p) {
+  p.tokeniser = {.kind = Kind::bpe, .vocabulary_size = 16000};
+  p.context = 512;
+  p.batch_tokens = 8192;
+  p.mpt.d_model = 768;
+  p.mpt.n_heads = 12;
+  p.mpt.n_layers = 12;
+  p.mpt.resid_pdrop = 0.1;
+  p.rnn.width = 1024;
+  p.rnn.layers = 2;
+  p.rnn.dropout = p.rnn.output_dropout = 0.2;
+  p.train.schedule = {.kind = Schedule::Kind::cosine, .rate = 6e-4, .warm_up = 500, .floor = 6e-5};
+  p.train.steps = 20000;
+  p.train.validate_every = 1000;
+}
+
+std::vector<Window> windows_of(const TextStream& stream, std::span<const std::int64_t> begins,
+                               std::int64_t length) {
+  std::vector<Window> windows;
+  for (const std::int64_t begin : begins) windows.push_back(window_at(stream, begin, length));
+  return windows;
+}
+
+/// f(windows) for windows one after the other, at most `batch_tokens` tokens at a time.
+template <class F>
+void in_batches(std::span<const Window> windows, std::int64_t batch_tokens, F&& f) {
+  for (std::size_t first = 0, last = 0; first < windows.size(); first = last) {
+    std::int64_t tokens = 0;
+    while (last < windows.size()) {
+      tokens += windows[last].end - windows[last].begin;
+      if (last > first && tokens > batch_tokens) break;
+      ++last;
+    }
+    f(windows.subspan(first, last - first));
+  }
+}
+
+std::vector<Window> scoring_windows(const LanguageModel& model, const TextStream& stream,
+                                    const ScoreOptions& options) {
+  const std::int64_t context = options.context > 0 ? options.context : model.context;
+  if (model.longest() > 0 && context > model.longest()) {
+    fail("a context of {} tokens does not fit the model's {} positions", context, model.longest());
+  }
+  return evaluation_windows(stream, context, options.stride);
+}
+
+TextScore blank_score(const TextStream& stream) {
+  TextScore score;
+  score.characters = stream.characters;
+  score.words = stream.words;
+  return score;
+}
+
+Validation validate_language(const LanguageModel& model, const LanguageTraining& t) {
+  const TextScore s =
+      score_text(model, t.valid, {.context = t.context, .batch_tokens = t.batch_tokens});
+  Validation v;
+  v.loss = s.loss();
+  v.score = -v.loss;
+  v.text = fmt::format("loss {:.4f}  perplexity {:.2f}  {:.3f} bits a character  accuracy {:.1f} %",
+                       v.loss, s.perplexity(), s.bits_per_character(), 100 * s.accuracy());
+  v.metrics = nlohmann::json{{"perplexity", s.perplexity()},
+                             {"bits_per_character", s.bits_per_character()},
+                             {"valid_accuracy", s.accuracy()}}
+                  .dump();
+  return v;
+}
+
+}  // namespace
+
+std::span<const std::string_view> language_preset_names() { return kPresets; }
+
+LanguagePreset language_preset(std::string_view name, LanguageKind kind) {
+  LanguagePreset p;
+  p.name = name;
+  p.kind = kind;
+  p.mpt.learned_pos_emb = false;
+  p.mpt.no_bias = true;
+  p.mpt.attn_config.alibi = kind != LanguageKind::linear;
+  p.mpt.attn_config.linear = p.mpt.attn_config.rope = kind == LanguageKind::linear;
+  p.train.optimiser.beta2 = 0.99;
+  p.train.optimiser.decay = 0.01;
+  p.train.optimiser.clip_norm = 1;
+  if (name == "char-tiny" || name == "char-small") {
+    use_characters(p, name == "char-tiny");
+  } else if (name == "words") {
+    use_words(p);
+  } else if (name == "base") {
+    use_base(p);
+  } else {
+    fail("preset '{}' is not one of char-tiny, char-small, words, base", name);
+  }
+  p.mpt.max_seq_len = p.context;
+  return p;
+}
+
+double TextScore::perplexity() const { return std::exp(loss()); }
+double TextScore::bits_per_character() const {
+  return nll / (std::log(2.0) * static_cast<double>(characters));
+}
+double TextScore::word_perplexity() const { return std::exp(nll / static_cast<double>(words)); }
+
+TextScore score_text(const LanguageModel& model, const TextStream& stream,
+                     const ScoreOptions& options) {
+  const NoRecording off;
+  TextScore score = blank_score(stream);
+  in_batches(scoring_windows(model, stream, options), options.batch_tokens,
+             [&](std::span<const Window> windows) {
+               const CrossEntropyResult r = model.loss(pack(stream, windows), {});
+               score.nll += r.nll_sum;
+               score.tokens += r.tokens;
+               score.correct += r.correct;
+             });
+  return score;
+}
+
+TextScore score_tokens(const LanguageModel& model, const TextStream& stream,
+                       const ScoreOptions& options,
+                       const std::function<void(std::int64_t, float)>& sink) {
+  TextScore score = blank_score(stream);
+  in_batches(scoring_windows(model, stream, options), options.batch_tokens,
+             [&](std::span<const Window> windows) {
+               const std::vector<float> scores = model.log_probabilities(pack(stream, windows));
+               std::size_t row = 0;
+               for (const Window& w : windows) {
+                 for (std::int64_t t = w.begin; t < w.end; ++t, ++row) {
+                   if (t + 1 < w.scored) continue;
+                   score.nll -= static_cast<double>(scores[row]);
+                   ++score.tokens;
+                   sink(t + 1, scores[row]);
+                 }
+               }
+             });
+  return score;
+}
+
+TrainTask language_task(LanguageModel& model, const LanguageTraining& training,
+                        const std::filesystem::path& directory) {
+  TrainTask task;
+  task.plan = [&training](std::int64_t epoch) {
+    return plan_windows(training.train, training.context, training.batch_tokens, training.seed,
+                        epoch);
+  };
+  task.tokens = [&training](std::span<const std::int64_t> begins) {
+    std::int64_t tokens = 0;
+    for (const Window& w : windows_of(training.train, begins, training.context)) {
+      tokens += w.end - w.begin;
+    }
+    return tokens;
+  };
+  task.loss = [&model, &training](std::span<const std::int64_t> begins, double scale) {
+    CrossEntropyOptions options = training.loss;
+    options.scale = scale;
+    const CrossEntropyResult r = model.loss(
+        pack(training.train, windows_of(training.train, begins, training.context)), options);
+    return BatchLoss{.loss_sum = r.loss_sum,
+                     .nll_sum = r.nll_sum,
+                     .tokens = r.tokens,
+                     .correct = r.correct,
+                     .loss = r.loss};
+  };
+  task.validate = [&model, &training] { return validate_language(model, training); };
+  task.save = [&model, directory] { save_language_model(model, directory); };
+  return task;
+}
+
+}  // namespace qkv

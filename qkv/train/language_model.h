@@ -1,0 +1,89 @@
+// A language model as it lies in a directory: an MPT or a recurrent network with its tokeniser.
+//   config.json              format, task "lm", architecture, model, text, context
+//   model.safetensors        weights, [in, out], names of for_each_parameter
+//   text.*                   the tokeniser
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qkv/data/text_stream.h"
+#include "qkv/decode/language_decoder.h"
+#include "qkv/models/mpt.h"
+#include "qkv/models/rnn_language.h"
+#include "qkv/text/tokeniser.h"
+
+namespace qkv {
+
+enum class LanguageArchitecture : std::uint8_t { mpt, rnn };
+/// "mpt", "rnn", as configurations spell it.
+std::string_view name_of(LanguageArchitecture architecture);
+
+/// Windows of text with what is to be predicted after each token.
+struct LanguageBatch {
+  std::vector<std::int32_t> ids, targets;  // [T]; target −1: counts for nothing
+  Segments segments;
+};
+
+struct LanguageModel {
+  LanguageArchitecture architecture = LanguageArchitecture::mpt;
+  // The network that `architecture` names; the other stays empty.
+  Mpt mpt;
+  RnnLanguage rnn;
+  Tokeniser tokeniser;
+  bool by_line = false;      // trained on lines, each a document, or on text end to end
+  std::int64_t context = 0;  // tokens of a window in training
+  std::string preset;        // for people: what the sizes were called
+
+  /// The network's parameters under its own names, so that a LanguageModel is a module.
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    if (m.architecture == LanguageArchitecture::rnn) {
+      RnnLanguage::each(m.rnn, visit);
+    } else {
+      Mpt::each(m.mpt, visit);
+    }
+  }
+  std::int64_t vocabulary() const {
+    return architecture == LanguageArchitecture::rnn ? rnn.config.vocab_size
+                                                     : mpt.config.vocab_size;
+  }
+  /// Tokens of the longest window that the network can read; 0: no limit.
+  std::int64_t longest() const;
+
+  CrossEntropyResult loss(const LanguageBatch& batch, const CrossEntropyOptions& options) const;
+  /// log p of each target [T]; 0 where there is none. Not differentiable.
+  std::vector<float> log_probabilities(const LanguageBatch& batch) const;
+
+  /// One token after the other; the model must outlive it. `context`: see MptDecoder.
+  std::unique_ptr<LanguageDecoder> decoder(std::int64_t context = 0) const;
+
+  /// How lines become tokens. Texts by line begin with <bos>; a text end to end begins as if a line
+  /// had ended. Lines end with <eos>, in character models with a newline.
+  StreamFormat format() const;
+  LineEncoder encoder() const;
+  /// The tokens of a prompt: all lines but the last end, and the start goes before them.
+  std::vector<std::int32_t> prompt(std::string_view text) const;
+};
+
+/// The token that ends lines in texts end to end.
+std::int32_t line_end_of(const Tokeniser& tokeniser);
+/// Lines as a tokeniser for language models learns from them: a character model learns the newline.
+Tokeniser train_language_tokeniser(const TokeniserOptions& options,
+                                   std::span<const std::string> lines);
+
+/// Windows of the stream as a batch; what stands before a window's `scored` gets no target.
+LanguageBatch pack(const TextStream& stream, std::span<const Window> windows);
+
+/// Written file by file, each atomically, the configuration last.
+void save_language_model(const LanguageModel& model, const std::filesystem::path& directory);
+/// Checks everything: format version, fields, names and shapes of all weights, finite numbers,
+/// vocabulary size. Each error says the file and what to do.
+LanguageModel load_language_model(const std::filesystem::path& directory);
+
+}  // namespace qkv

@@ -1,0 +1,223 @@
+#include "qkv/train/language.h"
+
+#include <cmath>
+
+#include "text/temporary.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "qkv/base/error.h"
+#include "qkv/base/file.h"
+#include "qkv/base/parallel.h"
+#include "qkv/io/directory.h"
+
+namespace qkv {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+const std::vector<std::string> kLines = {"to be or not to be", "that is the question", "",
+                                         "or is it"};
+
+Mpt::Config tiny(std::int64_t vocabulary) {
+  Mpt::Config c{.d_model = 16, .n_heads = 2, .n_layers = 1, .max_seq_len = 32};
+  c.vocab_size = vocabulary;
+  return c;
+}
+
+LanguageModel model_of(LanguageKind kind, Tokeniser::Kind tokens, bool by_line = false) {
+  LanguageModel m;
+  m.tokeniser = train_language_tokeniser({.kind = tokens}, kLines);
+  m.by_line = by_line;
+  m.context = 8;
+  if (kind == LanguageKind::rnn) {
+    m.architecture = LanguageArchitecture::rnn;
+    m.rnn = RnnLanguage::make({.vocab_size = m.tokeniser.size(), .embedding = 6, .width = 10}, 1);
+    return m;
+  }
+  Mpt::Config c = tiny(m.tokeniser.size());
+  c.attn_config.linear = kind == LanguageKind::linear;
+  if (c.attn_config.linear) {
+    c.learned_pos_emb = false;
+    c.attn_config.rope = true;
+  }
+  c.logit_scale = 0.7;
+  c.attn_config.kv_n_heads = 1;
+  m.mpt = Mpt::make(c, 1);
+  return m;
+}
+
+constexpr LanguageKind kKinds[] = {LanguageKind::transformer, LanguageKind::linear,
+                                   LanguageKind::rnn};
+
+TextStream stream_of(const LanguageModel& m) {
+  return make_stream(kLines, m.encoder(), m.format());
+}
+
+TEST(Language, CharactersKnowTheirNewlineAndWordsEndWithEos) {
+  const LanguageModel c = model_of(LanguageKind::rnn, Tokeniser::Kind::character);
+  const TextStream s = stream_of(c);
+  EXPECT_EQ(s.unknown, 0);
+  EXPECT_EQ(c.tokeniser.decode(s.ids), "\nto be or not to be\nthat is the question\n\nor is it\n");
+  EXPECT_EQ(s.predicted(), s.characters);
+  EXPECT_EQ(c.tokeniser.decode(c.prompt("to be\nor")), "\nto be\nor");
+  EXPECT_EQ(c.prompt("").size(), 1U);
+
+  const LanguageModel w = model_of(LanguageKind::rnn, Tokeniser::Kind::space);
+  const TextStream t = stream_of(w);
+  EXPECT_EQ(t.predicted(), t.words);
+  EXPECT_EQ(t.ids.front(), w.tokeniser.eos());
+  EXPECT_EQ(w.prompt("to\nbe").size(), 4U);
+
+  const LanguageModel l = model_of(LanguageKind::rnn, Tokeniser::Kind::space, true);
+  EXPECT_EQ(stream_of(l).documents.size(), 4U);
+  EXPECT_EQ(l.prompt("to be").front(), l.tokeniser.bos());
+}
+
+// A file with its own <unk>, as Penn Treebank's: the token is the tokeniser's unknown one.
+TEST(Language, ATextsOwnUnknownWordIsTheUnknownToken) {
+  const std::vector<std::string> lines = {"the <unk> sat", "a <unk>"};
+  LanguageModel m;
+  m.tokeniser = train_language_tokeniser({.kind = Tokeniser::Kind::space}, lines);
+  EXPECT_EQ(m.tokeniser.size(), 4 + 3);
+  EXPECT_EQ(make_stream(lines, m.encoder(), m.format()).unknown, 2);
+}
+
+TEST(Language, TokenScoresAddUpToTheLossWhateverTheBatch) {
+  for (const LanguageKind kind : kKinds) {
+    const LanguageModel m = model_of(kind, Tokeniser::Kind::character);
+    const TextStream s = stream_of(m);
+    const TextScore whole = score_text(m, s);
+    EXPECT_EQ(whole.tokens, s.predicted());
+    EXPECT_NEAR(whole.bits_per_character(), whole.loss() / std::log(2.0), 1e-12);
+    EXPECT_NEAR(std::log(whole.word_perplexity()) * double(s.words), whole.nll, 1e-6);
+    std::vector<float> one, many;
+    const TextScore tokens =
+        score_tokens(m, s, {.batch_tokens = 1}, [&](std::int64_t at, float log_probability) {
+          EXPECT_EQ(at, static_cast<std::int64_t>(one.size()) + 1);
+          one.push_back(log_probability);
+        });
+    (void)score_tokens(m, s, {}, [&](std::int64_t, float p) { many.push_back(p); });
+    EXPECT_EQ(one, many) << "the same bits beside other windows";
+    EXPECT_NEAR(tokens.nll, whole.nll, 1e-3);
+    EXPECT_EQ(tokens.tokens, whole.tokens);
+  }
+}
+
+TEST(Language, AStrideGivesContext) {
+  const LanguageModel m = model_of(LanguageKind::linear, Tokeniser::Kind::character);
+  const TextStream s = stream_of(m);
+  // A window as long as the text gives every token all of it, whatever the stride of shorter ones.
+  std::vector<float> all, part;
+  (void)score_tokens(m, s, {.context = s.predicted()},
+                     [&](std::int64_t, float p) { all.push_back(p); });
+  (void)score_tokens(m, s, {.context = 20, .stride = 5},
+                     [&](std::int64_t, float p) { part.push_back(p); });
+  for (std::size_t i = 0; i < 20; ++i) EXPECT_NEAR(part[i], all[i], 1e-5) << i;
+  EXPECT_EQ(score_text(m, s, {.context = 20, .stride = 1}).tokens, s.predicted());
+  const LanguageModel bounded = model_of(LanguageKind::transformer, Tokeniser::Kind::character);
+  EXPECT_THROW((void)score_text(bounded, s, {.context = 33}), Error) << "32 learned positions";
+}
+
+TEST(Language, ComesBackFromItsDirectory) {
+  for (const LanguageKind kind : kKinds) {
+    const Temporary folder;
+    const LanguageModel m = model_of(kind, Tokeniser::Kind::character, kind == LanguageKind::rnn);
+    save_language_model(m, folder / "m");
+    const LanguageModel back = load_language_model(folder / "m");
+    EXPECT_EQ(back.by_line, m.by_line);
+    EXPECT_EQ(back.context, 8);
+    EXPECT_EQ(parameter_count(back), parameter_count(m));
+    EXPECT_EQ(score_text(back, stream_of(back)).nll, score_text(m, stream_of(m)).nll);
+    save_language_model(back, folder / "again");
+    for (const char* file : {kConfigFile, kWeightsFile}) {
+      EXPECT_TRUE(read_file(folder / "m" / file) == read_file(folder / "again" / file)) << file;
+    }
+  }
+}
+
+TEST(Language, DamagedDirectoriesAreRefusedWithTheReason) {
+  const Temporary folder;
+  save_language_model(model_of(LanguageKind::transformer, Tokeniser::Kind::character),
+                      folder / "m");
+  const auto path = folder / "m" / kConfigFile;
+  const Json good = read_json(path);
+  const auto refused = [&](const char* message, auto&& change) {
+    Json bad = good;
+    change(bad);
+    write_json(path, bad);
+    EXPECT_THAT([&] { (void)load_language_model(folder / "m"); },
+                ThrowsMessage<DataError>(HasSubstr(message)));
+  };
+  refused("no language model", [](Json& j) { j["task"] = "translate"; });
+  refused("field 'architecture'", [](Json& j) { j["architecture"] = "gpt"; });
+  refused("field 'context'", [](Json& j) { j["context"] = 0; });
+  refused("field 'model.d_model'", [](Json& j) { j["model"]["d_model"] = "wide"; });
+  refused("field 'model.attn_config.alibi'",
+          [](Json& j) { j["model"]["attn_config"].erase("alibi"); });
+  refused("field 'model.attn_config.alib", [](Json& j) { j["model"]["attn_config"]["alibj"] = 1; });
+  refused("n_heads", [](Json& j) { j["model"]["n_heads"] = 3; });
+  refused("'model.logit_scale'", [](Json& j) { j["model"]["logit_scale"] = "often"; });
+  refused("files of two models", [](Json& j) { j["model"]["vocab_size"] = 7; });
+  refused("not the model of", [](Json& j) { j["model"]["d_model"] = 1 << 20; });
+  refused("blocks.1", [](Json& j) { j["model"]["n_layers"] = 2; });
+  refused("expects", [](Json& j) { j["model"]["max_seq_len"] = 16; });
+  write_json(path, good);
+  EXPECT_NO_THROW((void)load_language_model(folder / "m"));
+}
+
+/// Two lines again and again.
+TEST(Language, EveryKindLearns) {
+  struct OneThread {  // nothing here is large enough for two
+    int before = threads();
+    OneThread() { set_threads(1); }
+    ~OneThread() { set_threads(before); }
+  } one;
+  const Temporary folder;
+  std::vector<std::string> lines;
+  for (int i = 0; i < 40; ++i) lines.push_back(i % 3 == 0 ? "abcd" : "xyz");
+  for (const LanguageKind kind : kKinds) {
+    LanguageModel m = model_of(kind, Tokeniser::Kind::character);
+    m.tokeniser = train_language_tokeniser({.kind = Tokeniser::Kind::character}, lines);
+    if (kind == LanguageKind::rnn) {
+      m.rnn.config.vocab_size = m.tokeniser.size();
+      m.rnn = RnnLanguage::make(m.rnn.config, 1);
+    } else {
+      m.mpt.config.vocab_size = m.tokeniser.size();
+      m.mpt = Mpt::make(m.mpt.config, 1);
+    }
+    const TextStream stream = make_stream(lines, m.encoder(), m.format());
+    const LanguageTraining training{
+        .train = stream, .valid = stream, .loss = {}, .context = 16, .batch_tokens = 64};
+    TrainOptions options;
+    options.schedule = {.kind = Schedule::Kind::constant, .rate = 1e-2, .warm_up = 0};
+    options.steps = 120;
+    options.validate_every = 60;
+    Optimiser optimiser(m, options.optimiser);
+    const TrainReport report =
+        train(language_task(m, training, folder / "m"), optimiser, options, folder / "m", false);
+    EXPECT_GT(report.best_score, -0.4);  // the order of the lines is learned too: 0 at best
+    const LanguageModel kept = load_language_model(folder / "m");
+    EXPECT_NEAR(score_text(kept, stream, {.context = 16}).loss(), -report.best_score, 1e-9);
+  }
+}
+
+TEST(Language, PresetsAreModels) {
+  for (const std::string_view name : language_preset_names()) {
+    for (const LanguageKind kind : kKinds) {
+      LanguagePreset p = language_preset(name, kind);
+      p.mpt.vocab_size = p.rnn.vocab_size = 100;
+      EXPECT_NO_THROW(p.mpt.check()) << name;
+      EXPECT_NO_THROW(p.rnn.check()) << name;
+      EXPECT_EQ(p.mpt.attn_config.linear, kind == LanguageKind::linear);
+    }
+  }
+  EXPECT_THROW((void)language_preset("huge"), Error);
+  Mpt::Config small = language_preset("char-small").mpt;
+  small.vocab_size = 65 + 4;
+  EXPECT_EQ(small.parameters(), 69 * 384 + 6 * (12 * 384 * 384 + 2 * 384) + 384);
+}
+
+}  // namespace
+}  // namespace qkv
