@@ -26,11 +26,16 @@ void add_demo(Program& program);
 void add_train(Program& program);
 void add_translate(Program& program);
 void add_label(Program& program);  // tag, classify, intent
+void add_generate(Program& program);
+void add_perplexity(Program& program);
 void add_look(Program& program);
 void add_score(Program& program);
 void add_info(Program& program);
 void add_bench(Program& program);
 void add_explain(Program& program);
+
+/// `qkv train lm`, below `qkv train`.
+void add_train_lm(CLI::App& train, Program& program);
 
 /// --threads, for commands that compute.
 void add_threads(CLI::App& command, Program& program);

@@ -8,6 +8,7 @@
 #include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
 #include "qkv/train/labeller_model.h"
+#include "qkv/train/language_model.h"
 #include "qkv/train/translation_model.h"
 
 namespace qkv::app {
@@ -75,6 +76,41 @@ void info_labeller(const std::string& directory, const Json& config, bool tensor
   if (tensors) print_tensors(model);
 }
 
+void print_sizes(const LanguageModel& model, const Mpt::Config& c) {
+  const Mpt::AttnConfig& a = c.attn_config;
+  fmt::print("  task        language model ({} MPT, {}{}{}{})\n",
+             model.preset.empty() ? "own" : model.preset,
+             a.linear ? "linear attention" : "softmax attention", a.alibi ? ", ALiBi" : "",
+             a.rope ? ", rotary" : "", c.learned_pos_emb ? ", learned positions" : "");
+  fmt::print("  sizes       width {}, {} heads, feed-forward {}, {} layers, context {}\n",
+             c.d_model, c.n_heads, c.expansion_ratio * c.d_model, c.n_layers, model.context);
+}
+
+void print_sizes(const LanguageModel& model, const RnnLanguage::Config& c) {
+  const char* cells[] = {"GRU", "GRU (reset before)", "LSTM"};
+  fmt::print("  task        language model ({} {}{})\n",
+             model.preset.empty() ? "own" : model.preset, cells[static_cast<int>(c.cell)],
+             c.tie_output ? ", tied" : "");
+  fmt::print("  sizes       embedding {}, width {}, {} layers, context {}\n", c.embedding_width(),
+             c.width, c.layers, model.context);
+}
+
+void info_language(const std::string& directory, const Json& config, bool tensors, bool json) {
+  const LanguageModel model = load_language_model(directory);
+  if (json) return print_json(config, model, tensors);
+  fmt::print("{}\n", directory);
+  if (model.architecture == LanguageArchitecture::rnn) {
+    print_sizes(model, model.rnn.config);
+  } else {
+    print_sizes(model, model.mpt.config);
+  }
+  fmt::print("  vocabulary  {} ({}), {}\n", grouped(model.vocabulary()),
+             name_of(model.tokeniser.kind()),
+             model.by_line ? "every line a text" : "text end to end");
+  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  if (tensors) print_tensors(model);
+}
+
 void info(const std::string& directory, bool tensors, Program& program) {
   const Json config = require_model_directory(directory);
   const std::string task = config.contains("task") && config["task"].is_string()
@@ -83,6 +119,7 @@ void info(const std::string& directory, bool tensors, Program& program) {
   if (task == "tag" || task == "classify" || task == "intent") {
     return info_labeller(directory, config, tensors, program.json);
   }
+  if (task == "lm") return info_language(directory, config, tensors, program.json);
   const TranslationModel model = load_translation_model(directory);
   if (program.json) return print_json(config, model, tensors);
   fmt::print("{}\n", directory);

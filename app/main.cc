@@ -40,6 +40,8 @@ int run(int argc, char** argv) {
   add_train(program);
   add_translate(program);
   add_label(program);
+  add_generate(program);
+  add_perplexity(program);
   add_look(program);
   add_score(program);
   add_info(program);

@@ -103,6 +103,7 @@ void add_train(Program& program) {
     train_translate(*settings, program.console);
   });
   add_train_labels(*train, program);
+  add_train_lm(*train, program);
 }
 
 }  // namespace qkv::app
