@@ -131,7 +131,13 @@ void train_labels(const TrainLabels& s, Program& program) {
 
   const std::filesystem::path directory = s.directory;
   LabellerModel model;
-  if (s.resume) model = load_labeller_model(directory / kStateFolder);
+  if (s.resume) {
+    model = load_labeller_model(directory / kStateFolder);
+    if (model.task() != name_of(s.task)) {
+      fail("{}: holds a model for '{}'; resume with qkv train {}", s.directory, model.task(),
+           model.task());
+    }
+  }
   const WordCut cut = s.resume ? model.word_options.cut : preset.words.cut;
   for (LabelledText* text : {&train, &valid, &test}) cut_texts(*text, cut);
   console.line("train: " + train.report.summary());

@@ -179,6 +179,8 @@ TEST_F(Labels, WhatDoesNotFitIsSaidInOneLine) {
   refused("train tag --model m", "--train is required", 2);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "m" / "model.safetensors"));
   ASSERT_EQ(run_qkv(training("tag", "toy.conll", "m") + "--steps 1").exit, 0);
+  refused(training("intent", "slots", "m") + "--resume", "resume with qkv train tag");
+  refused(training("tag", "toy.conll", "none") + "--resume", "none/state");
   refused("intent --model " + path("m"), "is a model for 'tag'; use qkv tag", 1, "hi\n");
   refused("translate --model " + path("m"), "is no translator (task 'tag')", 1, "hi\n");
   refused("tag --model " + path("none"), "none", 1, "hi\n");
