@@ -107,6 +107,7 @@ LabellingPreset with_settings(const TrainLabels& s) {
              {std::pair{"space", WordCut::space}, std::pair{"word", WordCut::word},
               std::pair{"character", WordCut::character}},
              p.words.cut);
+  if (!s.scheme.empty()) p.scheme = scheme_of(s.scheme);
   if (p.batch_tokens < 1) fail("--batch-tokens must be positive");
   return p;
 }
@@ -124,7 +125,7 @@ void train_labels(const TrainLabels& s, Program& program) {
   apply_threads(program);
   Console& console = program.console;
   const LabellingPreset preset = with_settings(s);
-  const TagScheme scheme = scheme_of(s.scheme);
+  const TagScheme scheme = preset.scheme;
   LabelledText train = read_labelled(s.train, s.files, s.task);
   LabelledText valid = s.valid.empty() ? hold_out(train) : read_labelled(s.valid, s.files, s.task);
   LabelledText test = s.test.empty() ? LabelledText{} : read_labelled(s.test, s.files, s.task);
@@ -254,9 +255,10 @@ void add_noun(CLI::App& train, Program& program, LabelTask task, const char* abo
   add_label_files(*c, s.files, task, data);
   const char* text = "Text";
   if (task != LabelTask::classify) {
-    c->add_option("--scheme", s.scheme, "How tags of spans are learnt: iob1, iob2 or iobes")
-        ->group(text)
-        ->capture_default_str();
+    c->add_option("--scheme", s.scheme,
+                  fmt::format("How tags of spans are learnt: iob1, iob2 or iobes; default: {}",
+                              task == LabelTask::tag ? "iobes" : "iob2"))
+        ->group(text);
   } else {
     c->add_option("--words", s.words,
                   "How text is cut: space, word (punctuation and CJK characters apart) or "

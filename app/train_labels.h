@@ -33,7 +33,7 @@ struct TrainLabels : RunSettings {
   std::vector<std::string> train, valid, test;
   std::string directory;
   LabelFiles files;
-  std::string scheme = "iobes", words, characters;
+  std::string scheme, words;
   bool lower = false, zero_digits = false, cased = false;
   std::optional<std::int64_t> min_count;
   std::string preset = "small", encoder, cell, pooling, prior, prior_way, interaction, crf;

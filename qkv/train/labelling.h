@@ -35,7 +35,8 @@ struct LabellingPreset {
   Labeller::Config model;
   TrainOptions train;
   WordOptions words;
-  std::int64_t min_count = 1;  // rarer words are unknown
+  TagScheme scheme = TagScheme::iobes;  // in which tags of spans are learnt
+  std::int64_t min_count = 1;           // rarer words are unknown
   std::int64_t batch_tokens = 400;
   std::int64_t bucket = 0;  // see BatchOptions
   double class_weight = 1;  // of a class beside its sentence's tags, when there are both
