@@ -3,8 +3,10 @@
 //
 // With x = (α − 1)(s − top) the weights are [x − τ]₊^(1/(α−1)), and τ is where they sum to 1. The
 // sum is convex and falls with τ, so Newton's steps from τ = −1, where it is at least 1, rise to
-// the root and never pass it (Michelot's algorithm for α = 2). Each row stops for itself: no row
-// feels its neighbours.
+// the root and never pass it (Michelot's algorithm for α = 2). The same holds for the sum to the
+// power α − 1, a norm of [x − τ]₊ and therefore convex too, and far from the root its steps are
+// much longer: it is nearly a straight line. Each row stops for itself: no row feels its
+// neighbours.
 #if defined(QKV_KERNELS_ATTENTION_GENERAL_THRESHOLD_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef QKV_KERNELS_ATTENTION_GENERAL_THRESHOLD_INL_H_
 #undef QKV_KERNELS_ATTENTION_GENERAL_THRESHOLD_INL_H_
@@ -39,7 +41,8 @@ struct Strip {
   }
 };
 
-/// u^(1/(α−1)) and its derivative for u > 0; p^(2−α).
+/// u^(1/(α−1)) and its derivative for u > 0; p^(2−α); Newton's step for the sum to the power α − 1,
+/// (sum − sum^(2−α)) / ((α − 1) · slopes).
 struct SparsemaxPower {
   float scale() const { return 1.0f; }
   HWY_INLINE void operator()(F d, VF u, VF& power, VF& slope) const {
@@ -47,6 +50,9 @@ struct SparsemaxPower {
     slope = hn::Set(d, 1.0f);
   }
   HWY_INLINE VF gradient(F d, VF) const { return hn::Set(d, 1.0f); }
+  HWY_INLINE VF step(F d, VF sum, VF slopes) const {
+    return hn::Div(hn::Sub(sum, hn::Set(d, 1.0f)), slopes);
+  }
 };
 struct Entmax15Power {
   float scale() const { return 0.5f; }
@@ -55,6 +61,9 @@ struct Entmax15Power {
     slope = hn::Add(u, u);
   }
   HWY_INLINE VF gradient(F, VF p) const { return hn::Sqrt(p); }
+  HWY_INLINE VF step(F d, VF sum, VF slopes) const {
+    return hn::Div(hn::Mul(hn::Set(d, 2.0f), hn::Sub(sum, hn::Sqrt(sum))), slopes);
+  }
 };
 struct EntmaxPower {
   float alpha;
@@ -67,6 +76,10 @@ struct EntmaxPower {
   }
   HWY_INLINE VF gradient(F d, VF p) const {
     return Exp(d, hn::Mul(hn::Set(d, 2.0f - alpha), hn::Log(d, p)));
+  }
+  HWY_INLINE VF step(F d, VF sum, VF slopes) const {
+    const VF longer = hn::Mul(hn::Set(d, 1.0f / scale()), hn::Sub(sum, gradient(d, sum)));
+    return hn::Div(longer, slopes);
   }
 };
 
@@ -98,8 +111,10 @@ HWY_INLINE VF OrNaN(hn::Mask<F> bad, VF s, VF p) {
   return hn::IfThenElse(hn::AndNot(hn::Eq(s, hn::Set(d, kNothing)), bad), nan, p);
 }
 
-/// How often Newton's step is taken at most; about ten times are usual.
+/// How often Newton's step is taken at most; four to six times are usual.
 inline constexpr int kMostSteps = 50;
+/// Below this sum the two kinds of steps are alike, and the shorter one rounds less.
+inline constexpr float kNearlyOne = 1.01f;
 
 /// Scores -> weights; statistic gets τ + (α − 1)·top.
 template <class Power>
@@ -118,7 +133,7 @@ void ThresholdWeights(const Strip& strip, const Power& power, float* scores, flo
       const VF s = hn::Load(d, column + k * strip.width);
       return hn::Sub(hn::Mul(scale, hn::Sub(s, base)), threshold);
     };
-    for (int step = 0; step < kMostSteps && !hn::AllFalse(d, moving); ++step) {
+    for (int taken = 0; taken < kMostSteps && !hn::AllFalse(d, moving); ++taken) {
       VF slopes = zero;
       sum = zero;
       strip.each([&](std::int64_t k) HWY_ATTR {
@@ -129,7 +144,9 @@ void ThresholdWeights(const Strip& strip, const Power& power, float* scores, flo
         sum = hn::Add(sum, hn::IfThenElseZero(positive, weight));
         slopes = hn::Add(slopes, hn::IfThenElseZero(positive, slope));
       });
-      const VF next = hn::Add(threshold, hn::Div(hn::Sub(sum, one), slopes));
+      const VF step = hn::Div(hn::Sub(sum, one), slopes);
+      const auto far = hn::Gt(sum, hn::Set(d, kNearlyOne));
+      const VF next = hn::Add(threshold, hn::IfThenElse(far, power.step(d, sum, slopes), step));
       moving = hn::And(moving, hn::Gt(next, threshold));
       threshold = hn::IfThenElse(moving, next, threshold);
     }
