@@ -104,14 +104,14 @@ MptBlock make_block(const Mpt::Config& c, Initialiser& init) {
   return block;
 }
 
-void append(Tensor& to, std::int64_t length, const Tensor& rows) {
-  const std::int64_t needed = length + rows.dim(0), width = rows.dim(1) * rows.dim(2);
-  if (!to.defined() || to.dim(0) < needed) {
-    Tensor larger = Tensor::empty({std::max(needed, 2 * length), rows.dim(1), rows.dim(2)});
-    if (length > 0) std::copy_n(to.data(), length * width, larger.data());
-    to = larger;
+/// What a cache adds to the score: the same as attention_config() says.
+CachedAttention cached_attention(const Mpt::Config& c) {
+  CachedAttention how{.scale = c.attn_config.softmax_scale};
+  if (c.attn_config.alibi) {
+    const std::vector<double> slopes = alibi_slopes(c.n_heads, c.attn_config.alibi_bias_max);
+    how.slopes = Tensor::of(slopes, {c.n_heads}).to(DType::f32);
   }
-  std::copy_n(rows.data(), rows.count(), to.data() + length * width);
+  return how;
 }
 
 std::vector<std::int32_t> positions_from(const Segments& segments,
@@ -237,26 +237,11 @@ Tensor Mpt::attend_cached(std::size_t layer, const Tensor& x, const MptBatch& ba
                           std::span<const std::int32_t> positions, MptCache& cache) const {
   const MultiHead& attn = blocks[layer].attn;
   const Tensor q = attn.queries(x, positions), k = attn.keys(x, positions), v = attn.values(x);
-  Tensor out = Tensor::empty(q.shape());
-  for (std::int64_t b = 0; b < batch.segments.count(); ++b) {
-    const std::int64_t begin = batch.segments.begin(b), end = batch.segments.end(b);
-    if (begin == end) continue;
-    MptCache::Sequence& s = cache.sequences_[static_cast<std::size_t>(b)];
-    s.keys.resize(blocks.size());
-    s.values.resize(blocks.size());
-    append(s.keys[layer], s.length, k.rows(begin, end));
-    append(s.values[layer], s.length, v.rows(begin, end));
-    Mask seen = causal();
-    if (!batch.prefix.empty()) {
-      const std::vector<std::uint8_t> own(batch.prefix.begin() + begin, batch.prefix.begin() + end);
-      seen = seen | prefix_keys(Segments::one(end - begin), own);
-    }
-    const std::int64_t known = s.length + end - begin;
-    const Tensor y = attend(q.rows(begin, end), s.keys[layer].rows(0, known),
-                            s.values[layer].rows(0, known), attn.how(seen));
-    std::copy_n(y.data(), y.count(), out.data() + begin * q.dim(1) * q.dim(2));
-  }
-  return attn.joined(out);
+  const auto l = static_cast<std::int64_t>(layer);
+  cache.keys_->append(l, k, v);
+  // Within a prefix tokens see what comes after them; it comes first, so nothing else is cached.
+  if (!batch.prefix.empty()) return attn.joined(attend(q, k, v, attn.how(mask(batch))));
+  return attn.joined(cache.keys_->attend(l, q, cached_attention(config)));
 }
 
 Tensor Mpt::attend_summed(std::size_t layer, const Tensor& x, const MptBatch& batch,
@@ -265,50 +250,69 @@ Tensor Mpt::attend_summed(std::size_t layer, const Tensor& x, const MptBatch& ba
   const Tensor q = attn.queries(x, positions), k = attn.keys(x, positions), v = attn.values(x);
   Tensor out = Tensor::empty(q.shape());
   for (std::int64_t b = 0; b < batch.segments.count(); ++b) {
-    MptCache::Sequence& s = cache.sequences_[static_cast<std::size_t>(b)];
-    if (s.sums.empty()) {
-      s.sums.assign(blocks.size(), linear_state(1, k.dim(1), k.dim(2), v.dim(2)));
-    }
+    LinearState& sums = cache.sums_[static_cast<std::size_t>(b)][layer];
     const std::int64_t begin = batch.segments.begin(b), end = batch.segments.end(b);
     std::int64_t t = begin;
-    if (s.length == 0 && end - begin > 1) {  // the prompt at once
+    if (cache.length(b) == 0 && end - begin > 1) {  // the prompt at once
       const LinearAttention how{.causal = true};
       const Tensor y =
           linear_attend(q.rows(begin, end), k.rows(begin, end), v.rows(begin, end), how);
       std::copy_n(y.data(), y.count(), out.data() + begin * q.dim(1) * q.dim(2));
-      s.sums[layer] = linear_state(k.rows(begin, end), v.rows(begin, end), how);
+      sums = linear_state(k.rows(begin, end), v.rows(begin, end), how);
       t = end;
     }
     for (; t < end; ++t) {
-      const Tensor y =
-          linear_step(s.sums[layer], q.rows(t, t + 1), k.rows(t, t + 1), v.rows(t, t + 1));
+      const Tensor y = linear_step(sums, q.rows(t, t + 1), k.rows(t, t + 1), v.rows(t, t + 1));
       std::copy_n(y.data(), y.count(), out.data() + t * q.dim(1) * q.dim(2));
     }
   }
   return attn.joined(out);
 }
 
+void Mpt::begin_step(MptCache& cache, const Segments& fresh) const {
+  const auto sequences = static_cast<std::int64_t>(cache.lengths_.size());
+  const std::int64_t dim = config.d_model / config.n_heads;
+  const std::int64_t kv_heads =
+      config.attn_config.kv_n_heads > 0 ? config.attn_config.kv_n_heads : config.n_heads;
+  if (config.attn_config.linear) {
+    if (!cache.sums_.empty()) return;
+    cache.sums_.resize(cache.lengths_.size());
+    for (auto& layers : cache.sums_) {
+      for (std::size_t l = 0; l < blocks.size(); ++l) {
+        layers.push_back(linear_state(1, kv_heads, dim, dim));
+      }
+    }
+    return;
+  }
+  if (!cache.keys_) {
+    cache.keys_.emplace(CacheShape{.layers = config.n_layers, .kv_heads = kv_heads, .dim = dim},
+                        sequences);
+  }
+  cache.keys_->begin_step(fresh);
+}
+
 Tensor Mpt::extend(MptCache& cache, const MptBatch& batch) const {
   const NoRecording off;
   const std::int64_t count = batch.segments.count();
-  if (count != static_cast<std::int64_t>(cache.sequences_.size())) {
-    fail<ShapeError>("mpt: tokens of {} sequences for a cache of {}", count,
-                     cache.sequences_.size());
+  if (count != static_cast<std::int64_t>(cache.lengths_.size())) {
+    fail<ShapeError>("mpt: tokens of {} sequences for a cache of {}", count, cache.lengths_.size());
   }
   if (config.attn_config.attn_uses_sequence_id) {
     fail("mpt: attn_uses_sequence_id is for packed training; a cache has a row for each sequence");
   }
   if (!batch.prefix.empty()) {
     (void)mask(batch);  // checks it
-    for (const auto& s : cache.sequences_) {
-      if (s.length > 0) fail("mpt: a prefix belongs to the first tokens");
+    for (const std::int64_t length : cache.lengths_) {
+      if (length > 0) fail("mpt: a prefix belongs to the first tokens");
     }
   }
   const auto positions =
       positions_from(batch.segments, [&](std::int64_t b) { return cache.length(b); });
   const MultiHead::Positions turned =
       config.attn_config.rope ? MultiHead::Positions(positions) : MultiHead::Positions();
-  ResidualStream stream(embedded(batch, positions), NormPlacement::pre, 0.0);
+  const Tensor start = embedded(batch, positions);  // checks the batch before the cache grows
+  begin_step(cache, batch.segments);
+  ResidualStream stream(start, NormPlacement::pre, 0.0);
   for (std::size_t l = 0; l < blocks.size(); ++l) {
     stream.sub_layer(blocks[l].norm_1, [&](const Tensor& x) {
       return config.attn_config.linear ? attend_summed(l, x, batch, turned, cache)
@@ -317,7 +321,7 @@ Tensor Mpt::extend(MptCache& cache, const MptBatch& batch) const {
     stream.sub_layer(blocks[l].norm_2, blocks[l].ffn);
   }
   for (std::int64_t b = 0; b < count; ++b) {
-    cache.sequences_[static_cast<std::size_t>(b)].length += batch.segments.length(b);
+    cache.lengths_[static_cast<std::size_t>(b)] += batch.segments.length(b);
   }
   return stream.finish(norm_f);
 }

@@ -9,9 +9,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "qkv/attention/cache.h"
 #include "qkv/attention/linear.h"
 #include "qkv/models/state_dict.h"
 #include "qkv/nn/multi_head.h"
@@ -47,20 +49,15 @@ struct MptBlock {
 /// for a fixed number of sequences.
 class MptCache {
  public:
-  explicit MptCache(std::int64_t sequences = 1) : sequences_(static_cast<std::size_t>(sequences)) {}
+  explicit MptCache(std::int64_t sequences = 1) : lengths_(static_cast<std::size_t>(sequences)) {}
   /// Tokens of sequence b.
-  std::int64_t length(std::int64_t b) const {
-    return sequences_[static_cast<std::size_t>(b)].length;
-  }
+  std::int64_t length(std::int64_t b) const { return lengths_[static_cast<std::size_t>(b)]; }
 
  private:
   friend struct Mpt;
-  struct Sequence {
-    std::int64_t length = 0;
-    std::vector<Tensor> keys, values;  // a layer: [capacity Hkv D]
-    std::vector<LinearState> sums;     // a layer, with linear attention
-  };
-  std::vector<Sequence> sequences_;
+  std::vector<std::int64_t> lengths_;
+  std::optional<KvCache> keys_;                 // softmax
+  std::vector<std::vector<LinearState>> sums_;  // [sequences][layers], linear attention
 };
 
 struct Mpt {
@@ -142,6 +139,7 @@ struct Mpt {
 
  private:
   Tensor embedded(const MptBatch& batch, std::span<const std::int32_t> positions) const;
+  void begin_step(MptCache& cache, const Segments& fresh) const;
   Tensor attend_cached(std::size_t layer, const Tensor& x, const MptBatch& batch,
                        std::span<const std::int32_t> positions, MptCache& cache) const;
   Tensor attend_summed(std::size_t layer, const Tensor& x, const MptBatch& batch,
