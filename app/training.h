@@ -15,7 +15,7 @@
 #include "qkv/base/error.h"
 #include "qkv/train/loop.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's
 class App;
 }
 
