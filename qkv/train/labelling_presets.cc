@@ -72,15 +72,17 @@ LabellingPreset labelling_preset(std::string_view name, LabelTask task, LabelEnc
   // A second layer sees further, which tags want and one vector for all words does not.
   if (encoder == LabelEncoder::cnn && task != LabelTask::classify) m.layers = 2;
   m.characters = m.shapes = 1;  // letters and shape say what an unknown word is
-  m.word_dropout = task == LabelTask::classify ? 0.05 : 0.02;
+  m.word_dropout = 0.02;
   if (task == LabelTask::tag) p.words.zero_digits = true;
   if (task == LabelTask::classify) {
     p.words.cut = WordCut::word;
     p.batch_tokens = 1000;
     m.pooling = Pooling::max;
+    m.word_dropout = 0.05;
   }
   if (task == LabelTask::intent) {
     m.class_to_tags = m.tags_to_class = true;
+    m.word_dropout = 0.1;        // names come and go; what a sentence wants must not hang on them
     p.scheme = TagScheme::iob2;  // slots are many and rare: half as many tags learn faster
     p.class_weight = 3;
     p.batch_tokens = 250;
