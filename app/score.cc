@@ -141,7 +141,9 @@ void add_score(Program& program) {
   const auto labelled = [&](const char* name, const char* about, auto run) {
     auto s = std::make_shared<Score>();
     CLI::App* c = score->add_subcommand(name, about);
-    c->add_option("--reference", s->references, "What is right")->required()->allow_extra_args(false);
+    c->add_option("--reference", s->references, "What is right")
+        ->required()
+        ->allow_extra_args(false);
     c->add_option("hypothesis", s->hypothesis, "Output to score; default: stdin");
     c->add_flag("--json", program.json, "Print JSON");
     c->callback([s, &program, run] { run(*s, program.json); });
