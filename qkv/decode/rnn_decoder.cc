@@ -23,6 +23,7 @@ class RnnState final : public StepState {
     const NoRecording off;
     const std::vector<std::int64_t> rows(parents.begin(), parents.end());
     std::vector<std::int64_t> source;
+    source.reserve(rows.size());
     for (const std::int64_t row : rows) {
       source.push_back(started_ ? source_[static_cast<std::size_t>(row)] : row);
     }

@@ -118,10 +118,12 @@ Tensor join_columns(std::span<const Tensor> parts) {
   Tensor* outputs[] = {&y};
   record(outputs, inputs, [kept, rows, width](std::span<const Tensor> gradients) {
     std::vector<Tensor> parts_of;
+    parts_of.reserve(kept.size());
     for (const Tensor& part : kept) parts_of.push_back(Tensor::empty(part.shape(), part.dtype()));
     dispatch(gradients[0], [&](auto zero) {
       using T = decltype(zero);
       std::vector<T*> to;
+      to.reserve(parts_of.size());
       for (Tensor& part : parts_of) to.push_back(part.data<T>());
       over_columns(kept, rows, width,
                    [&](std::size_t i, std::int64_t part, std::int64_t whole, std::int64_t n) {

@@ -88,7 +88,8 @@ T window_value(WindowShape shape, T s) {
 template <class T>
 T window_slope(WindowShape shape, T s) {
   const T square = -2 * s;
-  if (!(square > 0) || square >= 1) return 0;
+  const bool inside = square > 0 && square < 1;  // false for NaN
+  if (!inside) return 0;
   switch (shape) {
     case WindowShape::boxcar:
       return 0;
