@@ -88,7 +88,7 @@ T window_value(WindowShape shape, T s) {
 template <class T>
 T window_slope(WindowShape shape, T s) {
   const T square = -2 * s;
-  const bool inside = square > 0 && square < 1;  // false for NaN
+  const bool inside = square > T{0} && square < T{1};  // false for NaN
   if (!inside) return 0;
   switch (shape) {
     case WindowShape::boxcar:
