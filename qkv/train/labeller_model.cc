@@ -9,9 +9,9 @@
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
-#include "qkv/io/safetensors.h"
 #include "qkv/text/normalise.h"
 #include "qkv/train/config_fields.h"
+#include "qkv/train/weights_file.h"
 
 namespace qkv {
 
@@ -100,10 +100,7 @@ constexpr RuleTensor kRules[] = {{"rules.transition", &TagRules::transition},
                                  {"rules.end", &TagRules::end}};
 
 std::vector<NamedTensor> tensors_of(const LabellerModel& model) {
-  std::vector<NamedTensor> tensors;
-  for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
-    tensors.push_back({std::string(path), p});
-  });
+  std::vector<NamedTensor> tensors = named_parameters(model);
   const Labeller& m = model.network;
   if (m.config.prior != PriorMask::none) {
     if (!m.prior.defined())
@@ -120,32 +117,19 @@ std::vector<NamedTensor> tensors_of(const LabellerModel& model) {
 }
 
 /// Takes all tensors of a file, each once.
-void read_tensors(const SafetensorsFile& weights, const std::string& path,
-                  const std::string& config_path, Labeller& network) {
-  std::size_t used = 0;
-  for_each_parameter(network, [&](std::string_view name_view, Tensor& p) {
-    const std::string name(name_view);
-    if (!weights.contains(name)) throw DataError(path, 0, fmt::format("has no tensor '{}'", name));
-    if (weights.shape(name) != p.shape()) {
-      throw DataError(
-          path, 0,
-          fmt::format("tensor '{}' is {}, the model of {} expects {}", name,
-                      to_string(weights.shape(name)), config_path, to_string(p.shape())));
-    }
-    p = parameter(weights.tensor(name));
-    ++used;
-  });
+void read_tensors(WeightsFile& weights, Labeller& network) {
+  weights.take_all(network);
   if (network.config.prior != PriorMask::none && !weights.contains(kPriorTensor)) {
-    throw DataError(path, 0, "has no tensor 'prior', which the configuration asks for");
+    throw DataError(weights.path(), 0, "has no tensor 'prior', which the configuration asks for");
   }
   TagRules rules;
   for (const RuleTensor& r : kRules) {
     if (!weights.contains(r.name)) continue;
-    ++used;
-    const Tensor values = weights.tensor(r.name);
+    const Tensor values = weights.take(r.name);
     for (const float v : values.values()) {
       if (v != 0.0F && v != 1.0F) {
-        throw DataError(path, 0, fmt::format("tensor '{}' holds {}, not 0 or 1", r.name, v));
+        throw DataError(weights.path(), 0,
+                        fmt::format("tensor '{}' holds {}, not 0 or 1", r.name, v));
       }
       (rules.*(r.rule)).push_back(v != 0.0F);
     }
@@ -153,36 +137,14 @@ void read_tensors(const SafetensorsFile& weights, const std::string& path,
   try {
     network.set_rules(rules);
     if (network.config.prior != PriorMask::none) {
-      network.set_prior(weights.tensor(kPriorTensor));
-      ++used;
+      network.set_prior(weights.take(kPriorTensor));
     }
   } catch (const DataError&) {
     throw;
   } catch (const Error& e) {
-    throw DataError(path, 0, e.what());
+    throw DataError(weights.path(), 0, e.what());
   }
-  if (used != weights.names().size()) {
-    throw DataError(
-        path, 0, fmt::format("holds {} tensors, the model has {}", weights.names().size(), used));
-  }
-}
-
-Labeller read_network(const Labeller::Config& sizes, const std::filesystem::path& path,
-                      const std::string& config_path) {
-  const SafetensorsFile weights(path);
-  weights.verify();
-  weights.check_finite();
-  std::int64_t stored = 0;
-  for (const std::string& name : weights.names()) stored += weights.shape(name).count();
-  const auto tensors = static_cast<std::int64_t>(weights.names().size());
-  if (!plausible(sizes, stored, tensors)) {
-    throw DataError(path.string(), 0,
-                    fmt::format("holds {} numbers in {} tensors, not the model of {}", stored,
-                                tensors, config_path));
-  }
-  Labeller network = Labeller::make(sizes, Initialiser::blank());
-  read_tensors(weights, path.string(), config_path, network);
-  return network;
+  weights.finish();
 }
 
 std::string_view task_of(const Labeller::Config& c) {
@@ -252,7 +214,7 @@ void save_labeller_model(const LabellerModel& model, const std::filesystem::path
     if (model.network.config.*(s.size) == 0) continue;
     (model.*(s.vocabulary)).save(vocabulary_path(directory, s.name));
   }
-  save_safetensors(directory / kWeightsFile, tensors, {{"format", "qkv"}, {"layout", "in,out"}});
+  save_weights(tensors, directory);
   write_json(directory / kConfigFile, {{"format", kModelFormat},
                                        {"task", model.task()},
                                        {"preset", model.preset},
@@ -306,7 +268,10 @@ LabellerModel load_labeller_model(const std::filesystem::path& directory) {
                                   size, s.name, config_path, wanted));
     }
   }
-  model.network = read_network(sizes, directory / kWeightsFile, config_path);
+  WeightsFile weights(directory, config_path);
+  weights.require(plausible(sizes, weights.numbers(), weights.tensors()));
+  model.network = Labeller::make(sizes, Initialiser::blank());
+  read_tensors(weights, model.network);
   return model;
 }
 

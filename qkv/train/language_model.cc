@@ -5,9 +5,8 @@
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
-#include "qkv/io/safetensors.h"
-#include "qkv/nn/module.h"
 #include "qkv/train/config_fields.h"
+#include "qkv/train/weights_file.h"
 
 namespace qkv {
 namespace {
@@ -105,49 +104,6 @@ bool plausible(const Mpt::Config& c, std::int64_t stored, std::int64_t tensors) 
 bool plausible(const RnnLanguage::Config& c, std::int64_t stored, std::int64_t tensors) {
   return c.vocab_size * c.embedding_width() <= stored && c.width * c.width <= stored &&
          c.width * c.embedding_width() <= stored && c.layers <= tensors;
-}
-
-/// An unset network of the sizes that the configuration states.
-template <class Network>
-Network blank_network(const typename Network::Config& sizes, const SafetensorsFile& weights,
-                      const std::string& weights_path, const std::string& config_path) {
-  try {
-    sizes.check();
-  } catch (const Error& e) {
-    throw DataError(config_path, 0, e.what());
-  }
-  std::int64_t stored = 0;
-  for (const std::string& name : weights.names()) stored += weights.shape(name).count();
-  const auto tensors = static_cast<std::int64_t>(weights.names().size());
-  if (!plausible(sizes, stored, tensors)) {
-    throw DataError(weights_path, 0,
-                    fmt::format("holds {} numbers in {} tensors, not the model of {}", stored,
-                                tensors, config_path));
-  }
-  return Network::make(sizes, Initialiser::blank());
-}
-
-void load_weights(LanguageModel& model, const SafetensorsFile& weights, const std::string& path,
-                  const std::string& config_path) {
-  std::size_t used = 0;
-  for_each_parameter(model, [&](std::string_view name_view, Tensor& p) {
-    const std::string name(name_view);
-    if (!weights.contains(name)) {
-      throw DataError(path, 0, fmt::format("has no tensor '{}'", name));
-    }
-    if (weights.shape(name) != p.shape()) {
-      throw DataError(
-          path, 0,
-          fmt::format("tensor '{}' is {}, the model of {} expects {}", name,
-                      to_string(weights.shape(name)), config_path, to_string(p.shape())));
-    }
-    p = parameter(weights.tensor(name));
-    ++used;
-  });
-  if (used != weights.names().size()) {
-    throw DataError(
-        path, 0, fmt::format("holds {} tensors, the model has {}", weights.names().size(), used));
-  }
 }
 
 bool by_characters(const Tokeniser& tokeniser) {
@@ -255,12 +211,8 @@ LanguageBatch pack(const TextStream& stream, std::span<const Window> windows) {
 
 void save_language_model(const LanguageModel& model, const std::filesystem::path& directory) {
   std::filesystem::create_directories(directory);
-  std::vector<NamedTensor> tensors;
-  for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
-    tensors.push_back({std::string(path), p});
-  });
   model.tokeniser.save(directory, kStem);
-  save_safetensors(directory / kWeightsFile, tensors, {{"format", "qkv"}, {"layout", "in,out"}});
+  save_weights(named_parameters(model), directory);
   write_json(directory / kConfigFile, {{"format", kModelFormat},
                                        {"task", "lm"},
                                        {"architecture", name_of(model.architecture)},
@@ -304,16 +256,23 @@ LanguageModel load_language_model(const std::filesystem::path& directory) {
                                 "models mixed?",
                                 model.tokeniser.size(), expected));
   }
-  const std::filesystem::path weights_path = directory / kWeightsFile;
-  const SafetensorsFile weights(weights_path);
-  weights.verify();
-  weights.check_finite();
+  WeightsFile weights(directory, config_path);
+  const auto blank = [&](const auto& c) {
+    try {
+      c.check();
+    } catch (const Error& e) {
+      throw DataError(config_path, 0, e.what());
+    }
+    weights.require(plausible(c, weights.numbers(), weights.tensors()));
+    return Initialiser::blank();
+  };
   if (recurrent) {
-    model.rnn = blank_network<RnnLanguage>(rnn_sizes, weights, weights_path.string(), config_path);
+    model.rnn = RnnLanguage::make(rnn_sizes, blank(rnn_sizes));
   } else {
-    model.mpt = blank_network<Mpt>(sizes, weights, weights_path.string(), config_path);
+    model.mpt = Mpt::make(sizes, blank(sizes));
   }
-  load_weights(model, weights, weights_path.string(), config_path);
+  weights.take_all(model);
+  weights.finish();
   return model;
 }
 

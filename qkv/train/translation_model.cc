@@ -8,9 +8,8 @@
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
-#include "qkv/io/safetensors.h"
-#include "qkv/nn/module.h"
 #include "qkv/train/config_fields.h"
+#include "qkv/train/weights_file.h"
 
 namespace qkv {
 
@@ -55,21 +54,6 @@ bool plausible(const RnnTranslator::Config& c, std::int64_t stored, std::int64_t
          c.layers <= tensors;
 }
 
-/// An unset network of the sizes that the configuration states.
-template <class Network>
-Network blank_network(const typename Network::Config& sizes, const SafetensorsFile& weights,
-                      const std::string& weights_path, const std::string& config_path) {
-  std::int64_t stored = 0;
-  for (const std::string& name : weights.names()) stored += weights.shape(name).count();
-  const auto tensors = static_cast<std::int64_t>(weights.names().size());
-  if (!plausible(sizes, stored, tensors)) {
-    throw DataError(weights_path, 0,
-                    fmt::format("holds {} numbers in {} tensors, not the model of {}", stored,
-                                tensors, config_path));
-  }
-  return Network::make(sizes, Initialiser::blank());
-}
-
 }  // namespace
 
 std::string_view name_of(Architecture architecture) {
@@ -88,13 +72,9 @@ std::int64_t TranslationModel::max_length() const {
 
 void save_translation_model(const TranslationModel& model, const std::filesystem::path& directory) {
   std::filesystem::create_directories(directory);
-  std::vector<NamedTensor> tensors;
-  for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
-    tensors.push_back({std::string(path), p});
-  });
   model.source.save(directory, stem(model.joint, "source"));
   if (!model.joint) model.target.save(directory, "target");
-  save_safetensors(directory / kWeightsFile, tensors, {{"format", "qkv"}, {"layout", "in,out"}});
+  save_weights(named_parameters(model), directory);
   write_json(directory / kConfigFile, {{"format", kModelFormat},
                                        {"task", "translate"},
                                        {"architecture", name_of(model.architecture)},
@@ -144,37 +124,18 @@ TranslationModel load_translation_model(const std::filesystem::path& directory) 
     }
   }
 
-  const std::filesystem::path weights_path = directory / kWeightsFile;
-  const SafetensorsFile weights(weights_path);
-  weights.verify();
-  weights.check_finite();
+  WeightsFile weights(directory, config_path);
+  const auto blank = [&](const auto& c) {
+    weights.require(plausible(c, weights.numbers(), weights.tensors()));
+    return Initialiser::blank();
+  };
   if (rnn) {
-    model.rnn =
-        blank_network<RnnTranslator>(rnn_sizes, weights, weights_path.string(), config_path);
+    model.rnn = RnnTranslator::make(rnn_sizes, blank(rnn_sizes));
   } else {
-    model.transformer =
-        blank_network<Transformer>(sizes, weights, weights_path.string(), config_path);
+    model.transformer = Transformer::make(sizes, blank(sizes));
   }
-  std::size_t used = 0;
-  for_each_parameter(model, [&](std::string_view path, Tensor& p) {
-    const std::string name(path);
-    if (!weights.contains(name)) {
-      throw DataError(weights_path.string(), 0, fmt::format("has no tensor '{}'", name));
-    }
-    if (weights.shape(name) != p.shape()) {
-      throw DataError(
-          weights_path.string(), 0,
-          fmt::format("tensor '{}' is {}, the model of {} expects {}", name,
-                      to_string(weights.shape(name)), config_path, to_string(p.shape())));
-    }
-    p = parameter(weights.tensor(name));
-    ++used;
-  });
-  if (used != weights.names().size()) {
-    throw DataError(
-        weights_path.string(), 0,
-        fmt::format("holds {} tensors, the model has {}", weights.names().size(), used));
-  }
+  weights.take_all(model);
+  weights.finish();
   return model;
 }
 

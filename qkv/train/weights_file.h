@@ -1,0 +1,61 @@
+// The weights of a model directory: written from a module's parameters, and read back into a blank
+// one with every name, shape and number checked. For the files that save and load models.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qkv/io/safetensors.h"
+#include "qkv/nn/module.h"
+
+namespace qkv {
+
+/// All parameters under the names that for_each_parameter gives them.
+template <class M>
+std::vector<NamedTensor> named_parameters(const M& module) {
+  std::vector<NamedTensor> tensors;
+  for_each_parameter(module, [&](std::string_view path, const Tensor& p) {
+    tensors.push_back({std::string(path), p});
+  });
+  return tensors;
+}
+void save_weights(const std::vector<NamedTensor>& tensors, const std::filesystem::path& directory);
+
+/// Takes each tensor of a file once; whatever does not fit throws DataError with the file's name.
+class WeightsFile {
+ public:
+  /// Verifies the file and that all its numbers are finite. `config_path` is for messages.
+  WeightsFile(const std::filesystem::path& directory, std::string config_path);
+
+  std::int64_t numbers() const { return numbers_; }
+  std::int64_t tensors() const { return static_cast<std::int64_t>(file_.names().size()); }
+  /// `fits`: whether a model as configured could lie in so many numbers and tensors. A hostile
+  /// configuration must not take memory that the weights do not fill: to be asked before it does.
+  void require(bool fits) const;
+
+  bool contains(const std::string& name) const { return file_.contains(name); }
+  Tensor take(const std::string& name);
+  /// Takes every parameter of a module that has its shapes.
+  template <class M>
+  void take_all(M& module) {
+    for_each_parameter(module, [&](std::string_view name, Tensor& p) {
+      p = parameter(take(std::string(name), p.shape()));
+    });
+  }
+  /// Throws when tensors are left.
+  void finish() const;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  Tensor take(const std::string& name, const Shape& shape);
+
+  std::string path_, config_path_;
+  SafetensorsFile file_;
+  std::int64_t numbers_ = 0, taken_ = 0;
+};
+
+}  // namespace qkv
