@@ -50,10 +50,7 @@ void set_network(const TrainLabels& s, Labeller::Config& m) {
   set(s.kernel, m.kernel);
   set(s.heads, m.heads);
   set(s.feed_forward, m.feed_forward);
-  set_choice("--cell", s.cell,
-             {std::pair{"gru", Cell::gru}, std::pair{"gru_reset_before", Cell::gru_reset_before},
-              std::pair{"lstm", Cell::lstm}},
-             m.cell);
+  set_cell(s.cell, m.cell);
   set_choice("--pooling", s.pooling,
              {std::pair{"mean", Pooling::mean}, std::pair{"max", Pooling::max},
               std::pair{"token", Pooling::token}, std::pair{"attention", Pooling::attention}},

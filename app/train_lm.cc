@@ -48,10 +48,7 @@ void set_network(const TrainLm& s, RnnLanguage::Config& m) {
   set(s.layers, m.layers);
   set(s.embedding, m.embedding);
   if (s.dropout) m.embedding_dropout = m.dropout = m.output_dropout = *s.dropout;
-  set_choice("--cell", s.cell,
-             {std::pair{"gru", Cell::gru}, std::pair{"gru_reset_before", Cell::gru_reset_before},
-              std::pair{"lstm", Cell::lstm}},
-             m.cell);
+  set_cell(s.cell, m.cell);
   if (s.untied) m.tie_output = false;
   RnnLanguage::Config sizes = m;  // what can be checked before the text is read
   sizes.vocab_size = 1;

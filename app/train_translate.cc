@@ -96,10 +96,7 @@ void set_network(const TrainTranslate& s, RnnTranslator::Config& m) {
   set(s.layers, m.layers);
   if (s.dropout) m.dropout = m.embedding_dropout = *s.dropout;
   set(s.attention_dropout, m.attention_dropout);
-  set_choice("--cell", s.cell,
-             {std::pair{"gru", Cell::gru}, std::pair{"gru_reset_before", Cell::gru_reset_before},
-              std::pair{"lstm", Cell::lstm}},
-             m.cell);
+  set_cell(s.cell, m.cell);
   set_choice("--attention", s.attention,
              {std::pair{"none", RnnContext::fixed}, std::pair{"bahdanau", RnnContext::before},
               std::pair{"luong", RnnContext::after}},

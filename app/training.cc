@@ -124,6 +124,13 @@ void set_run(const RunSettings& s, TrainOptions& t) {
   t.save_minutes = s.save_minutes;
 }
 
+void set_cell(const std::string& word, Cell& cell) {
+  set_choice("--cell", word,
+             {std::pair{"gru", Cell::gru}, std::pair{"gru_reset_before", Cell::gru_reset_before},
+              std::pair{"lstm", Cell::lstm}},
+             cell);
+}
+
 TrainReport run_training(const TrainTask& task, Optimiser& optimiser, const TrainOptions& options,
                          const std::filesystem::path& directory, bool resume,
                          std::pair<std::string_view, std::string_view> score, Console& console) {

@@ -13,6 +13,7 @@
 #include "app/console.h"
 
 #include "qkv/base/error.h"
+#include "qkv/nn/recurrent.h"
 #include "qkv/train/loop.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's
@@ -59,6 +60,9 @@ void set_choice(const char* option, const std::string& word,
   }
   fail("{} '{}' is not one of {}", option, word, list);
 }
+
+/// The value of --cell: gru, gru_reset_before or lstm.
+void set_cell(const std::string& word, Cell& cell);
 
 /// Trains under the console's eyes: Ctrl-C and SIGTERM ask the loop to stop, a second one ends the
 /// program at once; then writes curve.svg and says how it ended. `score` is the field of
