@@ -88,11 +88,19 @@ void add_rnn(AttentionMaps& maps, const StepModel& decoder, const Tokens& source
   add_maps(maps, AttentionMap::Kind::cross, 0, Tensor::of(h.attention, {1, rows, h.sources}));
 }
 
-/// Whether the directory holds a tagger, classifier or recogniser of intents.
-bool labels_text(const std::string& directory) {
+/// What the directory was trained for; "" where it does not say.
+std::string task_of(const std::string& directory) {
   const Json config = require_model_directory(directory);
-  return config.contains("task") &&
-         (config["task"] == "tag" || config["task"] == "classify" || config["task"] == "intent");
+  return config.value("task", Json("")).is_string() ? config.value("task", "") : "";
+}
+
+AttentionMaps attention_in(const std::string& directory, const LookSettings& s) {
+  const std::string task = task_of(directory);
+  if (task == "tag" || task == "classify" || task == "intent") {
+    return attention_of(load_labeller_model(directory), s);
+  }
+  if (task == "lm") return attention_of(load_language_model(directory), s);
+  return attention_of(load_translation_model(directory), s);
 }
 
 }  // namespace
@@ -126,6 +134,37 @@ AttentionMaps attention_of(const LabellerModel& model, const LookSettings& s) {
         "look: this model attends to nothing; train with --encoder attention or --pooling "
         "attention");
   }
+  return maps;
+}
+
+AttentionMaps attention_of(const LanguageModel& model, const LookSettings& s) {
+  if (!s.target.empty()) fail("look: --target is for translators");
+  if (model.architecture == LanguageArchitecture::rnn || model.mpt.config.attn_config.linear) {
+    fail("look: this model keeps a state in place of weights; look at one of --arch transformer");
+  }
+  const Tokens ids = model.prompt(s.source);
+  const auto count = static_cast<std::int64_t>(ids.size());
+  const NoRecording off;
+  LanguageBatch batch{.ids = ids, .targets = {}, .segments = Segments::one(count), .prefix = {}};
+  batch.prefix.assign(ids.size(), 1);  // what is given to a prefix model
+  AttentionMaps maps;
+  Tensor hidden;
+  {
+    int layer = 0;
+    const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Attention& how) {
+      add_maps(maps, AttentionMap::Kind::decoder_self, layer++, attention_weights(q, k, how));
+    });
+    hidden = model.mpt(model.mpt_batch(batch));
+  }
+  const Tensor logits = model.mpt.logits(hidden.rows(count - 1, count));
+  const auto best = std::max_element(logits.values().begin(), logits.values().end());
+  Tokens next(ids.begin() + 1, ids.end());
+  next.push_back(static_cast<std::int32_t>(best - logits.values().begin()));
+  maps.source_text = s.source;
+  maps.translation = model.tokeniser.piece(next.back());
+  maps.title = maps.source_text + " → " + maps.translation;
+  maps.target = labels(model.tokeniser, next);
+  maps.target_in = labels(model.tokeniser, ids);
   return maps;
 }
 
@@ -205,12 +244,11 @@ void add_look(Program& program) {
   add_threads(*c, program);
   c->callback([s, &program] {
     apply_threads(program);
-    const AttentionMaps maps = labels_text(s->model)
-                                   ? attention_of(load_labeller_model(s->model), s->look)
-                                   : attention_of(load_translation_model(s->model), s->look);
-    if (s->look.kind == "cross" && layers_of(maps, AttentionMap::Kind::cross).empty() &&
-        !layers_of(maps, AttentionMap::Kind::encoder_self).empty()) {
-      s->look.kind = "encoder";  // all there is
+    const AttentionMaps maps = attention_in(s->model, s->look);
+    if (s->look.kind == "cross" && layers_of(maps, AttentionMap::Kind::cross).empty()) {
+      // All there is.
+      const bool encodes = !layers_of(maps, AttentionMap::Kind::encoder_self).empty();
+      s->look.kind = encodes ? "encoder" : "decoder";
     }
     if (s->output.empty()) {
       fmt::print("{}\n{}\n", maps.title, terminal_picture(maps, s->look));

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "qkv/train/labeller_model.h"
+#include "qkv/train/language_model.h"
 #include "qkv/train/translation_model.h"
 #include "qkv/view/attention_maps.h"
 
@@ -23,6 +24,9 @@ AttentionMaps attention_of(const TranslationModel& model, const LookSettings& se
 /// What a tagger or classifier attends to: its encoder's layers ("encoder"), and its pooling with
 /// the label as the one row ("cross").
 AttentionMaps attention_of(const LabellerModel& model, const LookSettings& settings);
+/// What each token of a text looks back at in a language model ("decoder"); rows are named after
+/// what they predict, the last after the likeliest token. Throws for a model without weights.
+AttentionMaps attention_of(const LanguageModel& model, const LookSettings& settings);
 std::string terminal_picture(const AttentionMaps& maps, const LookSettings& settings);
 /// By the name's ending: .svg, .png, .json or .html; throws Error otherwise.
 void write_picture(const AttentionMaps& maps, const LookSettings& settings,

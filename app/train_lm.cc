@@ -26,7 +26,7 @@ struct TrainLm {
   std::optional<std::int64_t> heads, kv_heads, expansion;
   std::string positions, logit_scale;
   std::optional<double> clip_qkv, softmax_scale, alibi_max, embedding_fraction;
-  bool qk_norm = false, bias = false;
+  bool qk_norm = false, bias = false, prefix = false;
   std::optional<std::int64_t> embedding;
   std::string cell;
   bool untied = false;
@@ -38,11 +38,11 @@ struct TrainLm {
 void set_network(const TrainLm& s, RnnLanguage::Config& m) {
   if (s.heads || s.kv_heads || s.expansion || s.attention_dropout || !s.positions.empty() ||
       !s.logit_scale.empty() || s.clip_qkv || s.softmax_scale || s.alibi_max ||
-      s.embedding_fraction || s.qk_norm || s.bias) {
+      s.embedding_fraction || s.qk_norm || s.bias || s.prefix) {
     fail(
         "--heads, --kv-heads, --expansion, --attention-dropout, --positions, --clip-qkv, "
-        "--qk-norm, --softmax-scale, --alibi-max, --logit-scale, --embedding-fraction and --bias "
-        "are for --arch transformer and linear");
+        "--qk-norm, --softmax-scale, --alibi-max, --logit-scale, --embedding-fraction, --bias and "
+        "--prefix are for --arch transformer and linear");
   }
   set(s.width, m.width);
   set(s.layers, m.layers);
@@ -83,6 +83,7 @@ void set_network(const TrainLm& s, Mpt::Config& m) {
   set(s.embedding_fraction, m.embedding_fraction);
   if (s.qk_norm) m.attn_config.qk_ln = true;
   if (s.bias) m.no_bias = false;
+  if (s.prefix) m.attn_config.prefix_lm = true;
   set_positions(s.positions, m);
   if (s.logit_scale == "inv_sqrt_d_model") {
     m.logit_scale_inv_sqrt_d_model = true;
@@ -228,6 +229,10 @@ void add_model_options(CLI::App& c, TrainLm& s) {
                "Share of the gradient that embeddings get")
       ->group(mpt);
   c.add_flag("--bias", s.bias, "Biases in products and norms")->group(mpt);
+  c.add_flag("--prefix", s.prefix,
+             "What is given sees all of itself, also ahead: up to half of a training window, the "
+             "prompt of generate (prefix_lm)")
+      ->group(mpt);
 
   const char* rnn = "Model (--arch rnn)";
   c.add_option("--cell", s.cell, "lstm, gru or gru_reset_before")->group(rnn);

@@ -30,8 +30,10 @@ MptDecoder::MptDecoder(const Mpt& model, std::int64_t context)
 
 void MptDecoder::extend(std::span<const std::int32_t> tokens) {
   const auto count = static_cast<std::int64_t>(tokens.size());
-  const Tensor hidden = model_.extend(
-      cache_, {.ids = {tokens.begin(), tokens.end()}, .segments = Segments::one(count)});
+  MptBatch batch{.ids = {tokens.begin(), tokens.end()}, .segments = Segments::one(count)};
+  const bool first = cache_.length(0) == 0;
+  if (model_.config.attn_config.prefix_lm && first) batch.prefix.assign(tokens.size(), 1);
+  const Tensor hidden = model_.extend(cache_, batch);
   last_ = hidden.rows(count - 1, count);
 }
 

@@ -26,7 +26,8 @@ class LanguageDecoder {
 /// `context` > 0 bounds how many tokens back softmax attention looks: when the cache is full, the
 /// last half of it is read again into an empty one, so a token costs at most twice what it costs
 /// with a full cache. 0: the model's max_seq_len where it has learned positions, otherwise no
-/// bound. Linear attention without learned positions needs none and takes none.
+/// bound. To a model with prefix_lm what is read first, the prompt or such a half, is the prefix.
+/// Linear attention without learned positions needs none and takes none.
 class MptDecoder final : public LanguageDecoder {
  public:
   explicit MptDecoder(const Mpt& model, std::int64_t context = 0);

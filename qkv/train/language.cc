@@ -8,6 +8,7 @@
 
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
+#include "qkv/base/random.h"
 
 namespace qkv {
 namespace {
@@ -69,10 +70,19 @@ void use_base(LanguagePreset& p) {
   p.train.validate_every = 1000;
 }
 
-std::vector<Window> windows_of(const TextStream& stream, std::span<const std::int64_t> begins,
-                               std::int64_t length) {
+/// Windows to train on. To a prefix model up to half of each is given, drawn by its place.
+std::vector<Window> training_windows(const LanguageModel& model, const LanguageTraining& t,
+                                     std::span<const std::int64_t> begins) {
   std::vector<Window> windows;
-  for (const std::int64_t begin : begins) windows.push_back(window_at(stream, begin, length));
+  for (const std::int64_t begin : begins) {
+    windows.push_back(window_at(t.train, begin, t.context));
+  }
+  if (!model.sees_prefix()) return windows;
+  for (Window& w : windows) {
+    Philox draw(key_of(t.seed, hash_name("prefix"), w.begin));
+    const auto half = static_cast<std::uint64_t>((w.end - w.begin) / 2);
+    w.scored += static_cast<std::int64_t>(draw.below(half + 1));
+  }
   return windows;
 }
 
@@ -196,18 +206,18 @@ TrainTask language_task(LanguageModel& model, const LanguageTraining& training,
     return plan_windows(training.train, training.context, training.batch_tokens, training.seed,
                         epoch);
   };
-  task.tokens = [&training](std::span<const std::int64_t> begins) {
+  task.tokens = [&model, &training](std::span<const std::int64_t> begins) {
     std::int64_t tokens = 0;
-    for (const Window& w : windows_of(training.train, begins, training.context)) {
-      tokens += w.end - w.begin;
+    for (const Window& w : training_windows(model, training, begins)) {
+      tokens += w.end + 1 - w.scored;
     }
     return tokens;
   };
   task.loss = [&model, &training](std::span<const std::int64_t> begins, double scale) {
     CrossEntropyOptions options = training.loss;
     options.scale = scale;
-    const CrossEntropyResult r = model.loss(
-        pack(training.train, windows_of(training.train, begins, training.context)), options);
+    const CrossEntropyResult r =
+        model.loss(pack(training.train, training_windows(model, training, begins)), options);
     return BatchLoss{.loss_sum = r.loss_sum,
                      .nll_sum = r.nll_sum,
                      .tokens = r.tokens,

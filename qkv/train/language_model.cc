@@ -121,19 +121,25 @@ std::int64_t LanguageModel::longest() const {
   return bounded ? mpt.config.max_seq_len : 0;
 }
 
+MptBatch LanguageModel::mpt_batch(const LanguageBatch& batch) const {
+  MptBatch b{.ids = batch.ids, .segments = batch.segments};
+  if (sees_prefix()) b.prefix = batch.prefix;
+  return b;
+}
+
 CrossEntropyResult LanguageModel::loss(const LanguageBatch& batch,
                                        const CrossEntropyOptions& options) const {
   if (architecture == LanguageArchitecture::rnn) {
     return rnn.loss(batch.ids, batch.segments, batch.targets, options);
   }
-  return mpt.loss({.ids = batch.ids, .segments = batch.segments}, batch.targets, options);
+  return mpt.loss(mpt_batch(batch), batch.targets, options);
 }
 
 std::vector<float> LanguageModel::log_probabilities(const LanguageBatch& batch) const {
   const NoRecording off;
   const bool recurrent = architecture == LanguageArchitecture::rnn;
-  const Tensor hidden = recurrent ? rnn(batch.ids, batch.segments).hidden
-                                  : mpt.scaled(mpt({.ids = batch.ids, .segments = batch.segments}));
+  const Tensor hidden =
+      recurrent ? rnn(batch.ids, batch.segments).hidden : mpt.scaled(mpt(mpt_batch(batch)));
   const VocabularyHead head =
       recurrent ? VocabularyHead(rnn.output_matrix(), rnn.output_form(), rnn.output_bias())
                 : VocabularyHead(mpt.wte, VocabularyMatrix::table, {});
@@ -201,6 +207,7 @@ LanguageBatch pack(const TextStream& stream, std::span<const Window> windows) {
   for (const Window& w : windows) {
     for (std::int64_t t = w.begin; t < w.end; ++t) {
       batch.ids.push_back(stream.ids[static_cast<std::size_t>(t)]);
+      batch.prefix.push_back(t < w.scored ? 1 : 0);
       batch.targets.push_back(t + 1 >= w.scored ? stream.ids[static_cast<std::size_t>(t) + 1] : -1);
     }
     lengths.push_back(w.end - w.begin);

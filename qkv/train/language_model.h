@@ -28,6 +28,7 @@ std::string_view name_of(LanguageArchitecture architecture);
 struct LanguageBatch {
   std::vector<std::int32_t> ids, targets;  // [T]; target −1: counts for nothing
   Segments segments;
+  std::vector<std::uint8_t> prefix;  // [T]: 1 where a window is given; for prefix models
 };
 
 struct LanguageModel {
@@ -53,9 +54,14 @@ struct LanguageModel {
     return architecture == LanguageArchitecture::rnn ? rnn.config.vocab_size
                                                      : mpt.config.vocab_size;
   }
+  /// Whether the given part of a window is seen by all of its tokens (Mpt's prefix_lm).
+  bool sees_prefix() const {
+    return architecture == LanguageArchitecture::mpt && mpt.config.attn_config.prefix_lm;
+  }
   /// Tokens of the longest window that the network can read; 0: no limit.
   std::int64_t longest() const;
 
+  MptBatch mpt_batch(const LanguageBatch& batch) const;
   CrossEntropyResult loss(const LanguageBatch& batch, const CrossEntropyOptions& options) const;
   /// log p of each target [T]; 0 where there is none. Not differentiable.
   std::vector<float> log_probabilities(const LanguageBatch& batch) const;

@@ -67,6 +67,26 @@ TEST(Lm, TrainsGeneratesAndJudges) {
   EXPECT_NE(said.out.find("blocks.0.attn.q.weight"), std::string::npos) << said.out;
 }
 
+TEST(Lm, ShowsWhatItLooksBackAt) {
+  const Temporary folder;
+  ASSERT_EQ(run_qkv(training(folder, "m") + "--prefix --tokeniser space --steps 1").exit, 0);
+  const std::string look = "look --source 'on the mat' --model '" + (folder / "m").string() + "' ";
+  const Ran shown = run_qkv(look);
+  EXPECT_EQ(shown.exit, 0) << shown.err;
+  EXPECT_EQ(shown.out.rfind("on the mat → ", 0), 0U) << shown.out;
+  ASSERT_EQ(run_qkv(look + "--output '" + (folder / "m.json").string() + "'").exit, 0);
+  const auto json = nlohmann::json::parse(slurp(folder / "m.json"));
+  ASSERT_EQ(json["maps"].size(), 2U) << "a map a head";
+  for (const auto& row : json["maps"][0]["weights"]) {
+    ASSERT_EQ(row.size(), 4U);
+    EXPECT_GT(row[3].get<double>(), 0.0) << "the prompt is the prefix, which sees all of itself";
+  }
+  ASSERT_EQ(run_qkv(training(folder, "r", "rnn") + "--steps 1").exit, 0);
+  const Ran none = run_qkv("look --source a --model '" + (folder / "r").string() + "'");
+  EXPECT_EQ(none.exit, 1);
+  EXPECT_NE(none.err.find("keeps a state in place of weights"), std::string::npos) << none.err;
+}
+
 TEST(Lm, ResumesToTheSameWeightsOnAnyThreads) {
   for (const std::string arch : {"transformer", "rnn"}) {
     const Temporary folder;

@@ -120,6 +120,29 @@ TEST(Language, AStrideGivesContext) {
   EXPECT_THROW((void)score_text(bounded, s, {.context = 33}), Error) << "32 learned positions";
 }
 
+// What is given sees all of itself, in windows as in the decoder; what follows is causal.
+TEST(Language, APrefixModelReadsThePromptAsItsPrefix) {
+  LanguageModel m = model_of(LanguageKind::transformer, Tokeniser::Kind::character);
+  m.mpt.config.n_layers = 2;  // one layer's keys know nothing of what they see
+  m.mpt = Mpt::make(m.mpt.config, 2);
+  const TextStream s = stream_of(m);
+  const std::vector<Window> given = {{.begin = 0, .end = 20, .scored = 12}};
+  const std::vector<float> causal = m.log_probabilities(pack(s, given));
+  m.mpt.config.attn_config.prefix_lm = true;
+  const std::vector<float> seen = m.log_probabilities(pack(s, given));
+  for (std::size_t t = 0; t < 11; ++t) EXPECT_EQ(seen[t], 0.0f) << "given, not predicted";
+  const auto decoder = m.decoder();
+  std::span<const float> logits = decoder->read(std::span(s.ids).first(12));
+  for (std::size_t t = 11; t < 20; ++t) {
+    const auto next = static_cast<std::size_t>(s.ids[t + 1]);
+    double sum = 0;
+    for (const float x : logits) sum += std::exp(double{x});
+    EXPECT_NEAR(seen[t], double{logits[next]} - std::log(sum), 1e-4) << t;
+    EXPECT_NE(seen[t], causal[t]) << t;
+    logits = decoder->read(std::span(s.ids).subspan(t + 1, 1));
+  }
+}
+
 TEST(Language, ComesBackFromItsDirectory) {
   for (const LanguageKind kind : kKinds) {
     const Temporary folder;
