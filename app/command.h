@@ -33,6 +33,7 @@ void add_score(Program& program);
 void add_info(Program& program);
 void add_bench(Program& program);
 void add_explain(Program& program);
+void add_compare(Program& program);
 
 /// `qkv train lm`, below `qkv train`.
 void add_train_lm(CLI::App& train, Program& program);

@@ -16,33 +16,6 @@ namespace {
 
 bool names_conllu(const std::string& path) { return path.find(".conllu") != std::string::npos; }
 
-/// Without validation files: every 10th sentence, at most 1,000, taken out of the training text.
-LabelledText hold_out(LabelledText& train) {
-  LabelledText valid, rest;
-  const auto size = static_cast<std::size_t>(train.size());
-  const std::size_t every = std::max<std::size_t>(10, size / 1000);
-  for (std::size_t i = 0; i < size; ++i) {
-    LabelledText& to = i % every == every - 1 ? valid : rest;
-    const auto move = [&](auto& from, auto& into) {
-      if (!from.empty()) into.push_back(std::move(from[i]));
-    };
-    move(train.words, to.words);
-    move(train.texts, to.texts);
-    move(train.tags, to.tags);
-    move(train.labels, to.labels);
-  }
-  if (valid.size() == 0) fail("too few sentences to hold some out; give --valid");
-  valid.report.read = valid.size();
-  for (const auto& words : valid.words) {
-    valid.report.tokens += static_cast<std::int64_t>(words.size());
-  }
-  rest.report = train.report;
-  rest.report.read -= valid.report.read;
-  rest.report.tokens -= valid.report.tokens;
-  train = std::move(rest);
-  return valid;
-}
-
 void set_network(const TrainLabels& s, Labeller::Config& m) {
   set(s.embedding, m.embedding);
   set(s.width, m.width);
@@ -282,6 +255,32 @@ void add_noun(CLI::App& train, Program& program, LabelTask task, const char* abo
 }
 
 }  // namespace
+
+LabelledText hold_out(LabelledText& train) {
+  LabelledText valid, rest;
+  const auto size = static_cast<std::size_t>(train.size());
+  const std::size_t every = std::max<std::size_t>(10, size / 1000);
+  for (std::size_t i = 0; i < size; ++i) {
+    LabelledText& to = i % every == every - 1 ? valid : rest;
+    const auto move = [&](auto& from, auto& into) {
+      if (!from.empty()) into.push_back(std::move(from[i]));
+    };
+    move(train.words, to.words);
+    move(train.texts, to.texts);
+    move(train.tags, to.tags);
+    move(train.labels, to.labels);
+  }
+  if (valid.size() == 0) fail("too few sentences to hold some out; give --valid");
+  valid.report.read = valid.size();
+  for (const auto& words : valid.words) {
+    valid.report.tokens += static_cast<std::int64_t>(words.size());
+  }
+  rest.report = train.report;
+  rest.report.read -= valid.report.read;
+  rest.report.tokens -= valid.report.tokens;
+  train = std::move(rest);
+  return valid;
+}
 
 void add_label_files(CLI::App& command, LabelFiles& files, LabelTask task, const char* group) {
   if (task == LabelTask::intent) return;  // there is one form

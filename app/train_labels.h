@@ -27,6 +27,9 @@ void add_label_files(CLI::App& command, LabelFiles& files, LabelTask task, const
 LabelledText read_labelled(const std::vector<std::string>& paths, const LabelFiles& files,
                            LabelTask task);
 
+/// Without validation files: every 10th sentence, at most 1,000, taken out of the training text.
+LabelledText hold_out(LabelledText& train);
+
 /// An unset option leaves the preset's value.
 struct TrainLabels : RunSettings {
   LabelTask task = LabelTask::tag;

@@ -43,15 +43,18 @@ struct Range {
 };
 
 struct Axis {
-  Range range;
+  Range range;      // of the logarithms, when log
   double from, to;  // pixels of range.low and range.high
+  bool log = false;
 
   double operator()(double value) const {
-    return from + (value - range.low) / (range.high - range.low) * (to - from);
+    const double v = log ? std::log10(value) : value;
+    return from + (v - range.low) / (range.high - range.low) * (to - from);
   }
 };
 
 bool finite(const Series::Point& p) { return std::isfinite(p.x) && std::isfinite(p.y); }
+bool drawn(const Series::Point& p, bool log_x) { return finite(p) && (!log_x || p.x > 0.0); }
 
 std::string number(double value, double step) {
   if (std::abs(value) < step * 1e-6) return "0";
@@ -83,22 +86,32 @@ std::string path_of(std::span<const Series::Point> points, const Axis& x, const 
   return path;
 }
 
+void draw_bar(std::string& svg, const Series::Point& p, std::string_view colour, const Axis& x,
+              const Axis& y) {
+  if (!(p.spread > 0.0) || !std::isfinite(p.spread)) return;
+  const double at = x(p.x), low = y(p.y - p.spread), high = y(p.y + p.spread);
+  svg += fmt::format(
+      "<path d=\"M{0:.1f} {1:.1f}h6m-3 0V{2:.1f}m-3 0h6\" fill=\"none\" stroke=\"{3}\"/>\n", at - 3,
+      low, high, colour);
+}
+
 void draw_series(std::string& svg, const Series& s, std::string_view colour, const Axis& x,
                  const Axis& y) {
   const std::string_view dash = s.second_axis ? " stroke-dasharray=\"5 3\"" : "";
   const std::span<const Series::Point> all = s.points;
   for (std::size_t i = 0; i < all.size();) {
     std::size_t end = i;
-    while (end < all.size() && finite(all[end])) ++end;
+    while (end < all.size() && drawn(all[end], x.log)) ++end;
     const auto part = all.subspan(i, end - i);
-    if (part.size() > 1) {
+    for (const Series::Point& p : part) draw_bar(svg, p, colour, x, y);
+    if (part.size() > 1 && !s.dots) {
       svg += fmt::format(
           "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\" "
           "stroke-linejoin=\"round\"{}/>\n",
           path_of(part, x, y), colour, dash);
     }
     // Few points are measurements worth seeing one by one; a lone one would be invisible.
-    if (part.size() <= 40) {
+    if (part.size() <= 40 || s.dots) {
       for (const Series::Point& p : part) {
         svg += fmt::format(
             "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\" fill=\"{}\"><title>{}: {:g} at "
@@ -136,6 +149,18 @@ std::vector<double> axis_ticks(double low, double high, int count) {
   return ticks;
 }
 
+std::vector<double> log_ticks(double low, double high) {
+  std::vector<double> ticks;
+  if (!(low > 0.0) || !std::isfinite(high)) return ticks;
+  for (double power = std::floor(std::log10(low)); power <= std::log10(high); power += 1.0) {
+    for (const double factor : {1.0, 2.0, 5.0}) {
+      const double tick = factor * std::pow(10.0, power);
+      if (tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9)) ticks.push_back(tick);
+    }
+  }
+  return ticks;
+}
+
 std::string curve_svg(std::span<const Series> series, const CurveOptions& options) {
   if (options.width < 200 || options.height < 200) {
     fail("curve: {} × {} pixels are too few, at least 200 × 200", options.width, options.height);
@@ -145,9 +170,14 @@ std::string curve_svg(std::span<const Series> series, const CurveOptions& option
   std::string second_label = options.second_label;
   for (const Series& s : series) {
     for (const Series::Point& p : s.points) {
-      if (!finite(p)) continue;
-      xs.add(p.x);
-      (s.second_axis ? right : left).add(p.y);
+      if (!drawn(p, options.log_x)) continue;
+      xs.add(options.log_x ? std::log10(p.x) : p.x);
+      Range& ys = s.second_axis ? right : left;
+      ys.add(p.y);
+      if (p.spread > 0.0 && std::isfinite(p.spread)) {
+        ys.add(p.y - p.spread);
+        ys.add(p.y + p.spread);
+      }
     }
     if (!s.second_axis) continue;
     second = true;
@@ -157,7 +187,7 @@ std::string curve_svg(std::span<const Series> series, const CurveOptions& option
   }
   const double top = options.title.empty() ? 34 : 56, bottom = options.height - 46.0;
   const double first = 62, last = options.width - (second ? 62.0 : 22.0);
-  const Axis x{xs.usable(), first, last}, y{left.widened(), bottom, top},
+  const Axis x{xs.usable(), first, last, options.log_x}, y{left.widened(), bottom, top},
       y2{right.widened(), bottom, top};
 
   std::string svg = fmt::format(
@@ -176,10 +206,13 @@ std::string curve_svg(std::span<const Series> series, const CurveOptions& option
                        last);
     draw_text(svg, first - 7, y(tick) + 4, "end", number(tick, step_of(y_ticks)));
   }
-  const auto x_ticks = axis_ticks(x.range.low, x.range.high, 8);
+  const auto x_ticks = options.log_x
+                           ? log_ticks(std::pow(10.0, x.range.low), std::pow(10.0, x.range.high))
+                           : axis_ticks(x.range.low, x.range.high, 8);
   for (double tick : x_ticks) {
     svg += fmt::format("<path d=\"M{:.1f} {:.1f}v5\" stroke=\"#888\"/>\n", x(tick), bottom);
-    draw_text(svg, x(tick), bottom + 18, "middle", number(tick, step_of(x_ticks)));
+    draw_text(svg, x(tick), bottom + 18, "middle",
+              options.log_x ? fmt::format("{:g}", tick) : number(tick, step_of(x_ticks)));
   }
   svg += fmt::format(
       "<path d=\"M{0:.1f} {1:.1f}V{2:.1f}H{3:.1f}{4}\" fill=\"none\" stroke=\"#888\"/>\n", first,
@@ -202,8 +235,14 @@ std::string curve_svg(std::span<const Series> series, const CurveOptions& option
     const Series& s = series[i];
     const std::string_view colour = kColours[i % kColours.size()];
     draw_series(svg, s, colour, x, s.second_axis ? y2 : y);
-    svg += fmt::format("<path d=\"M{:.1f} {:.1f}h18\" stroke=\"{}\" stroke-width=\"2\"{}/>\n",
-                       legend, top - 14, colour, s.second_axis ? " stroke-dasharray=\"5 3\"" : "");
+    if (s.dots) {
+      svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\" fill=\"{}\"/>\n",
+                         legend + 9, top - 14, colour);
+    } else {
+      svg +=
+          fmt::format("<path d=\"M{:.1f} {:.1f}h18\" stroke=\"{}\" stroke-width=\"2\"{}/>\n",
+                      legend, top - 14, colour, s.second_axis ? " stroke-dasharray=\"5 3\"" : "");
+    }
     draw_text(svg, legend + 23, top - 10, "start", s.name);
     legend += 23 + 7.2 * display_width(clean_label(s.name)) + 18;
   }

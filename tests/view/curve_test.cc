@@ -81,5 +81,23 @@ TEST(Curve, LongSeriesAreThinnedButKeepTheirPeaks) {
 
 TEST(Curve, RefusesTinyPictures) { EXPECT_THROW(curve_svg({}, {.width = 100}), Error); }
 
+TEST(Curve, BarsDotsAndALogarithmicAxis) {
+  const std::vector<Series> series = {
+      {.name = "mean", .points = {{10, 1, 0.5}, {100, 2, 0}, {1000, 3, 0.25}, {0, 9}}},
+      {.name = "data", .points = {{10, 1}, {1000, 2}}, .dots = true}};
+  const std::string svg = curve_svg(series, {.log_x = true});
+  // Equal steps for equal factors: 62, 380, 698; x = 0 has no place.
+  EXPECT_THAT(svg, HasSubstr("<path d=\"M62.0 "));
+  EXPECT_THAT(svg, HasSubstr(" L380.0 "));
+  EXPECT_THAT(svg, HasSubstr(" L698.0 "));
+  EXPECT_THAT(svg, Not(HasSubstr("9 at 0")));
+  EXPECT_EQ(count_of(svg, "h6m-3 0V"), 2);         // no bar without a spread
+  EXPECT_EQ(count_of(svg, "stroke-linejoin"), 1);  // dots have no line
+  EXPECT_THAT(svg, HasSubstr(">500</text>"));
+  EXPECT_THAT(log_ticks(9, 210),
+              ElementsAre(DoubleEq(10), DoubleEq(20), DoubleEq(50), DoubleEq(100), DoubleEq(200)));
+  EXPECT_THAT(log_ticks(0, 10), IsEmpty());
+}
+
 }  // namespace
 }  // namespace qkv
