@@ -205,7 +205,7 @@ Plan plan_of(const Settings& s, const Data& data, Console& console) {
                                 {"layers", p.model.layers},
                                 {"width", p.model.width}});
     if (p.model.transforms()) plan.contestants.back()["feed_forward"] = p.model.feed_forward;
-    plan.presets.push_back(std::move(p));
+    plan.presets.push_back(p);
   }
   return plan;
 }

@@ -29,6 +29,7 @@ std::vector<std::string> letters(Philox& random, std::size_t from, const PuzzleO
 std::vector<std::string> parities(const std::vector<std::string>& words) {
   std::array<int, 26> seen{};
   std::vector<std::string> tags;
+  tags.reserve(words.size());
   for (const std::string& word : words) {
     tags.emplace_back(++seen[static_cast<std::size_t>(word[0] - 'a')] % 2 == 1 ? "odd" : "even");
   }
