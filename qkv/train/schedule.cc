@@ -11,6 +11,7 @@ namespace qkv {
 double Schedule::at(std::int64_t step) const {
   const double s = static_cast<double>(std::max<std::int64_t>(step, 1));
   const double w = static_cast<double>(warm_up);
+  if (drop_after > 0 && step > drop_after) return dropped;
   if (step < warm_up) return initial + (rate - initial) * s / w;
   const double rest = static_cast<double>(steps) - w;
   const double done = rest > 0 ? std::clamp((s - w) / rest, 0.0, 1.0) : 1.0;

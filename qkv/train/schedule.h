@@ -19,7 +19,9 @@ struct Schedule {
   std::int64_t warm_up = 2000;  // steps of linear rise from `initial` to `rate`; 0: none
   double initial = 1e-7;
   double floor = 0.0;
-  std::int64_t steps = 0;  // where cosine and linear end
+  std::int64_t steps = 0;       // where cosine and linear end
+  std::int64_t drop_after = 0;  // from the step after this one on the rate is `dropped`; 0: never
+  double dropped = 0.0;
 
   /// The rate of step 1, 2, …
   double at(std::int64_t step) const;

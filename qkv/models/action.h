@@ -1,0 +1,122 @@
+// Actions from the motion of a skeleton: frames of features in, one class a clip out, on packed
+// batches of clips. AcT (Mazzia et al. 2022, "Action Transformer") and what it is measured against:
+//
+//   act    Linear, a trained class token before the frames, + trained positions, post-norm encoder
+//          layers (LN ε 1e-6, exact gelu, 4·C inside), the token's state -> Linear -> Linear
+//   mlp    all frames side by side (zeros where a clip is shorter), `layers` hidden layers
+//   conv   `layers` convolutions over time, then the mean over the frames
+//   lstm   `layers` LSTMs, then the state after the last frame
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "qkv/nn/recurrent.h"
+#include "qkv/nn/transformer_layers.h"
+#include "qkv/tensor/segments.h"
+
+namespace qkv {
+
+enum class ActionArchitecture : std::uint8_t { act, mlp, conv, lstm };
+
+/// Clips end to end: a row is a frame.
+struct ActionBatch {
+  Segments segments;                  // T frames in B clips
+  Tensor features;                    // [T F]
+  std::vector<std::int32_t> classes;  // [B] what is right; −1 counts for nothing
+};
+
+struct ActionLossOptions {
+  double scale = 1.0;  // of Σ −log p(class): 1/clips
+  double smoothing = 0.0;
+};
+struct ActionLoss {
+  Tensor loss;  // scalar, differentiable
+  double loss_sum = 0, nll_sum = 0;
+  std::int64_t clips = 0, correct = 0;  // of those that count
+};
+
+struct ActionNetwork {
+  struct Config {
+    ActionArchitecture architecture = ActionArchitecture::act;
+    std::int64_t features = 52;  // F
+    std::int64_t frames = 30;    // of a clip, at most
+    std::int64_t classes = 20;   // K
+    std::int64_t width = 64;     // C
+    std::int64_t layers = 4;
+    std::int64_t heads = 1;   // act
+    std::int64_t head = 256;  // act: the layer before the classes, without activation
+    std::int64_t kernel = 5;  // conv: frames that one sees; odd
+    double dropout = 0.3;
+
+    template <class Self, class Visit>
+    static void each(Self& c, Visit&& visit) {
+      visit("architecture", c.architecture);
+      visit("features", c.features);
+      visit("frames", c.frames);
+      visit("classes", c.classes);
+      visit("width", c.width);
+      visit("layers", c.layers);
+      visit("heads", c.heads);
+      visit("head", c.head);
+      visit("kernel", c.kernel);
+      visit("dropout", c.dropout);
+    }
+    /// Throws with the field's name when a value makes no model.
+    void check() const;
+    /// How many numbers the model has.
+    std::int64_t parameters() const;
+  };
+
+  Config config;
+  Linear input;        // act: [F C]
+  Tensor class_token;  // act: [1 C]
+  Tensor positions;    // act: [frames + 1, C]
+  std::vector<EncoderLayer> blocks;
+  Linear head;                 // act: [C head]
+  std::vector<Linear> layers;  // mlp [frames·F C], [C C] …; conv [kernel·F C], [kernel·C C] …
+  Recurrent recurrent;         // lstm
+  Linear output;               // [· K]
+
+  static ActionNetwork make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
+    return make(config, Initialiser(seed, type));
+  }
+  static ActionNetwork make(const Config& config, Initialiser init);
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    visit("input", m.input);
+    visit("class_token", m.class_token);
+    visit("positions", m.positions);
+    visit("blocks", m.blocks);
+    visit("head", m.head);
+    visit("layers", m.layers);
+    visit("recurrent", m.recurrent);
+    visit("output", m.output);
+  }
+
+  /// [B K]. A clip gets the same numbers whatever stands beside it. Throws ShapeError for clips
+  /// without a frame or with more than config.frames.
+  Tensor logits(const ActionBatch& batch) const;
+  /// Throws where batch.classes are missing or outside the classes.
+  ActionLoss loss(const ActionBatch& batch, const ActionLossOptions& options = {}) const;
+  /// softmax of the logits, not recorded.
+  Tensor probabilities(const ActionBatch& batch) const;
+  /// Of a batch of one clip: the weights of each layer [H L L], L = 1 + frames, the class token
+  /// first. Empty unless the architecture is act.
+  std::vector<Tensor> attention(const ActionBatch& batch) const;
+
+ private:
+  Tensor pooled(const ActionBatch& batch) const;
+  Tensor transformed(const ActionBatch& batch) const;
+};
+
+/// AcT as published: micro, small, medium, large (heads 1–4 of 64); throws Error with this list.
+/// The features, frames and classes are those of MPOSE2021: 52, 30, 20.
+ActionNetwork::Config action_sizes(std::string_view name);
+/// Another architecture with the width that brings its size nearest to that of `act`.
+ActionNetwork::Config of_equal_size(const ActionNetwork::Config& act,
+                                    ActionArchitecture architecture);
+
+}  // namespace qkv

@@ -1,0 +1,38 @@
+// A model of actions as it lies in a directory: the network, how clips become its features, and
+// what the classes are called.
+//   config.json        format, task "action", labels, poses, model
+//   model.safetensors  weights, [in, out], names of for_each_parameter
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "qkv/data/pose_features.h"
+#include "qkv/models/action.h"
+
+namespace qkv {
+
+struct ActionModel {
+  ActionNetwork network;
+  PoseOptions poses;
+  std::vector<std::string> labels;  // one a class
+  std::string preset;               // for people: what the sizes were called
+
+  /// The network's parameters under its own names, so that an ActionModel is a module.
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    ActionNetwork::each(m.network, visit);
+  }
+};
+
+/// "act", "mlp", "conv", "lstm".
+std::string_view name_of(ActionArchitecture architecture);
+
+/// Written file by file, each atomically, the configuration last.
+void save_action_model(const ActionModel& model, const std::filesystem::path& directory);
+/// Checks everything: format version, fields, that the parts fit each other, names and shapes of
+/// all weights, finite numbers. Each error says the file and what to do.
+ActionModel load_action_model(const std::filesystem::path& directory);
+
+}  // namespace qkv
