@@ -77,6 +77,12 @@ void add_train(Program& program) {
                 "bahdanau (asked before the cell), luong (after it) or none")
       ->group(rnn);
   c->add_option("--score", s.score, "additive (Luong's concat), dot or general")->group(rnn);
+  c->add_option("--local", s.local,
+                "Attend to a window around the target's place (monotonic) or one that the model "
+                "predicts (predictive)")
+      ->group(rnn);
+  c->add_option("--window", s.window, "How far the window reaches to both sides (default 10)")
+      ->group(rnn);
   c->add_flag("--bidirectional", s.bidirectional, "Encode in both directions")->group(rnn);
   c->add_flag("--input-feeding", s.input_feeding, "The cell reads what attention gave before")
       ->group(rnn);

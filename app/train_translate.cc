@@ -105,6 +105,12 @@ void set_network(const TrainTranslate& s, RnnTranslator::Config& m) {
              {std::pair{"additive", RnnScore::additive}, std::pair{"dot", RnnScore::dot},
               std::pair{"general", RnnScore::general}},
              m.score);
+  set_choice(
+      "--local", s.local,
+      {std::pair{"monotonic", RnnLocal::monotonic}, std::pair{"predictive", RnnLocal::predictive}},
+      m.local);
+  set(s.window, m.local_width);
+  if (s.window && s.local.empty()) fail("--window is for --local monotonic or predictive");
   if (s.width) m.attention_width = 0;  // as wide as the cells
   if (s.bidirectional) m.bidirectional = true;
   m.input_feeding = s.input_feeding;
@@ -115,10 +121,10 @@ void set_network(const TrainTranslate& s, RnnTranslator::Config& m) {
 
 void set_network(const TrainTranslate& s, Transformer::Config& m) {
   if (s.embedding || !s.cell.empty() || !s.attention.empty() || !s.score.empty() ||
-      s.bidirectional || s.input_feeding) {
+      !s.local.empty() || s.window || s.bidirectional || s.input_feeding) {
     fail(
-        "--embedding, --cell, --attention, --score, --bidirectional and --input-feeding are for "
-        "--arch rnn");
+        "--embedding, --cell, --attention, --score, --local, --window, --bidirectional and "
+        "--input-feeding are for --arch rnn");
   }
   set(s.width, m.width);
   set(s.heads, m.heads);

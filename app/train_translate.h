@@ -26,8 +26,8 @@ struct TrainTranslate : RunSettings {
   bool separate = false, lower = false, nfkc = false;
   std::optional<std::int64_t> width, heads, feed_forward, layers;
   std::string norm, positions;
-  std::optional<std::int64_t> embedding;  // these four and two: recurrent networks
-  std::string cell, attention, score;
+  std::optional<std::int64_t> embedding, window;  // these six and two: recurrent networks
+  std::string cell, attention, score, local;
   bool bidirectional = false, input_feeding = false;
   std::optional<double> dropout, attention_dropout, activation_dropout;
   std::optional<std::int64_t> batch_tokens;

@@ -20,27 +20,6 @@ Tensor joined(const Tensor& a, const Tensor& b) {
   return join_columns(parts);
 }
 
-/// How q [n A] meets the keys: q stands for n heads of one.
-Attention how_of(const RnnTranslator& m, const Mask& mask) {
-  Attention how;
-  if (m.config.score == RnnScore::additive) {
-    how.score = Additive{.weight = m.score, .query = {}, .key = {}};
-  } else {
-    how.score = ScaledDot{.scale = 1.0};
-  }
-  how.mask = mask;
-  how.dropout = m.config.attention_dropout;
-  return how;
-}
-
-Tensor one_head(const Tensor& x) { return reshape(x, {x.dim(0), 1, x.dim(1)}); }
-Tensor no_heads(const Tensor& x) { return reshape(x, {x.dim(0), x.dim(2)}); }
-
-/// The keys as the score reads them: [Ts 1 A].
-Tensor keys_of(const RnnTranslator& m, const RnnMemory& memory) {
-  return one_head(m.key.weight.defined() ? m.key(memory.rows) : memory.rows);
-}
-
 /// What the context contributes to the decoder's first cell: the first rows of its input matrix.
 Tensor context_weight(const RnnTranslator& m) {
   return slice_rows(m.decoder.forward[0].weights.input, 0, m.config.context_width());
@@ -117,10 +96,8 @@ Tensor run_whole(const RnnTranslator& m, std::span<const std::int32_t> ids,
   }
   const Tensor h = m.decoder.from_products(products, segments, memory.states).out;
   if (!m.config.attends()) return h;
-  const Tensor q = m.query.weight.defined() ? m.query(h) : h;
-  const Tensor context = attend(one_head(q), keys_of(m, memory), one_head(memory.rows),
-                                how_of(m, qkv::segments(segments, memory.segments)));
-  return m.combine(joined(no_heads(context), h), Activation::tanh);
+  RnnAttention look(m, memory, segments.total());
+  return m.combine(joined(look(h, segments), h), Activation::tanh);
 }
 
 void check_batch(const RnnTranslator::Config& c, const Segments& source, const Segments& target) {
@@ -161,6 +138,10 @@ void RnnTranslator::Config::check() const {
         "rnn translator: the dot score needs a memory as wide as the decoder; take general for a "
         "bidirectional encoder");
   }
+  if (local != RnnLocal::none) {
+    if (!attends()) fail("rnn translator: local needs attention (context: before or after)");
+    positive("local_width", local_width);
+  }
   for (double p : {dropout, embedding_dropout, attention_dropout}) {
     if (!(p >= 0.0 && p < 1.0)) fail("rnn translator: dropout {} is not in [0, 1)", p);
   }
@@ -195,6 +176,10 @@ RnnTranslator RnnTranslator::make(const Config& c, Initialiser init) {
     m.score = init.xavier({wide}, 1.0, wide + 1);
   } else if (c.attends() && c.score == RnnScore::general) {
     m.key = Linear::make(init, memory, c.width, false);
+  }
+  if (c.local == RnnLocal::predictive) {
+    m.local_hidden = Linear::make(init, c.width, c.width, false);
+    m.local_place = Linear::make(init, c.width, 1, false);
   }
   if (c.context == RnnContext::after) {
     m.combine = Linear::make(init, memory + c.width, c.width, false);
@@ -266,9 +251,7 @@ RnnLoop::RnnLoop(const RnnTranslator& model, const RnnMemory& memory, std::int64
     fixed_ = linear(memory.summary, context_weight(model));
     return;
   }
-  keys_ = keys_of(model, memory);
-  values_ = one_head(memory.rows);
-  if (model.query.weight.defined()) query_.emplace_back(model.query.weight, Tensor(), rows);
+  look_.emplace_back(model, memory, rows);
   if (c.feedback()) context_.emplace_back(context_weight(model), Tensor(), rows);
   if (c.context == RnnContext::after) {
     combine_.emplace_back(model.combine.weight, Tensor(), rows);
@@ -297,33 +280,21 @@ Tensor RnnLoop::operator()(const Tensor& products, std::span<const std::int64_t>
 Tensor RnnLoop::attention(const Tensor& state, std::span<const std::int64_t> source) {
   std::vector<std::int64_t> lengths(at(memory_.segments.count()), 0);
   for (const std::int64_t s : source) ++lengths[at(s)];
-  const Attention how = how_of(model_, segments(Segments(lengths), memory_.segments));
-  Tensor q = query_.empty() ? state : query_[0](state);
+  RnnAttention& look = look_.front();
+  const std::int64_t step = step_++;
+  if (std::ranges::is_sorted(source)) {
+    const Tensor context = look(state, Segments(lengths), step);
+    weights_ = look.weights();
+    return context;
+  }
   // The rows of a sentence must stand together, in the order of the sentences.
   std::vector<std::int64_t> order(source.size()), back(source.size());
   std::iota(order.begin(), order.end(), std::int64_t{0});
   std::ranges::stable_sort(order, {}, [&](std::int64_t r) { return source[at(r)]; });
-  const bool sorted = std::ranges::is_sorted(source);
   for (std::size_t i = 0; i < order.size(); ++i) back[at(order[i])] = static_cast<std::int64_t>(i);
-  if (!sorted) q = select_rows(q, order);
-  const auto placed = [&](const Tensor& heads) {
-    const Tensor rows = no_heads(heads);
-    return sorted ? rows : select_rows(rows, back);
-  };
-  if (watching_) {
-    // Values that are unit vectors give the weights themselves, whatever the score.
-    if (!units_.defined()) {
-      const Segments& keys = memory_.segments;
-      units_ = Tensor::zeros({keys.total(), 1, keys.longest()}, keys_.dtype());
-      for (std::int64_t b = 0; b < keys.count(); ++b) {
-        for (std::int64_t j = 0; j < keys.length(b); ++j) {
-          units_.data()[(keys.begin(b) + j) * keys.longest() + j] = 1.0f;
-        }
-      }
-    }
-    weights_ = placed(attend(one_head(q), keys_, units_, how));
-  }
-  return placed(attend(one_head(q), keys_, values_, how));
+  const Tensor context = look(select_rows(state, order), Segments(lengths), step);
+  if (look.weights().defined()) weights_ = select_rows(look.weights(), back);
+  return select_rows(context, back);
 }
 
 void RnnLoop::reorder(std::span<const std::int64_t> parents) {

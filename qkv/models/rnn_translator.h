@@ -10,9 +10,10 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
-#include "qkv/attention/attend.h"
+#include "qkv/models/rnn_attention.h"
 #include "qkv/models/transformer.h"
 #include "qkv/nn/linear.h"
 #include "qkv/nn/recurrent.h"
@@ -52,6 +53,8 @@ struct RnnTranslator {
     RnnContext context = RnnContext::before;
     RnnScore score = RnnScore::additive;
     std::int64_t attention_width = 0;  // A of the additive score; 0: H
+    RnnLocal local = RnnLocal::none;   // a window instead of the whole source (rnn_attention.h)
+    std::int64_t local_width = 10;     // D: the window reaches D tokens to both sides
     bool input_feeding = false;        // the cell also reads tanh(W_c [c; h]) of the step before
     std::int64_t max_length = 1024;    // longer sentences throw
     double dropout = 0.1;              // between layers
@@ -70,11 +73,17 @@ struct RnnTranslator {
       visit("context", c.context);
       visit("score", c.score);
       visit("attention_width", c.attention_width);
+      visit("local", c.local);
+      visit("local_width", c.local_width);
       visit("input_feeding", c.input_feeding);
       visit("max_length", c.max_length);
       visit("dropout", c.dropout);
       visit("embedding_dropout", c.embedding_dropout);
       visit("attention_dropout", c.attention_dropout);
+    }
+    /// Fields that files of an earlier version lack.
+    static bool added_later(std::string_view name) {
+      return name == "local" || name == "local_width";
     }
     /// Throws with the field's name when a value makes no model.
     void check() const;
@@ -92,6 +101,7 @@ struct RnnTranslator {
   std::vector<Linear> bridge_h, bridge_c;  // a layer each, [2·H H]; empty in one direction
   Linear query, key;                       // [H A] (additive) and [M A] or [M H]; no biases
   Tensor score;                            // [A], additive
+  Linear local_hidden, local_place;        // W [H H] and v [H 1] of predictive windows
   Linear combine;                          // W_c [M+H H], no bias
   Linear output;                           // [H Vt]
 
@@ -111,6 +121,8 @@ struct RnnTranslator {
     visit("query", m.query);
     visit("key", m.key);
     visit("score", m.score);
+    visit("local_hidden", m.local_hidden);
+    visit("local_place", m.local_place);
     visit("combine", m.combine);
     visit("output", m.output);
   }
@@ -139,8 +151,8 @@ class RnnLoop {
   /// Row r becomes what row parents[r] was.
   void reorder(std::span<const std::int64_t> parents);
   /// How much each row looked at each source token in the last step: [n L], L the longest source.
-  /// Only after watch().
-  void watch() { watching_ = true; }
+  /// Only after watch(), of a model that attends.
+  void watch() { look_.front().watch(); }
   const Tensor& weights() const { return weights_; }
 
  private:
@@ -149,12 +161,12 @@ class RnnLoop {
   const RnnTranslator& model_;
   const RnnMemory& memory_;
   RecurrentLoop cells_;
-  std::vector<StepLinear> query_, context_, combine_;  // none or one each
-  Tensor keys_, values_;                               // [Ts 1 A], [Ts 1 M]
-  Tensor fixed_;                                       // [B G·H]: what the summary contributes
-  Tensor fed_;                                         // [n H]: tanh(W_c [c; h]) of the last step
-  bool watching_ = false;
-  Tensor units_, weights_;
+  std::vector<RnnAttention> look_;  // none or one each
+  std::vector<StepLinear> context_, combine_;
+  Tensor fixed_;  // [B G·H]: what the summary contributes
+  Tensor fed_;    // [n H]: tanh(W_c [c; h]) of the last step
+  Tensor weights_;
+  std::int64_t step_ = 0;
 };
 
 }  // namespace qkv

@@ -95,6 +95,49 @@ Tensor log_softmax(const Tensor& x) {
   return y;
 }
 
+Tensor bell_columns(const Tensor& x, const Tensor& centre, double deviation) {
+  const Dims d("bell_columns", {{"x", x.shape(), "N L"}, {"centre", centre.shape(), "N One"}});
+  check_types("bell_columns", x, {&centre});
+  if (d["One"] != 1 || !(deviation > 0)) {
+    fail<ShapeError>("bell_columns: centre {} with x {}, deviation {}", to_string(centre.shape()),
+                     to_string(x.shape()), deviation);
+  }
+  const std::int64_t wide = d["L"];
+  Tensor y = Tensor::empty(x.shape(), x.dtype());
+  // f(r, j, t, g): t = (j − centre) / σ and g = exp(−t²/2) of element j of row r.
+  const auto over = [centre, wide, deviation](auto zero, auto&& f) {
+    using T = decltype(zero);
+    const T inverse = static_cast<T>(1.0 / deviation);
+    over_rows(centre.dim(0), [&](std::int64_t r) {
+      for (std::int64_t j = 0; j < wide; ++j) {
+        const T t = (static_cast<T>(j) - centre.data<T>()[r]) * inverse;
+        f(r, r * wide + j, t, std::exp(T(-0.5) * t * t));
+      }
+    });
+  };
+  dispatch(x, [&](auto zero) {
+    using T = decltype(zero);
+    over(zero,
+         [&](std::int64_t, std::int64_t at, T, T g) { y.data<T>()[at] = x.data<T>()[at] * g; });
+  });
+  // y = x·g:  dx = g·dy,  dcentre = Σ_j x·g·t/σ·dy
+  record(y, {&x, &centre}, [x, centre, over, deviation](const Tensor& dy) {
+    Tensor dx = Tensor::empty(x.shape(), x.dtype());
+    Tensor dcentre = Tensor::zeros(centre.shape(), x.dtype());
+    dispatch(x, [&](auto zero) {
+      using T = decltype(zero);
+      over(zero, [&](std::int64_t r, std::int64_t at, T t, T g) {
+        const T gradient = g * dy.data<T>()[at];
+        dx.data<T>()[at] = gradient;
+        dcentre.data<T>()[r] += x.data<T>()[at] * gradient * t * static_cast<T>(1.0 / deviation);
+      });
+    });
+    accumulate(x, std::move(dx));
+    accumulate(centre, std::move(dcentre));
+  });
+  return y;
+}
+
 Tensor logarithm(const Tensor& x, double shift) {
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   dispatch(x, [&](auto zero) {

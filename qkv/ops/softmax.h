@@ -17,6 +17,10 @@ Tensor log_softmax(const Tensor& x);
 /// log(x + shift), element by element.
 Tensor logarithm(const Tensor& x, double shift = 0.0);
 
+/// x[r j] · exp(−(j − centre[r])² / 2σ²), columns counted from 0: weights [N L] that fade with the
+/// distance from centre [N 1] (Luong et al. 2015). Differentiable in both.
+Tensor bell_columns(const Tensor& x, const Tensor& centre, double deviation);
+
 /// Cross-entropy of logits [T C] that are there already.
 CrossEntropyResult cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets,
                                  const CrossEntropyOptions& options = {});

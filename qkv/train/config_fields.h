@@ -55,12 +55,16 @@ Json config_json(const Config& config) {
   return json;
 }
 
-/// Every field must be there and no other; then Config::check().
+/// Every field must be there and no other; then Config::check(). A field that Config::added_later
+/// names may be missing: files from before have the default.
 template <class Config>
 Config config_from(FieldReader reader, const std::string& path) {
   Config config;
   Config::each(config, [&](const char* name, auto& field) {
     using Field = std::remove_cvref_t<decltype(field)>;
+    if constexpr (requires { Config::added_later(name); }) {
+      if (Config::added_later(name) && !reader.has(name)) return;
+    }
     if constexpr (std::is_enum_v<Field>) {
       field = static_cast<Field>(reader.choice(name, names_of<Field>()));
     } else if constexpr (std::is_same_v<Field, bool>) {

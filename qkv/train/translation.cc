@@ -96,7 +96,7 @@ void use_recurrent_recipe(TranslationPreset& p) {
     t.schedule.rate = 5e-4;
     t.schedule.warm_up = 4000;
   } else {
-    // The text book's recipe (systems.md S4): width 32, two layers, rate 0.005.
+    // The text book's recipe (Dive into Deep Learning): width 32, two layers, rate 0.005.
     m.max_length = 10;
     t.schedule = {.kind = Schedule::Kind::constant, .rate = 5e-3, .warm_up = 0};
     t.epochs = 250;

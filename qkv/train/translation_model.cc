@@ -33,6 +33,11 @@ std::span<const std::string_view> names_of<RnnScore>() {
   static constexpr std::string_view names[] = {"additive", "dot", "general"};
   return names;
 }
+template <>
+std::span<const std::string_view> names_of<RnnLocal>() {
+  static constexpr std::string_view names[] = {"none", "monotonic", "predictive"};
+  return names;
+}
 
 namespace {
 

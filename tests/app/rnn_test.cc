@@ -46,7 +46,8 @@ TEST(Rnn, EveryKindTrainsAndResumesToTheSameWeights) {
   int n = 0;
   for (const std::string kind :
        {"--attention none --cell lstm", "--attention bahdanau --cell gru_reset_before",
-        "--attention luong --score general --input-feeding"}) {
+        "--attention luong --score general --input-feeding",
+        "--attention luong --local predictive --window 2"}) {
     const std::string whole = "whole" + std::to_string(n), parts = "parts" + std::to_string(n);
     const std::string first = training(folder, whole) + kind,
                       second = training(folder, parts) + kind;
@@ -59,6 +60,13 @@ TEST(Rnn, EveryKindTrainsAndResumesToTheSameWeights) {
         << kind;
     ++n;
   }
+  const std::string local = " --threads 1 --model '" + (folder / "whole3").string() + "' ";
+  EXPECT_EQ(run_qkv("translate --beam 3 --alignment" + local, "the cat\nthe dog sees\n").exit, 0);
+  EXPECT_EQ(run_qkv("look --source 'the cat'" + local).exit, 0);
+  const auto config =
+      nlohmann::json::parse(run_qkv("info --json '" + (folder / "whole3").string() + "'").out);
+  EXPECT_EQ(config["model"]["local"], "predictive");
+  EXPECT_EQ(config["model"]["local_width"], 2);
   const std::string plain = " --threads 1 --model '" + (folder / "whole0").string() + "' ";
   EXPECT_EQ(run_qkv("translate" + plain, "the cat\n").exit, 0);
   const Ran look = run_qkv("look --source 'the cat'" + plain);
@@ -66,10 +74,28 @@ TEST(Rnn, EveryKindTrainsAndResumesToTheSameWeights) {
   EXPECT_NE(look.err.find("no attention"), std::string::npos) << look.err;
 }
 
+TEST(Rnn, AModelFromBeforeLocalAttentionIsRead) {
+  const Temporary folder;
+  ASSERT_EQ(run_qkv(training(folder, "m") + "--steps 1 --validate-every 1").exit, 0);
+  const auto path = folder / "m" / "config.json";
+  auto config = nlohmann::json::parse(slurp(path));
+  config["model"].erase("local");
+  config["model"].erase("local_width");
+  spill(path, config.dump());
+  const std::string model = " --threads 1 --model '" + (folder / "m").string() + "'";
+  const Ran ran = run_qkv("translate" + model, "the cat\n");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  config["model"].erase("width");
+  spill(path, config.dump());
+  EXPECT_EQ(run_qkv("translate" + model, "the cat\n").exit, 1);
+}
+
 TEST(Rnn, OptionsOfTheOtherArchitectureAreRefused) {
   const Temporary folder;
-  for (const char* option : {"--heads 2", "--norm pre", "--cell lsd", "--attention dot",
-                             "--attention luong --score dot", "--input-feeding"}) {
+  for (const char* option :
+       {"--heads 2", "--norm pre", "--cell lsd", "--attention dot", "--attention luong --score dot",
+        "--input-feeding", "--local near", "--window 3", "--attention none --local monotonic",
+        "--local monotonic --window 0"}) {
     const Ran ran = run_qkv(training(folder, "m") + "--steps 1 " + option);
     EXPECT_EQ(ran.exit, 1) << option;
     EXPECT_FALSE(std::filesystem::exists(folder / "m")) << option;

@@ -30,7 +30,11 @@ std::vector<RnnTranslator::Config> configs() {
   luong.score = RnnScore::general;
   luong.cell = fed.cell = Cell::lstm;
   fed.input_feeding = true;
-  return {plain, bahdanau, luong, fed};
+  RnnTranslator::Config monotonic = bahdanau, predictive = luong;
+  monotonic.local = RnnLocal::monotonic;
+  predictive.local = RnnLocal::predictive;
+  monotonic.local_width = predictive.local_width = 3;
+  return {plain, bahdanau, luong, fed, monotonic, predictive};
 }
 
 /// Random weights, made larger so that the next token depends on what was read and written.
@@ -116,6 +120,12 @@ TEST(RnnDecoder, ShowsWeightsThatSumToOne) {
         double sum = 0;
         for (std::size_t j = 0; j <= sources[i].size(); ++j) {
           sum += static_cast<double>(h.attention[t * (sources[i].size() + 1) + j]);
+        }
+        // A predicted window's say too how near its middle the words are.
+        if (config.local == RnnLocal::predictive) {
+          EXPECT_GT(sum, 0.1);
+          EXPECT_LT(sum, 1.0);
+          continue;
         }
         EXPECT_NEAR(sum, 1.0, 1e-5);
       }

@@ -72,6 +72,33 @@ std::vector<Named> kinds() {
     c.cell = Cell::lstm;
     c.input_feeding = true;
   });
+  add("Bahdanau, monotonic", [](auto& c) {
+    c.local = RnnLocal::monotonic;
+    c.local_width = 1;
+  });
+  add("Bahdanau, predictive", [](auto& c) {
+    c.local = RnnLocal::predictive;
+    c.local_width = 2;
+  });
+  add("Luong dot, monotonic", [](auto& c) {
+    c.context = RnnContext::after;
+    c.score = RnnScore::dot;
+    c.local = RnnLocal::monotonic;
+    c.local_width = 1;
+  });
+  add("Luong general, predictive", [](auto& c) {
+    c.context = RnnContext::after;
+    c.score = RnnScore::general;
+    c.local = RnnLocal::predictive;
+    c.local_width = 1;
+  });
+  add("Luong concat, lstm, input feeding, predictive", [](auto& c) {
+    c.context = RnnContext::after;
+    c.cell = Cell::lstm;
+    c.input_feeding = true;
+    c.local = RnnLocal::predictive;
+    c.local_width = 2;
+  });
   return all;
 }
 
@@ -193,6 +220,96 @@ TEST(RnnTranslator, TheBahdanauStepIsItsEquations) {
   expect_near(got, want.out, 1e-6);
 }
 
+/// The formulas of Luong et al. 2015 §3.2 for one state h [H], score q·k, in double.
+std::vector<double> local_weights(const RnnTranslator& m, const double* h, const Tensor& keys,
+                                  std::int64_t begin, std::int64_t length, std::int64_t step) {
+  const std::int64_t width = m.config.width, d = m.config.local_width;
+  double place = static_cast<double>(std::min(step, length - 1));
+  const bool predicts = m.config.local == RnnLocal::predictive;
+  if (predicts) {
+    double z = 0;
+    for (std::int64_t o = 0; o < width; ++o) {
+      double inner = 0;
+      for (std::int64_t i = 0; i < width; ++i) {
+        inner += h[i] * m.local_hidden.weight.data<double>()[i * width + o];
+      }
+      z += std::tanh(inner) * m.local_place.weight.data<double>()[o];
+    }
+    place = static_cast<double>(length) / (1.0 + std::exp(-z));
+  }
+  std::vector<double> weights(static_cast<std::size_t>(length), 0.0);
+  double sum = 0;
+  for (std::int64_t j = 0; j < length; ++j) {
+    const double away = static_cast<double>(j) - place;
+    if (std::abs(away) > static_cast<double>(d)) continue;
+    double dot = 0;
+    for (std::int64_t i = 0; i < width; ++i) {
+      dot += h[i] * keys.data<double>()[(begin + j) * width + i];
+    }
+    sum += std::exp(dot);
+    const double deviation = static_cast<double>(d) / 2;
+    weights[static_cast<std::size_t>(j)] =
+        std::exp(dot) * (predicts ? std::exp(-away * away / (2 * deviation * deviation)) : 1.0);
+  }
+  for (double& w : weights) w /= sum;
+  return weights;
+}
+
+TEST(RnnAttention, LocalWeightsAreTheirFormulas) {
+  for (const RnnLocal local : {RnnLocal::monotonic, RnnLocal::predictive}) {
+    RnnTranslator::Config c = tiny();
+    c.context = RnnContext::after;
+    c.score = RnnScore::dot;
+    c.local = local;
+    c.local_width = 2;
+    const RnnTranslator m = RnnTranslator::make(c, 1, DType::f64);
+    const Segments sources({9, 1, 6}), rows({4, 1, 12});
+    const RnnMemory memory{testing::random_tensor({16, 7}, 1, DType::f64), sources, {}, {}};
+    const Tensor state = testing::random_tensor({17, 7}, 2, DType::f64);
+    RnnAttention look(m, memory, 0);
+    look.watch();
+    const Tensor context = look(state, rows);
+    std::size_t hidden = 0;
+    for (std::int64_t b = 0; b < 3; ++b) {
+      for (std::int64_t t = rows.begin(b); t < rows.end(b); ++t) {
+        SCOPED_TRACE("row " + std::to_string(t));
+        const std::vector<double> want =
+            local_weights(m, state.data<double>() + t * 7, memory.rows, sources.begin(b),
+                          sources.length(b), t - rows.begin(b));
+        std::vector<double> mean(7, 0.0);
+        for (std::int64_t j = 0; j < sources.length(b); ++j) {
+          const double w = want[static_cast<std::size_t>(j)];
+          hidden += w == 0.0;
+          EXPECT_NEAR(look.weights().data<double>()[t * 9 + j], w, 1e-12) << "key " << j;
+          for (std::size_t i = 0; i < 7; ++i) {
+            mean[i] += w * memory.rows.rows(sources.begin(b) + j, sources.end(b)).data<double>()[i];
+          }
+        }
+        for (std::size_t i = 0; i < 7; ++i) {
+          EXPECT_NEAR(context.data<double>()[static_cast<std::size_t>(t) * 7 + i], mean[i], 1e-12);
+        }
+      }
+    }
+    EXPECT_GE(hidden, 20U);  // or the windows would not be tested
+    // One step of all rows is the same as the row of that step.
+    RnnAttention stepwise(m, memory, 0);
+    const Tensor third =
+        stepwise(testing::matrix({{1, 2, 3, 4, 5, 6, 7}}, DType::f64), Segments({1, 0, 0}), 3);
+    Tensor four = testing::random_tensor({4, 7}, 3, DType::f64);
+    std::iota(four.data<double>() + 21, four.data<double>() + 28, 1.0);
+    expect_near(third, look(four, Segments({4, 0, 0})).rows(3, 4), 1e-12);
+  }
+}
+
+TEST(RnnTranslator, LocalPartsAreCounted) {
+  RnnTranslator::Config c = tiny();
+  const std::int64_t all = parameter_count(RnnTranslator::make(c, 1));
+  c.local = RnnLocal::monotonic;
+  EXPECT_EQ(parameter_count(RnnTranslator::make(c, 1)), all);
+  c.local = RnnLocal::predictive;
+  EXPECT_EQ(parameter_count(RnnTranslator::make(c, 1)), all + 7 * 7 + 7);
+}
+
 TEST(AdditiveAttention, GivesThePublishedNumbers) {
   // Matrices as PyTorch stores them, cos(0), cos(1) …; query cos(0 … 2), keys cos(0 … 7).
   const auto cosine = [](int i) { return std::cos(static_cast<double>(i)); };
@@ -250,6 +367,14 @@ TEST(RnnTranslator, WrongConfigsAndBatchesThrow) {
   broken([](auto& c) { c.width = 0; });
   broken([](auto& c) { c.dropout = 1.0; });
   broken([](auto& c) { c.input_feeding = true; });
+  broken([](auto& c) {
+    c.context = RnnContext::fixed;
+    c.local = RnnLocal::monotonic;
+  });
+  broken([](auto& c) {
+    c.local = RnnLocal::predictive;
+    c.local_width = 0;
+  });
   broken([](auto& c) {
     c.score = RnnScore::dot;
     c.bidirectional = true;

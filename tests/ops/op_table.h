@@ -169,6 +169,9 @@ inline void add_label_rows(std::vector<OpRow>& rows, std::int64_t n) {
   rows.push_back(
       {"segment_max" + size, {{8, n}}, [=](auto x) { return segment_max(x[0], segments); }});
   rows.push_back({"softmax" + size, {{5, n}}, [](auto x) { return softmax(x[0]); }});
+  rows.push_back({"bell_columns" + size, {{5, n}, {5, 1}}, [](auto x) {
+                    return bell_columns(x[0], x[1], 1.5);
+                  }});
   rows.push_back({"log_softmax" + size, {{5, n}}, [](auto x) { return log_softmax(x[0]); }});
   rows.push_back(
       {"logarithm" + size, {{5, n}}, [](auto x) { return logarithm(multiply(x[0], x[0]), 0.5); }});
