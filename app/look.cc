@@ -14,11 +14,13 @@
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
 #include "qkv/decode/score.h"
+#include "qkv/decode/search.h"
 #include "qkv/io/directory.h"
 #include "qkv/train/labelling.h"
 #include "qkv/train/translation.h"
 #include "qkv/view/html.h"
 #include "qkv/view/json.h"
+#include "qkv/view/label.h"
 #include "qkv/view/png.h"
 #include "qkv/view/svg.h"
 #include "qkv/view/terminal.h"
@@ -195,15 +197,26 @@ AttentionMaps attention_of(const TranslationModel& model, const LookSettings& s)
   if (model.architecture == Architecture::transformer) {
     add_transformer(maps, model.transformer, source, target_in);
   }
+  if (attention_kind(s.kind) == AttentionMap::Kind::cross) {
+    const AttentionMap shown = select(maps, AttentionMap::Kind::cross, s.layer, s.head);
+    maps.received = coverage_of(shown.weights.values(), shown.weights.dim(1));
+  }
   if (s.tokens) return maps;
   return merge_tokens(maps, words_of(model.source, source), words_of(model.target, target),
                       words_of(model.target, target_in));
 }
 
 std::string terminal_picture(const AttentionMaps& maps, const LookSettings& s) {
-  return terminal_heat_map(
+  std::string picture = terminal_heat_map(
       heat_map(maps, attention_kind(s.kind), s.layer, s.head),
       {.width = std::clamp(Console::width(), 40, 160), .colour = terminal_colour()});
+  if (maps.received.empty()) return picture;
+  picture += "\nreceived in all:";
+  for (std::size_t i = 0; i < maps.received.size(); ++i) {
+    picture += fmt::format("{} {} {:.2f}", i == 0 ? "" : ",", clean_label(maps.source[i]),
+                           maps.received[i]);
+  }
+  return picture + "\n";
 }
 
 void write_picture(const AttentionMaps& maps, const LookSettings& s,

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "app/command.h"
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "qkv/base/error.h"
@@ -24,7 +24,7 @@ namespace {
 struct Settings {
   std::string model, input = "-", force, penalty = "power", stop = "full";
   TranslatorOptions options;
-  bool scores = false, alignment = false, soft_alignment = false;
+  bool scores = false, alignment = false, soft_alignment = false, coverage = false;
   std::int64_t layer = -2, head = -1;
 };
 
@@ -67,6 +67,10 @@ class Writer {
       }
       std::string line = many ? fmt::format("{} ||| {}", index, text) : text;
       if (settings_.alignment) line += " ||| " + pharaoh_of(h);
+      if (settings_.coverage) {
+        const std::vector<double> received = coverage_of(h.attention, h.sources);
+        line += fmt::format(" ||| {:.4f}", fmt::join(received, " "));
+      }
       if (settings_.scores || many) line += fmt::format(" ||| {:.6f}", h.score);
       write_line(line + "\n");
     }
@@ -83,6 +87,7 @@ class Writer {
     auto& pieces = j["tokens"] = nlohmann::json::array();
     for (std::int32_t id : h.tokens) pieces.push_back(model_.target.piece(id));
     if (settings_.alignment) j["alignment"] = pharaoh_of(h);
+    if (settings_.coverage) j["coverage"] = coverage_of(h.attention, h.sources);
     if (settings_.soft_alignment) {
       auto& rows = j["attention"] = nlohmann::json::array();
       for (std::size_t t = 0; t <= h.tokens.size() && h.sources > 0; ++t) {
@@ -108,7 +113,7 @@ void translate(const Settings& settings, Program& program) {
   options.search.stop = settings.stop == "exact"    ? Stop::exact
                         : settings.stop == "likely" ? Stop::likely
                                                     : Stop::full;
-  options.search.attention = settings.alignment || settings.soft_alignment;
+  options.search.attention = settings.alignment || settings.soft_alignment || settings.coverage;
   const auto decoder = decoder_of(model, {.source_eos = model.source.eos(),
                                           .attention_layer = settings.layer,
                                           .attention_head = settings.head});
@@ -173,6 +178,9 @@ void add_translate(Program& program) {
   c->add_option("--penalty-form", s->penalty, "power: |Y|^a; gnmt: ((5 + |Y|) / 6)^a")
       ->check(CLI::IsMember({"power", "gnmt"}))
       ->capture_default_str();
+  c->add_option("--coverage-penalty", search.coverage,
+                "Weight of the penalty for source words that were not looked at")
+      ->capture_default_str();
   c->add_option("--stop", s->stop, "full: after `beam` finished ones; likely; exact")
       ->check(CLI::IsMember({"full", "likely", "exact"}))
       ->capture_default_str();
@@ -185,6 +193,8 @@ void add_translate(Program& program) {
   c->add_flag("--alignment", s->alignment,
               "Append the alignment of tokens as Pharaoh pairs source-target");
   c->add_flag("--attention", s->soft_alignment, "With --json: the attention of every token");
+  c->add_flag("--coverage", s->coverage,
+              "Append how much each source token (and its end) was looked at in all");
   c->add_option("--layer", s->layer, "Whose cross-attention; negative: from the last")
       ->capture_default_str();
   c->add_option("--head", s->head, "Which head; -1: their mean")->capture_default_str();

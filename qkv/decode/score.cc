@@ -35,7 +35,7 @@ std::vector<Hypothesis> score(const StepModel& model, std::span<const Tokens* co
   check(model, sources, targets);
   std::vector<Hypothesis> results(sources.size());
   if (sources.empty()) return results;
-  const auto state = model.start(sources, options.attention);
+  const auto state = model.start(sources, options.looks());
   std::vector<std::size_t> pair;  // of each row
   std::vector<std::int32_t> parents, tokens, forced, ids;
   std::vector<float> scores;
@@ -71,6 +71,11 @@ std::vector<Hypothesis> score(const StepModel& model, std::span<const Tokens* co
       h.attention.insert(h.attention.end(), look.begin(), look.end());
       if (t >= targets[i]->size()) {
         h.score = h.log_probability / options.penalty(static_cast<std::int64_t>(t) + 1);
+        if (options.coverage != 0.0) {
+          const auto sources_here = static_cast<std::int64_t>(sources[i]->size()) + 1;
+          h.score += options.coverage * coverage_penalty(coverage_of(h.attention, sources_here));
+          if (!options.attention) h.attention.clear();
+        }
         continue;
       }
       parents.push_back(static_cast<std::int32_t>(r));

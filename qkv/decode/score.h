@@ -10,7 +10,7 @@
 
 namespace qkv {
 
-/// Of options only bos, eos, penalty and attention count; there are no length limits but the
+/// Of options only bos, eos, penalty, coverage and attention count; there are no length limits but the
 /// model's. targets[i] is the target of sources[i], without <bos> and <eos>. All pairs run as one
 /// batch; Translator::score makes batches. Throws when the sizes differ, a sequence is longer than
 /// the model can hold, or an id lies outside the vocabulary.

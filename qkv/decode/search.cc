@@ -13,6 +13,22 @@ double LengthPenalty::operator()(std::int64_t length) const {
   return std::pow(kind == Kind::power ? y : (5.0 + y) / 6.0, alpha);
 }
 
+std::vector<double> coverage_of(std::span<const float> attention, std::int64_t sources) {
+  std::vector<double> sums(static_cast<std::size_t>(sources), 0.0);
+  for (std::size_t i = 0; i < attention.size(); ++i) {
+    sums[i % sums.size()] += static_cast<double>(attention[i]);
+  }
+  return sums;
+}
+
+double coverage_penalty(std::span<const double> coverage) {
+  double sum = 0;
+  for (std::size_t i = 0; i + 1 < coverage.size(); ++i) {
+    sum += std::log(std::clamp(coverage[i], 1e-4, 1.0));
+  }
+  return sum;
+}
+
 void SearchOptions::check(std::int64_t vocabulary) const {
   if (beam < 1) fail("search: beam is {}, must be at least 1", beam);
   if (n_best < 1 || n_best > beam) {
@@ -36,6 +52,9 @@ void SearchOptions::check(std::int64_t vocabulary) const {
     fail("search: a length limit is negative or infinite");
   }
   if (!std::isfinite(penalty.alpha)) fail("search: penalty alpha is not finite");
+  if (!(coverage >= 0) || !std::isfinite(coverage)) {
+    fail("search: coverage is {}, must be finite and not negative", coverage);
+  }
 }
 
 namespace {
@@ -109,7 +128,7 @@ class Search {
       parents_.push_back(static_cast<std::int32_t>(i));
       tokens_.push_back(options.bos);
     }
-    if (!sources.empty()) state_ = model.start(sources, options.attention);
+    if (!sources.empty()) state_ = model.start(sources, options.looks());
   }
 
   std::vector<std::vector<Hypothesis>> run() {
@@ -121,7 +140,7 @@ class Search {
   void step(std::int64_t length) {
     state_->advance(parents_, tokens_);
     choose(length);
-    if (options_.attention) keep_attention();
+    if (options_.looks()) keep_attention();
     parents_.clear();
     tokens_.clear();
     std::int32_t row = 0;
@@ -174,7 +193,7 @@ class Search {
   }
 
   std::int64_t attention_of(std::int32_t row) const {
-    return options_.attention ? attention_of_row_[static_cast<std::size_t>(row)] : -1;
+    return options_.looks() ? attention_of_row_[static_cast<std::size_t>(row)] : -1;
   }
 
   // The offers of all living hypotheses of a sentence, ranked.
@@ -207,8 +226,13 @@ class Search {
       const std::int32_t row = first_row + offer.parent;
       if (offer.token == options_.eos) {
         if (rank >= beam) continue;
-        sentence.finished.push_back({parent, offer.score, attention_of(row), offer.sum,
-                                     offer.sum / options_.penalty(length + 1)});
+        Finished f{parent, offer.score, attention_of(row), offer.sum,
+                   offer.sum / options_.penalty(length + 1)};
+        if (options_.coverage != 0.0) {
+          const auto look = attention_rows(sentence, f);
+          f.score += options_.coverage * coverage_penalty(coverage_of(look, sentence.source + 1));
+        }
+        sentence.finished.push_back(f);
         continue;
       }
       grown_.push_back({static_cast<std::int32_t>(nodes_.size()), offer.sum});
@@ -262,26 +286,35 @@ class Search {
     }
   }
 
+  // [steps, sources], the last row for <eos>.
+  std::vector<float> attention_rows(const Sentence& sentence, const Finished& f) const {
+    std::vector<std::int64_t> rows = {f.attention};
+    for (std::int32_t n = f.last.node; n >= 0; n = nodes_[static_cast<std::size_t>(n)].parent) {
+      rows.push_back(nodes_[static_cast<std::size_t>(n)].attention);
+    }
+    std::vector<float> all;
+    for (std::size_t i = rows.size(); i-- > 0;) {
+      const auto begin = attention_.begin() + rows[i];
+      all.insert(all.end(), begin, begin + sentence.source + 1);
+    }
+    return all;
+  }
+
   Hypothesis hypothesis(const Sentence& sentence, const Finished& f) const {
     Hypothesis h;
     h.score = f.score;
     h.log_probability = f.sum;
-    std::vector<std::int64_t> rows = {f.attention};
     h.token_scores.push_back(f.eos_score);
     for (std::int32_t n = f.last.node; n >= 0; n = nodes_[static_cast<std::size_t>(n)].parent) {
       const Node& node = nodes_[static_cast<std::size_t>(n)];
       h.tokens.push_back(node.token);
       h.token_scores.push_back(node.score);
-      rows.push_back(node.attention);
     }
     std::ranges::reverse(h.tokens);
     std::ranges::reverse(h.token_scores);
     if (options_.attention) {
       h.sources = sentence.source + 1;
-      for (std::size_t i = rows.size(); i-- > 0;) {
-        const auto begin = attention_.begin() + rows[i];
-        h.attention.insert(h.attention.end(), begin, begin + h.sources);
-      }
+      h.attention = attention_rows(sentence, f);
     }
     return h;
   }

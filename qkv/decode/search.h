@@ -11,9 +11,9 @@
 //   1. nothing lives on: the maximum length is reached;
 //   2. Stop::full (default): `beam` hypotheses have finished;
 //   3. n_best have finished and no living hypothesis can still beat the n_best-th of them. Its
-//   score
-//      is bounded by its present sum, normalised at the maximum length (log-probabilities are never
-//      positive, so this cannot change the result), or at its present length with Stop::likely.
+//      score is bounded by its present sum, normalised at the maximum length (log-probabilities and
+//      what coverage adds are never positive, so this cannot change the result), or at its present
+//      length with Stop::likely.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,14 @@ struct LengthPenalty {
   double operator()(std::int64_t length) const;
 };
 
+/// What each source token received from all steps of a translation (its <eos> is the last): the
+/// sums of the columns of attention [steps, sources].
+std::vector<double> coverage_of(std::span<const float> attention, std::int64_t sources);
+/// Σ log min(coverage, 1) over the words of the source, its <eos> left out (Wu et al. 2016): 0 when
+/// every word was looked at, negative when some were left out. One that got nothing at all, which
+/// attention to a window can do, counts as 1e-4: such a translation shall rank low, not be lost.
+double coverage_penalty(std::span<const double> coverage);
+
 enum class Stop : std::uint8_t {
   full,    ///< as soon as `beam` hypotheses have finished (fairseq, CTranslate2)
   likely,  ///< when the best living one would lose if it ended now
@@ -47,6 +55,9 @@ struct SearchOptions {
   int beam = 4;    // 1: greedy
   int n_best = 1;  // hypotheses returned; at most `beam`
   LengthPenalty penalty = {};
+  // β ≥ 0: β·coverage_penalty() is added to the score of a finished hypothesis. It ranks them, the
+  // beam knows nothing of it. Needs a model with attention.
+  double coverage = 0.0;
   Stop stop = Stop::full;
   std::int32_t bos = 1;
   std::int32_t eos = 2;
@@ -63,13 +74,15 @@ struct SearchOptions {
   std::int64_t min_length = 0;
   bool attention = false;  // fill Hypothesis::attention
 
+  /// Whether a model's attention is asked for.
+  bool looks() const { return attention || coverage != 0.0; }
   /// Throws with the field's name when a value makes no search.
   void check(std::int64_t vocabulary) const;
 };
 
 struct Hypothesis {
   Tokens tokens;                    // without <bos> and <eos>
-  double score = 0;                 // log_probability / penalty(tokens + 1)
+  double score = 0;                 // log_probability / penalty(tokens + 1) + coverage's part
   double log_probability = 0;       // Σ token_scores, in order
   std::vector<float> token_scores;  // of each token, then of <eos>
   // Row t: how much the decoder looked at each source token when it chose token t, the last row for

@@ -109,6 +109,10 @@ void check(const AttentionMaps& maps) {
     fail<ShapeError>("attention maps: {} target_in labels for {} target labels",
                      maps.target_in.size(), maps.target.size());
   }
+  if (!maps.received.empty() && maps.received.size() != maps.source.size()) {
+    fail<ShapeError>("attention maps: {} numbers received for {} source labels",
+                     maps.received.size(), maps.source.size());
+  }
   std::set<std::tuple<Kind, int, int>> seen;
   for (const AttentionMap& map : maps.maps) {
     const std::string name = describe(map.kind, map.layer, map.head);
@@ -205,6 +209,12 @@ AttentionMaps merge_tokens(const AttentionMaps& maps, const Groups& source, cons
     if (merged.target_in.size() != merged.target.size()) {
       fail("merge: {} groups of target_in, {} of target", merged.target_in.size(),
            merged.target.size());
+    }
+  }
+  if (!maps.received.empty()) {
+    merged.received.assign(merged.source.size(), 0.0);
+    for (std::size_t i = 0; i < maps.received.size(); ++i) {
+      merged.received[static_cast<std::size_t>(source.of_token[i])] += maps.received[i];
     }
   }
   for (AttentionMap& map : merged.maps) {

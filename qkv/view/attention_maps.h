@@ -35,7 +35,10 @@ struct AttentionMaps {
   std::vector<std::string> target_in;  // Lt labels: the token that each step was fed (<s> first);
                                        // empty: the same as target
   std::vector<AttentionMap> maps;      // in any order
-  std::string source_text;             // the sentences as people read them; may be empty
+  // Ls numbers: what each source token received from the whole target in the map that was asked
+  // for; may be empty. Tokens that merge add theirs up (rows of merged maps are means).
+  std::vector<double> received;
+  std::string source_text;  // the sentences as people read them; may be empty
   std::string translation;
 };
 

@@ -27,6 +27,22 @@ TEST(Rnn, TrainsTranslatesAndShowsItsAttention) {
   EXPECT_EQ(ran.exit, 0) << ran.err;
   EXPECT_EQ(ran.out.rfind("die katze sieht 7 bäume ||| ", 0), 0U) << ran.out;
 
+  const Ran covered =
+      run_qkv("translate --json --coverage --attention --coverage-penalty 0.1" + model,
+              "the cat sees 7 trees\n");
+  ASSERT_EQ(covered.exit, 0) << covered.err;
+  const auto line = nlohmann::json::parse(covered.out);
+  ASSERT_EQ(line["coverage"].size(), line["attention"][0].size());
+  for (std::size_t j = 0; j < line["coverage"].size(); ++j) {
+    double sum = 0;
+    for (const auto& row : line["attention"]) sum += row[j].get<double>();
+    EXPECT_NEAR(line["coverage"][j].get<double>(), sum, 1e-6);
+  }
+  EXPECT_LT(line["score"].get<double>(),
+            line["log_probability"].get<double>() / static_cast<double>(line["attention"].size()));
+  const Ran shown = run_qkv("look --source 'the cat sees 7 trees'" + model);
+  EXPECT_NE(shown.out.find("received in all: the "), std::string::npos) << shown.out;
+
   const std::string picture = (folder / "a.json").string();
   const Ran look =
       run_qkv("look --source 'the cat sees 7 trees' --output '" + picture + "'" + model);
@@ -69,6 +85,8 @@ TEST(Rnn, EveryKindTrainsAndResumesToTheSameWeights) {
   EXPECT_EQ(config["model"]["local_width"], 2);
   const std::string plain = " --threads 1 --model '" + (folder / "whole0").string() + "' ";
   EXPECT_EQ(run_qkv("translate" + plain, "the cat\n").exit, 0);
+  EXPECT_EQ(run_qkv("translate --coverage-penalty 0.2" + plain, "the cat\n").exit, 1);
+  EXPECT_EQ(run_qkv("translate --coverage-penalty -1" + local, "the cat\n").exit, 1);
   const Ran look = run_qkv("look --source 'the cat'" + plain);
   EXPECT_EQ(look.exit, 1);
   EXPECT_NE(look.err.find("no attention"), std::string::npos) << look.err;

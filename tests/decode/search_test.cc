@@ -1,5 +1,6 @@
 #include "qkv/decode/search.h"
 
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <set>
@@ -8,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "qkv/base/error.h"
+#include "qkv/decode/score.h"
 
 namespace qkv {
 namespace {
@@ -74,6 +76,52 @@ TEST(Search, WideBeamIsExhaustive) {
       }
     }
   }
+}
+
+TEST(Search, CoverageRanksWholeSentences) {
+  // The toy looks at source token `last token mod length`; the penalty is worked out by hand.
+  const ToyModel model;
+  int changed = 0;
+  for (std::int32_t word = 0; word < 5; ++word) {
+    const std::vector<Tokens> source = {{word, 3}};
+    SearchOptions o = limited(3);
+    o.suppressed = {1};
+    o.beam = 400;
+    o.n_best = 20;
+    o.stop = Stop::exact;
+    auto expected = enumerate(model, source[0], o, 3);
+    const Tokens before = expected.front().tokens;
+    o.coverage = 0.3;
+    for (Complete& c : expected) {
+      bool seen[3] = {false, true, false};  // by <bos>, which is 1
+      for (const std::int32_t id : c.tokens) seen[id % 3] = true;
+      for (const bool word_seen : {seen[0], seen[1]}) {
+        if (!word_seen) c.score += 0.3 * std::log(1e-4);
+      }
+    }
+    std::ranges::stable_sort(expected, std::greater<>(), &Complete::score);
+    const auto found = search(model, source, o).at(0);
+    ASSERT_EQ(found.size(), 20u);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      EXPECT_EQ(found[i].tokens, expected[i].tokens);
+      EXPECT_NEAR(found[i].score, expected[i].score, 1e-12);
+      EXPECT_TRUE(found[i].attention.empty());
+      const Hypothesis again = score(model, source, std::vector<Tokens>{found[i].tokens}, o)[0];
+      EXPECT_EQ(again.score, found[i].score);
+      EXPECT_TRUE(again.attention.empty());
+    }
+    changed += found.front().tokens != before;
+  }
+  EXPECT_GE(changed, 1);
+}
+
+TEST(Search, CoverageIsWhatSourceTokensReceived) {
+  const std::vector<float> attention = {0.5f, 0.25f, 0.25f, 0.75f, 0.0f, 0.25f};
+  const std::vector<double> coverage = coverage_of(attention, 3);
+  EXPECT_EQ(coverage, (std::vector<double>{1.25, 0.25, 0.5}));
+  EXPECT_DOUBLE_EQ(coverage_penalty(coverage), std::log(0.25));  // the last is <eos>
+  EXPECT_EQ(coverage_penalty(std::vector<double>{0.0}), 0.0);
+  EXPECT_TRUE(coverage_of({}, 0).empty());
 }
 
 TEST(Search, ExactStopLosesNothingAgainstTheWholeWalk) {

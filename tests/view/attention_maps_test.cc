@@ -87,6 +87,7 @@ TEST(AttentionMaps, MergesKeysBySumAndQueriesByMean) {
 
 TEST(AttentionMaps, MergesTokensToWords) {
   AttentionMaps maps = sample_maps();
+  maps.received = {0.5, 0.75, 1.25};
   const Groups source{{0, 0, 1}, {"the dog", "</s>"}}, target{{0, 1}}, target_in{{0, 1}};
   const AttentionMaps words = merge_tokens(maps, source, target, target_in);
   check(words);
@@ -96,6 +97,10 @@ TEST(AttentionMaps, MergesTokensToWords) {
   EXPECT_THAT(numbers(select(words, Kind::encoder_self, 0, 0).weights),
               ElementsAre(1, 0, 0.5f, 0.5f));
   EXPECT_THAT(numbers(maps.maps[0].weights), ElementsAre(0.5f, 0.5f, 0, 0, 0, 1));  // untouched
+  EXPECT_THAT(words.received, ElementsAre(1.25, 1.25));
+  maps.received.pop_back();
+  EXPECT_THROW(check(maps), ShapeError);
+  maps.received.clear();
   // Without labels the pieces are joined.
   EXPECT_THAT(merge_tokens(maps, {{0, 0, 1}}, target, target_in).source,
               ElementsAre("thedog", "</s>"));
