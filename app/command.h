@@ -34,6 +34,7 @@ void add_info(Program& program);
 void add_bench(Program& program);
 void add_explain(Program& program);
 void add_compare(Program& program);
+void add_regress(Program& program);
 
 /// `qkv train lm`, below `qkv train`.
 void add_train_lm(CLI::App& train, Program& program);

@@ -48,6 +48,7 @@ int run(int argc, char** argv) {
   add_bench(program);
   add_explain(program);
   add_compare(program);
+  add_regress(program);
   cli.footer("qkv COMMAND --help tells more.");
   try {
     std::vector<std::string> arguments = with_config_file({argv + 1, argv + argc});

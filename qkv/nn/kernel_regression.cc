@@ -70,6 +70,19 @@ Tensor KernelRegression::effective_sample_size(const Tensor& queries, const Tens
   return size;
 }
 
+Tensor KernelRegression::weights(const Tensor& queries, const Tensor& keys,
+                                 const Mask& mask) const {
+  // What it makes of unit vectors as values.
+  const NoRecording off;
+  const std::int64_t count = keys.dim(0);
+  Tensor unit = Tensor::zeros({count, count}, keys.dtype());
+  dispatch(unit, [&](auto zero) {
+    using T = decltype(zero);
+    for (std::int64_t i = 0; i < count; ++i) unit.data<T>()[i * count + i] = T(1);
+  });
+  return (*this)(queries, keys, unit, mask);
+}
+
 Mask leave_one_out() { return ~window(1); }
 
 }  // namespace qkv

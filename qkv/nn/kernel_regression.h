@@ -30,6 +30,9 @@ struct KernelRegression {
   Tensor effective_sample_size(const Tensor& queries, const Tensor& keys,
                                const Mask& mask = everything()) const;
 
+  /// a [Tq Tk]: how much each value counts. Not differentiable.
+  Tensor weights(const Tensor& queries, const Tensor& keys, const Mask& mask = everything()) const;
+
  private:
   Attention how(const Tensor& inverse_width, const Mask& mask) const;
 };

@@ -54,10 +54,11 @@ TEST(KernelRegression, TheTableOfWeightHeightAndAge) {
       const KernelRegression m = gaussian(row.width, type);
       const Tensor q = kQuery.to(type), k = kPeople.to(type);
       EXPECT_NEAR(m(q, k, kAges.to(type)).item(), row.age, exact) << row.width;
-      const Tensor a = weights(m, q, k).to(DType::f64);
+      const Tensor a = weights(m, q, k).to(DType::f64), same = m.weights(q, k).to(DType::f64);
       double squares = 0;
       for (std::size_t i = 0; i < 3; ++i) {
         EXPECT_NEAR(a.data<double>()[i], row.weights[i], exact);
+        EXPECT_NEAR(same.data<double>()[i], row.weights[i], exact);
         squares += row.weights[i] * row.weights[i];
       }
       EXPECT_NEAR(m.effective_sample_size(q, k).item(), 1 / squares, 10 * exact);
