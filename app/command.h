@@ -35,9 +35,11 @@ void add_bench(Program& program);
 void add_explain(Program& program);
 void add_compare(Program& program);
 void add_regress(Program& program);
+void add_similar(Program& program);
 
-/// `qkv train lm`, below `qkv train`.
+/// `qkv train lm` and `qkv train vectors`, below `qkv train`.
 void add_train_lm(CLI::App& train, Program& program);
+void add_train_vectors(CLI::App& train, Program& program);
 
 /// --threads, for commands that compute.
 void add_threads(CLI::App& command, Program& program);

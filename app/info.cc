@@ -10,6 +10,7 @@
 #include "qkv/train/labeller_model.h"
 #include "qkv/train/language_model.h"
 #include "qkv/train/translation_model.h"
+#include "qkv/train/vectors.h"
 
 namespace qkv::app {
 namespace {
@@ -111,6 +112,22 @@ void info_language(const std::string& directory, const Json& config, bool tensor
   if (tensors) print_tensors(model);
 }
 
+void info_vectors(const std::string& directory, const Json& config, bool tensors, bool json) {
+  const VectorModel model = load_vector_model(directory);
+  if (json) return print_json(config, model, tensors);
+  const WordVectors::Config& c = model.vectors.config;
+  const bool cbow = c.task == VectorTask::cbow;
+  fmt::print("{}\n", directory);
+  fmt::print("  task        word vectors ({}{}, {})\n", cbow ? "CBOW" : "skip-gram",
+             cbow ? c.context == ContextSum::mean ? " of the mean" : " of the sum" : "",
+             c.loss == VectorLoss::negative ? "negative sampling" : "hierarchical softmax");
+  fmt::print("  sizes       width {}\n", c.width);
+  fmt::print("  vocabulary  {} words{}\n", grouped(c.words),
+             model.word_options.lowercase ? " (lower case)" : "");
+  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  if (tensors) print_tensors(model);
+}
+
 void info(const std::string& directory, bool tensors, Program& program) {
   const Json config = require_model_directory(directory);
   const std::string task = config.contains("task") && config["task"].is_string()
@@ -119,6 +136,7 @@ void info(const std::string& directory, bool tensors, Program& program) {
   if (task == "tag" || task == "classify" || task == "intent") {
     return info_labeller(directory, config, tensors, program.json);
   }
+  if (task == "vectors") return info_vectors(directory, config, tensors, program.json);
   if (task == "lm") return info_language(directory, config, tensors, program.json);
   const TranslationModel model = load_translation_model(directory);
   if (program.json) return print_json(config, model, tensors);

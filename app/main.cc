@@ -49,6 +49,7 @@ int run(int argc, char** argv) {
   add_explain(program);
   add_compare(program);
   add_regress(program);
+  add_similar(program);
   cli.footer("qkv COMMAND --help tells more.");
   try {
     std::vector<std::string> arguments = with_config_file({argv + 1, argv + argc});

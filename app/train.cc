@@ -110,6 +110,7 @@ void add_train(Program& program) {
   });
   add_train_labels(*train, program);
   add_train_lm(*train, program);
+  add_train_vectors(*train, program);
 }
 
 }  // namespace qkv::app

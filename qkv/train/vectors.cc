@@ -1,0 +1,263 @@
+#include "qkv/train/vectors.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "qkv/base/error.h"
+#include "qkv/base/file.h"
+#include "qkv/io/directory.h"
+#include "qkv/io/json.h"
+#include "qkv/train/config_fields.h"
+#include "qkv/train/weights_file.h"
+
+namespace qkv {
+
+template <>
+std::span<const std::string_view> names_of<WordCut>();  // labeller_model.cc
+template <>
+std::span<const std::string_view> names_of<VectorTask>() {
+  static constexpr std::string_view names[] = {"cbow", "skip_gram"};
+  return names;
+}
+template <>
+std::span<const std::string_view> names_of<ContextSum>() {
+  static constexpr std::string_view names[] = {"mean", "sum"};
+  return names;
+}
+template <>
+std::span<const std::string_view> names_of<VectorLoss>() {
+  static constexpr std::string_view names[] = {"negative", "hierarchical"};
+  return names;
+}
+
+namespace {
+
+constexpr const char* kWordsFile = "words.vocabulary";
+constexpr std::int64_t kLongestSentence = 1000;  // as in word2vec.c; longer lines are cut into such
+constexpr std::int64_t kMeasureEvery = 64;
+
+std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+/// The pass over the corpus, place by place.
+class VectorRun {
+ public:
+  VectorRun(WordVectors& model, const VectorCorpus& corpus, const VectorOptions& options,
+            const ProgressSink& progress)
+      : model_(model),
+        corpus_(corpus),
+        options_(options),
+        progress_(progress),
+        targets_(vector_targets(model.config, corpus.counts, options.negatives)),
+        step_(model, targets_) {
+    // word2vec.c begins with 1; a seed of 1 does so, too.
+    random_.state = options.seed;
+    start_ =
+        options.rate > 0 ? options.rate : (model.config.task == VectorTask::cbow ? 0.05 : 0.025);
+    total_ = static_cast<std::int64_t>(corpus.ids.size());
+    for (const std::int64_t count : corpus.counts) {
+      keep_.push_back(options.sample > 0 ? keep_probability(count, total_, options.sample) : 1.0);
+    }
+  }
+
+  VectorReport run() {
+    const auto began = std::chrono::steady_clock::now();
+    for (std::int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
+      loss_ = 0;
+      measured_ = 0;
+      for (std::size_t s = 0; s + 1 < corpus_.sentences.size(); ++s) {
+        for (std::int64_t begin = corpus_.sentences[s]; begin < corpus_.sentences[s + 1];
+             begin += kLongestSentence) {
+          sentence(begin, std::min(begin + kLongestSentence, corpus_.sentences[s + 1]));
+        }
+      }
+    }
+    report_.loss = measured_ > 0 ? loss_ / static_cast<double>(measured_) : 0.0;
+    report_.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    return report_;
+  }
+
+ private:
+  void sentence(std::int64_t begin, std::int64_t end) {
+    const double share =
+        static_cast<double>(report_.words) / static_cast<double>(options_.epochs * total_ + 1);
+    const auto rate = static_cast<float>(start_ * std::max(1.0 - share, 1e-4));
+    words_.clear();
+    for (std::int64_t t = begin; t < end; ++t) {
+      const std::int32_t word = corpus_.ids[at(t)];
+      if (keep_[at(word)] >= 1.0 || random_.uniform() < keep_[at(word)]) words_.push_back(word);
+    }
+    for (std::int64_t t = 0; t < static_cast<std::int64_t>(words_.size()); ++t) place(t, rate);
+    report_.words += end - begin;
+    if (!std::isfinite(loss_)) {
+      fail<NumericError>("word vectors: the loss is {} after {} words; lower the rate", loss_,
+                         report_.words);
+    }
+    if (progress_) {
+      progress_({.done = report_.words,
+                 .total = options_.epochs * total_,
+                 .what = "words",
+                 .detail = fmt::format("loss {:.3f}  rate {:.4f}",
+                                       measured_ > 0 ? loss_ / static_cast<double>(measured_) : 0.0,
+                                       rate)});
+    }
+  }
+
+  void place(std::int64_t t, float rate) {
+    const auto size = static_cast<std::int64_t>(words_.size());
+    const std::int64_t side =
+        options_.window -
+        static_cast<std::int64_t>(random_.bits() % static_cast<std::uint64_t>(options_.window));
+    context_.clear();
+    for (std::int64_t c = std::max<std::int64_t>(t - side, 0); c <= std::min(t + side, size - 1);
+         ++c) {
+      if (c != t) context_.push_back(words_[at(c)]);
+    }
+    if (model_.config.task == VectorTask::cbow) {
+      if (!context_.empty()) example(context_, words_[at(t)], rate);
+      return;
+    }
+    for (const std::int32_t& word : context_) example({&word, 1}, words_[at(t)], rate);
+  }
+
+  void example(std::span<const std::int32_t> context, std::int32_t word, float rate) {
+    const bool measure = report_.examples++ % kMeasureEvery == 0;
+    loss_ += step_(context, word, rate, random_, measure);
+    measured_ += measure;
+  }
+
+  WordVectors& model_;
+  const VectorCorpus& corpus_;
+  const VectorOptions& options_;
+  const ProgressSink& progress_;
+  VectorTargets targets_;
+  VectorStep step_;
+  LinearCongruence random_;
+  VectorReport report_;
+  std::vector<double> keep_;
+  std::vector<std::int32_t> words_, context_;
+  double start_ = 0, loss_ = 0;
+  std::int64_t total_ = 0, measured_ = 0;
+};
+
+}  // namespace
+
+std::int32_t VectorModel::row(std::string_view word) const {
+  return label_id(words, word_as_read(word, word_options));
+}
+
+VectorCorpus make_vector_corpus(std::span<const std::string> lines, const WordOptions& options,
+                                std::int64_t min_count, VectorModel& model) {
+  TokenCounts counts;
+  std::vector<std::vector<std::string>> sentences;
+  for (const std::string& line : lines) {
+    sentences.push_back(cut_words(line, options.cut));
+    for (std::string& word : sentences.back()) {
+      word = word_as_read(word, options);
+      count_token(counts, word);
+    }
+  }
+  model.word_options = options;
+  model.words = Vocabulary(counts, {.min_count = min_count});
+  if (label_count(model.words) < 2) {
+    fail("only {} words occur {} times; give more text or a lower --min-count",
+         label_count(model.words), min_count);
+  }
+  VectorCorpus corpus;
+  corpus.counts.resize(at(label_count(model.words)));
+  for (const auto& sentence : sentences) {
+    for (const std::string& word : sentence) {
+      const std::int32_t row = label_id(model.words, word);
+      if (row < 0) {
+        ++corpus.left_out;
+        continue;
+      }
+      ++corpus.counts[at(row)];
+      corpus.ids.push_back(row);
+    }
+    corpus.sentences.push_back(static_cast<std::int64_t>(corpus.ids.size()));
+  }
+  return corpus;
+}
+
+double keep_probability(std::int64_t count, std::int64_t total, double sample) {
+  const double expected = sample * static_cast<double>(total), c = static_cast<double>(count);
+  return std::min(1.0, (std::sqrt(c / expected) + 1) * expected / c);
+}
+
+VectorReport train_vectors(WordVectors& model, const VectorCorpus& corpus,
+                           const VectorOptions& options, const ProgressSink& progress) {
+  if (options.epochs < 1 || options.window < 1 || !(options.sample >= 0) || !(options.rate >= 0)) {
+    fail(
+        "word vectors: {} epochs, a window of {}, sample {}, rate {}: the first two must be "
+        "positive, the others not negative",
+        options.epochs, options.window, options.sample, options.rate);
+  }
+  VectorReport report = VectorRun(model, corpus, options, progress).run();
+  for (const Tensor& table : {model.input, model.output}) parameter_changed(table);
+  return report;
+}
+
+void save_vector_model(const VectorModel& model, const std::filesystem::path& directory) {
+  std::filesystem::create_directories(directory);
+  model.words.save(directory / kWordsFile);
+  save_weights(named_parameters(model), directory);
+  write_json(directory / kConfigFile, {{"format", kModelFormat},
+                                       {"task", "vectors"},
+                                       {"words",
+                                        {{"lowercase", model.word_options.lowercase},
+                                         {"zero_digits", model.word_options.zero_digits},
+                                         {"cut", name_of(model.word_options.cut)}}},
+                                       {"model", config_json(model.vectors.config)}});
+}
+
+VectorModel load_vector_model(const std::filesystem::path& directory) {
+  const Json config = require_model_directory(directory);
+  const std::string config_path = (directory / kConfigFile).string();
+  FieldReader reader(config, config_path);
+  reader.has("format");
+  const std::string task = reader.text("task");
+  if (task != "vectors") {
+    throw DataError(config_path, 0, fmt::format("holds no word vectors (task '{}')", task));
+  }
+  VectorModel model;
+  FieldReader words = reader.object("words");
+  model.word_options.lowercase = words.boolean("lowercase");
+  model.word_options.zero_digits = words.boolean("zero_digits");
+  model.word_options.cut = static_cast<WordCut>(words.choice("cut", names_of<WordCut>()));
+  words.finish();
+  const auto sizes = config_from<WordVectors::Config>(reader.object("model"), config_path);
+  reader.finish();
+  model.words = Vocabulary::load(directory / kWordsFile);
+  if (label_count(model.words) != sizes.words) {
+    throw DataError((directory / kWordsFile).string(), 0,
+                    fmt::format("has {} words, {} says {}", label_count(model.words), config_path,
+                                sizes.words));
+  }
+  WeightsFile weights(directory, config_path);
+  // A hostile configuration must not take memory that the weights do not fill.
+  weights.require(sizes.words <= weights.numbers() &&
+                  sizes.width <= weights.numbers() / sizes.words);
+  model.vectors = WordVectors::make(sizes, Initialiser::blank());
+  weights.take_all(model);
+  weights.finish();
+  return model;
+}
+
+void write_vector_text(const VectorModel& model, const std::filesystem::path& path) {
+  const Tensor& table = model.vectors.input;
+  write_file(path, [&](const std::function<void(std::string_view)>& append) {
+    append(fmt::format("{} {}\n", table.dim(0), table.dim(1)));
+    for (std::int32_t r = 0; r < table.dim(0); ++r) {
+      std::string line = model.word(r);
+      for (std::int64_t i = 0; i < table.dim(1); ++i) {
+        line += fmt::format(" {:g}", table.data()[r * table.dim(1) + i]);
+      }
+      append(line + "\n");
+    }
+  });
+}
+
+}  // namespace qkv
