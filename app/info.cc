@@ -7,6 +7,7 @@
 
 #include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
+#include "qkv/train/action_model.h"
 #include "qkv/train/labeller_model.h"
 #include "qkv/train/language_model.h"
 #include "qkv/train/translation_model.h"
@@ -128,6 +129,27 @@ void info_vectors(const std::string& directory, const Json& config, bool tensors
   if (tensors) print_tensors(model);
 }
 
+void info_action(const std::string& directory, const Json& config, bool tensors, bool json) {
+  const ActionModel model = load_action_model(directory);
+  if (json) return print_json(config, model, tensors);
+  const ActionNetwork::Config& c = model.network.config;
+  const char* architectures[] = {"AcT", "MLP", "convolutions over time", "LSTM"};
+  const bool act = c.architecture == ActionArchitecture::act;
+  fmt::print("{}\n", directory);
+  fmt::print("  task        action ({} {})\n", model.preset.empty() ? "own" : model.preset,
+             architectures[static_cast<int>(c.architecture)]);
+  fmt::print("  sizes       width {}, {} layers{}\n", c.width, c.layers,
+             act ? fmt::format(", {} heads, head {}", c.heads, c.head) : "");
+  fmt::print("  poses       {} joints of {} coordinates ({}), {} frames ({})\n", model.poses.joints,
+             model.poses.dims, model.poses.skeleton, model.poses.frames,
+             model.poses.cut == ClipCut::stretch
+                 ? "over the whole clip"
+                 : fmt::format("a window every {}", model.poses.stride));
+  fmt::print("  labels      {}\n", model.labels.size());
+  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  if (tensors) print_tensors(model);
+}
+
 void info(const std::string& directory, bool tensors, Program& program) {
   const Json config = require_model_directory(directory);
   const std::string task = config.contains("task") && config["task"].is_string()
@@ -137,6 +159,7 @@ void info(const std::string& directory, bool tensors, Program& program) {
     return info_labeller(directory, config, tensors, program.json);
   }
   if (task == "vectors") return info_vectors(directory, config, tensors, program.json);
+  if (task == "action") return info_action(directory, config, tensors, program.json);
   if (task == "lm") return info_language(directory, config, tensors, program.json);
   const TranslationModel model = load_translation_model(directory);
   if (program.json) return print_json(config, model, tensors);

@@ -98,6 +98,11 @@ std::string task_of(const std::string& directory) {
 
 AttentionMaps attention_in(const std::string& directory, const LookSettings& s) {
   const std::string task = task_of(directory);
+  if (task == "action") return attention_of(load_action_model(directory), s);
+  if (!s.clips.empty() || !s.clip.empty()) {
+    fail("look: --clips and --clip are for models of actions");
+  }
+  if (s.source.empty()) fail("look: give a sentence, --source");
   if (task == "tag" || task == "classify" || task == "intent") {
     return attention_of(load_labeller_model(directory), s);
   }
@@ -244,8 +249,10 @@ void add_look(Program& program) {
   auto s = std::make_shared<Settings>();
   CLI::App* c = program.cli.add_subcommand("look", "Show what a model attends to");
   c->add_option("--model", s->model, "Model directory")->required();
-  c->add_option("--source", s->look.source, "Source sentence")->required();
+  c->add_option("--source", s->look.source, "Source sentence");
   c->add_option("--target", s->look.target, "Target sentence; default: what the model translates");
+  c->add_option("--clips", s->look.clips, "Of a model of actions: a file of clips");
+  c->add_option("--clip", s->look.clip, "The id of the clip to look at; default: the first");
   c->add_option("--kind", s->look.kind, "cross, encoder or decoder")
       ->check(CLI::IsMember({"cross", "encoder", "decoder"}))
       ->capture_default_str();

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "qkv/train/action_model.h"
 #include "qkv/train/labeller_model.h"
 #include "qkv/train/language_model.h"
 #include "qkv/train/translation_model.h"
@@ -18,6 +19,8 @@ struct LookSettings {
   int layer = -1;              // negative: from the last
   int head = kMeanHead;
   bool tokens = false;  // sub-words instead of words
+  std::string clips;    // a model of actions: a file of clips …
+  std::string clip;     // … and the id of the one to look at; empty: the first
 };
 
 AttentionMaps attention_of(const TranslationModel& model, const LookSettings& settings);
@@ -27,6 +30,9 @@ AttentionMaps attention_of(const LabellerModel& model, const LookSettings& setti
 /// What each token of a text looks back at in a language model ("decoder"); rows are named after
 /// what they predict, the last after the likeliest token. Throws for a model without weights.
 AttentionMaps attention_of(const LanguageModel& model, const LookSettings& settings);
+/// What AcT attends to: all layers ("encoder"), and what the class token alone looks at ("cross",
+/// with the action as the one row). Columns are frames of the clip.
+AttentionMaps attention_of(const ActionModel& model, const LookSettings& settings);
 std::string terminal_picture(const AttentionMaps& maps, const LookSettings& settings);
 /// By the name's ending: .svg, .png, .json or .html; throws Error otherwise.
 void write_picture(const AttentionMaps& maps, const LookSettings& settings,

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/action.h"
 #include "app/command.h"
 #include "app/config_file.h"
 #include <fmt/core.h>
@@ -40,6 +41,7 @@ int run(int argc, char** argv) {
   add_train(program);
   add_translate(program);
   add_label(program);
+  add_action(program);
   add_generate(program);
   add_perplexity(program);
   add_look(program);

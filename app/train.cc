@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "app/action.h"
 #include "app/command.h"
 #include "app/train_labels.h"
 #include "app/train_translate.h"
@@ -111,6 +112,7 @@ void add_train(Program& program) {
   add_train_labels(*train, program);
   add_train_lm(*train, program);
   add_train_vectors(*train, program);
+  add_train_action(*train, program);
 }
 
 }  // namespace qkv::app

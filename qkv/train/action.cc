@@ -52,7 +52,7 @@ ActionPreset action_preset(std::string_view name) {
   p.train.optimiser.beta2 = 0.999;
   p.train.optimiser.eps = 1e-7;
   p.train.optimiser.decay = 1e-4;
-  p.train.epochs = 100;
+  p.train.epochs = 60;
   return p;
 }
 

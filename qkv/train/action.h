@@ -29,7 +29,7 @@ struct ActionPreset {
   std::string name;
   ActionNetwork::Config model;
   TrainOptions train;
-  std::int64_t batch = 32;  // windows
+  std::int64_t batch = 16;  // windows
   double smoothing = 0.1;
   ClipNoise noise;
 };
@@ -82,7 +82,7 @@ struct ActionTraining {
   const ActionSet& train;
   const ActionSet& valid;
   std::span<const Clip> valid_clips;
-  std::int64_t batch = 32;
+  std::int64_t batch = 16;
   double smoothing = 0.1;
   ClipNoise noise = {};
   std::uint64_t seed = 1;
