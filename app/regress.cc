@@ -169,6 +169,7 @@ void draw_curve(const std::string& path, const Data& data, const KernelRegressio
   const auto x = data.keys.values<double>(), y = data.values.values<double>();
   const auto [low, high] = std::minmax_element(x.begin(), x.end());
   std::vector<double> grid;
+  grid.reserve(kCurvePoints);
   for (int i = 0; i < kCurvePoints; ++i)
     grid.push_back(*low + (*high - *low) * i / (kCurvePoints - 1));
   const Tensor at = Tensor::of(grid, {kCurvePoints, 1});
