@@ -125,6 +125,16 @@ TEST_F(Labels, ClassifiesByLine) {
     }
     const Ran scores = run_qkv(classify + "--evaluate " + path("toy.tsv"));
     EXPECT_NE(scores.out.find("gold \\ predicted"), std::string::npos) << scores.out << scores.err;
+    const Ran bench = run_qkv("bench label --json --runs 1 --threads 1 --model " + path(encoder) +
+                              " " + path("slots/seq.in"));
+    ASSERT_EQ(bench.exit, 0) << bench.err;
+    const Json speed = Json::parse(bench.out);
+    EXPECT_EQ(speed["sentences"], 48);
+    EXPECT_EQ(speed["words"], 256);
+    // The character features alone are 2 · 3·16 · 8 operations a character.
+    EXPECT_GT(speed["gflop"].get<double>(), 1e-9 * 768 * 1000);
+    EXPECT_GT(speed["share_of_fma_peak"].get<double>(), 0.0);
+    EXPECT_LT(speed["share_of_fma_peak"].get<double>(), 1.0);
   }
 }
 
