@@ -132,6 +132,7 @@ void add_bench(Program& program) {
     bench_train(*settings, program);
   });
   add_bench_additive(*bench, program);
+  add_bench_rnn(*bench, program);
   add_bench_decode(*bench, program);
   add_bench_label(*bench, program);
   add_bench_linear(*bench, program);

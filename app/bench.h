@@ -22,6 +22,7 @@ void add_bench_decode(CLI::App& bench, Program& program);
 void add_bench_label(CLI::App& bench, Program& program);
 void add_bench_linear(CLI::App& bench, Program& program);
 void add_bench_additive(CLI::App& bench, Program& program);
+void add_bench_rnn(CLI::App& bench, Program& program);
 void add_bench_attention(CLI::App& bench, Program& program);
 
 }  // namespace qkv::app
