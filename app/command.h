@@ -33,6 +33,7 @@ void add_score(Program& program);
 void add_info(Program& program);
 void add_bench(Program& program);
 void add_explain(Program& program);
+void add_lengths(Program& program);
 void add_compare(Program& program);
 void add_regress(Program& program);
 void add_similar(Program& program);

@@ -49,6 +49,7 @@ int run(int argc, char** argv) {
   add_info(program);
   add_bench(program);
   add_explain(program);
+  add_lengths(program);
   add_compare(program);
   add_regress(program);
   add_similar(program);

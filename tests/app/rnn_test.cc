@@ -108,6 +108,37 @@ TEST(Rnn, AModelFromBeforeLocalAttentionIsRead) {
   EXPECT_EQ(run_qkv("translate" + model, "the cat\n").exit, 1);
 }
 
+TEST(Rnn, LengthsAreTriedAndDrawn) {
+  const Temporary folder;
+  const std::string output = (folder / "made").string();
+  const Ran made = run_qkv(
+      "lengths --attention none bahdanau predictive --symbols 4 --shortest 2 --longest 3 --steps "
+      "20 "
+      "--sequences 5 --seeds 2 --threads 1 --output '" +
+      output + "'");
+  ASSERT_EQ(made.exit, 0) << made.err;
+  EXPECT_NE(made.out.find("bahdanau: the attention lies "), std::string::npos) << made.out;
+  const auto runs = nlohmann::json::parse(slurp(folder / "made" / "lengths.json"));
+  EXPECT_EQ(runs["predictive"].size(), 2U);
+  EXPECT_EQ(runs["none"][1]["seed"], 2);
+  EXPECT_EQ(runs["none"][0]["lengths"].size(), 3U);  // 2, 3 and half as long again
+  EXPECT_TRUE(runs["none"][0]["lengths"][0]["distance"].is_null());
+  EXPECT_NE(slurp(folder / "made" / "lengths.svg").find("bahdanau"), std::string::npos);
+
+  ASSERT_EQ(run_qkv(training(folder, "m") + "--steps 2 --validate-every 2").exit, 0);
+  const std::string model = "lengths --threads 1 --json --output '" + (folder / "text").string() +
+                            "' --models '" + (folder / "m").string() + "' ";
+  const Ran given = run_qkv(model + "--source '" + (folder / "toy.en").string() +
+                            "' --reference '" + (folder / "toy.de").string() + "' --bucket 3");
+  ASSERT_EQ(given.exit, 0) << given.err;
+  const auto buckets = nlohmann::json::parse(given.out)[(folder / "m").string()];
+  ASSERT_GE(buckets.size(), 1U);
+  EXPECT_EQ(buckets[0]["to_length"].get<int>() % 3, 0);
+  EXPECT_EQ(run_qkv(model).exit, 1);
+  EXPECT_EQ(run_qkv("lengths --attention none none --output '" + output + "'").exit, 1);
+  EXPECT_EQ(run_qkv("lengths --attention all --output '" + output + "'").exit, 1);
+}
+
 TEST(Rnn, OptionsOfTheOtherArchitectureAreRefused) {
   const Temporary folder;
   for (const char* option :
