@@ -29,6 +29,14 @@ Tensor Initialiser::normal(const Shape& shape, double deviation) {
   return drawn(shape, [deviation](Philox& random) { return deviation * random.normal(); });
 }
 
+Tensor Initialiser::truncated_normal(const Shape& shape, double deviation) {
+  return drawn(shape, [deviation](Philox& random) {
+    double x = random.normal();
+    while (std::abs(x) > 2.0) x = random.normal();
+    return deviation * x;
+  });
+}
+
 Tensor Initialiser::uniform(const Shape& shape, double limit) {
   return drawn(shape, [limit](Philox& random) { return random.uniform(-limit, limit); });
 }

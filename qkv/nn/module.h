@@ -79,6 +79,8 @@ class Initialiser {
   /// matrix's two sides; a part of a fused matrix states the whole's.
   Tensor xavier(const Shape& shape, double gain = 1.0, std::int64_t fan_sum = 0);
   Tensor normal(const Shape& shape, double deviation);
+  /// The same, drawn again while beyond twice the deviation.
+  Tensor truncated_normal(const Shape& shape, double deviation);
   Tensor uniform(const Shape& shape, double limit);
 
  private:
