@@ -50,6 +50,38 @@ void Optimiser::clear_gradients() {
   for (const Slot& slot : slots_) clear_gradient(slot.weight);
 }
 
+double Optimiser::decay_of(const Slot& slot) const {
+  return options_.decay_vectors || slot.weight.shape().rank() > 1 ? options_.decay : 0.0;
+}
+
+void Optimiser::adam(double rate, double gradient_scale, double ema_decay) {
+  kernels::AdamStep a{};
+  a.gradient_scale = gradient_scale;
+  a.rate = rate;
+  a.beta1 = options_.beta1;
+  a.beta2 = options_.beta2;
+  a.eps = options_.eps;
+  a.ema_decay = ema_decay;
+  if (options_.bias_correction) {
+    const double t = static_cast<double>(steps_);
+    a.correction1 = 1.0 / (1.0 - std::pow(options_.beta1, t));
+    a.correction2 = 1.0 / (1.0 - std::pow(options_.beta2, t));
+  }
+  // One pass over each run of parameters with the same decay; mostly that is all of them.
+  for (std::size_t first = 0, last = 0; first < slots_.size(); first = last) {
+    a.decay = decay_of(slots_[first]);
+    while (last < slots_.size() && decay_of(slots_[last]) == a.decay) ++last;
+    const std::int64_t begin = slots_[first].offset;
+    a.count = (last < slots_.size() ? slots_[last].offset : weights_.count()) - begin;
+    a.gradient = gradients_.data() + begin;
+    a.weight = weights_.data() + begin;
+    a.m = m_.data() + begin;
+    a.v = v_.data() + begin;
+    a.ema = ema_.defined() ? ema_.data() + begin : nullptr;
+    kernels::adam_step(a);
+  }
+}
+
 double Optimiser::step(double rate) {
   for (const Slot& slot : slots_) {
     if (!gradient_of(slot.weight).defined()) {
@@ -76,23 +108,7 @@ double Optimiser::step(double rate) {
   const double t = static_cast<double>(steps_);
   const double ema_decay = std::min(options_.ema, t / (t + 9.0));
   if (options_.kind == OptimiserOptions::Kind::adam) {
-    kernels::AdamStep a{};
-    a.count = weights_.count();
-    a.gradient = gradients_.data();
-    a.gradient_scale = scale;
-    a.rate = rate;
-    a.beta1 = options_.beta1;
-    a.beta2 = options_.beta2;
-    a.eps = options_.eps;
-    a.decay = options_.decay;
-    a.correction1 = 1.0 / (1.0 - std::pow(options_.beta1, t));
-    a.correction2 = 1.0 / (1.0 - std::pow(options_.beta2, t));
-    a.weight = weights_.data();
-    a.m = m_.data();
-    a.v = v_.data();
-    a.ema = ema_.defined() ? ema_.data() : nullptr;
-    a.ema_decay = ema_decay;
-    kernels::adam_step(a);
+    adam(rate, scale, ema_decay);
   } else {
     kernels::SgdStep a{};
     a.count = weights_.count();

@@ -18,8 +18,10 @@ struct OptimiserOptions {
   double beta1 = 0.9, beta2 = 0.98, eps = 1e-8;  // adam
   double momentum = 0.0;                         // sgd
   double decay = 0.0;                            // decoupled weight decay (AdamW) or L2 (SGD)
-  double clip_norm = 0.0;                        // largest global gradient norm; 0: no clipping
-  double ema = 0.0;  // decay of the exponential moving average of the weights; 0: none
+  bool decay_vectors = true;    // biases and norms too; false: only what has two axes decays
+  bool bias_correction = true;  // of Adam's moments; BERT's published training has none
+  double clip_norm = 0.0;       // largest global gradient norm; 0: no clipping
+  double ema = 0.0;             // decay of the exponential moving average of the weights; 0: none
 };
 
 class Optimiser {
@@ -62,6 +64,8 @@ class Optimiser {
   void adopt(std::string_view path, const Tensor& p);
   void lay_out();
   void changed();
+  void adam(double rate, double gradient_scale, double ema_decay);
+  double decay_of(const Slot& slot) const;
 
   OptimiserOptions options_;
   std::vector<Slot> slots_;

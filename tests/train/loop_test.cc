@@ -194,5 +194,20 @@ TEST(Optimiser, MovesParametersIntoOneBlockAndClips) {
   EXPECT_FLOAT_EQ(toy.model.a.weight.data()[5], before - 0.5f);
 }
 
+TEST(Optimiser, AdamOfBertHasNoCorrectionAndSparesVectors) {
+  Toy toy;
+  const float weight = toy.model.a.weight.data()[5], other = toy.model.a.weight.data()[6];
+  toy.model.a.bias.data()[0] = 2;
+  OptimiserOptions options{.beta2 = 0.999, .eps = 1e-6, .decay = 0.1};
+  options.decay_vectors = options.bias_correction = false;
+  Optimiser optimiser(toy.model, options);
+  gradient_sum(toy.model.a.weight).data()[5] = 3;
+  (void)optimiser.step(0.01);
+  // m / sqrt(v) of a first step is 0.1 / sqrt(0.001), not 1.
+  EXPECT_NEAR(toy.model.a.weight.data()[5], weight - 0.01F * (3.16228F + 0.1F * weight), 1e-6);
+  EXPECT_NEAR(toy.model.a.weight.data()[6], other * 0.999F, 1e-7) << "decay alone";
+  EXPECT_EQ(toy.model.a.bias.data()[0], 2.0F) << "biases do not decay";
+}
+
 }  // namespace
 }  // namespace qkv
