@@ -28,6 +28,8 @@ void add_translate(Program& program);
 void add_label(Program& program);  // tag, classify, intent
 void add_generate(Program& program);
 void add_perplexity(Program& program);
+void add_fill(Program& program);
+void add_embed(Program& program);
 void add_look(Program& program);
 void add_score(Program& program);
 void add_info(Program& program);
@@ -41,6 +43,8 @@ void add_similar(Program& program);
 /// `qkv train lm` and `qkv train vectors`, below `qkv train`.
 void add_train_lm(CLI::App& train, Program& program);
 void add_train_vectors(CLI::App& train, Program& program);
+/// `qkv train mlm`, likewise.
+void add_train_mlm(CLI::App& train, Program& program);
 
 /// --threads, for commands that compute.
 void add_threads(CLI::App& command, Program& program);

@@ -8,6 +8,7 @@
 #include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
 #include "qkv/train/action_model.h"
+#include "qkv/train/bert_model.h"
 #include "qkv/train/labeller_model.h"
 #include "qkv/train/language_model.h"
 #include "qkv/train/translation_model.h"
@@ -150,8 +151,26 @@ void info_action(const std::string& directory, const Json& config, bool tensors,
   if (tensors) print_tensors(model);
 }
 
+void info_bert(const std::string& directory, const Json& config, bool tensors, bool json) {
+  const BertModel model = load_bert_model(directory);
+  if (json) return print_json(config, model, tensors);
+  const BertConfig& c = model.network.bert.config;
+  const Bert::Parts parts = model.network.parts();
+  fmt::print("{}\n", directory);
+  fmt::print("  task        {} ({} BERT{})\n", parts.words ? "hidden words" : "encoder",
+             model.preset.empty() ? "own" : model.preset, parts.next ? ", next sentence" : "");
+  fmt::print("  sizes       width {}, {} heads, feed-forward {}, {} layers, {} positions\n",
+             c.hidden_size, c.num_attention_heads, c.intermediate_size, c.num_hidden_layers,
+             c.max_position_embeddings);
+  fmt::print("  vocabulary  {} pieces ({})\n", grouped(c.vocab_size),
+             model.pieces.lower() ? "lower case" : "cased");
+  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  if (tensors) print_tensors(model);
+}
+
 void info(const std::string& directory, bool tensors, Program& program) {
-  const Json config = require_model_directory(directory);
+  const Json config = require_any_model_directory(directory);
+  if (is_bert_config(config)) return info_bert(directory, config, tensors, program.json);
   const std::string task = config.contains("task") && config["task"].is_string()
                                ? config["task"].get<std::string>()
                                : std::string();

@@ -90,19 +90,17 @@ void add_rnn(AttentionMaps& maps, const StepModel& decoder, const Tokens& source
   add_maps(maps, AttentionMap::Kind::cross, 0, Tensor::of(h.attention, {1, rows, h.sources}));
 }
 
-/// What the directory was trained for; "" where it does not say.
-std::string task_of(const std::string& directory) {
-  const Json config = require_model_directory(directory);
-  return config.value("task", Json("")).is_string() ? config.value("task", "") : "";
-}
-
 AttentionMaps attention_in(const std::string& directory, const LookSettings& s) {
-  const std::string task = task_of(directory);
+  const Json config = require_any_model_directory(directory);
+  const bool bert = is_bert_config(config);
+  const std::string task =
+      config.value("task", Json("")).is_string() ? config.value("task", "") : "";
   if (task == "action") return attention_of(load_action_model(directory), s);
   if (!s.clips.empty() || !s.clip.empty()) {
     fail("look: --clips and --clip are for models of actions");
   }
   if (s.source.empty()) fail("look: give a sentence, --source");
+  if (bert) return attention_of(load_bert_model(directory), s);
   if (task == "tag" || task == "classify" || task == "intent") {
     return attention_of(load_labeller_model(directory), s);
   }
@@ -209,6 +207,47 @@ AttentionMaps attention_of(const TranslationModel& model, const LookSettings& s)
   if (s.tokens) return maps;
   return merge_tokens(maps, words_of(model.source, source), words_of(model.target, target),
                       words_of(model.target, target_in));
+}
+
+AttentionMaps attention_of(const BertModel& model, const LookSettings& s) {
+  if (!s.target.empty()) fail("look: --target is for translators");
+  const WordPiece& pieces = model.pieces;
+  const BertRows rows = rows_of(model, std::span(&s.source, 1), pieces.mask() >= 0);
+  if (rows.ids.size() <= 2) fail("look: the source is empty");
+  AttentionMaps maps;
+  maps.source_text = s.source;
+  std::vector<std::int32_t> filled = rows.ids;
+  if (model.network.parts().words) {
+    std::size_t n = 0;
+    const auto candidates = fill_masks(model, rows, 1);
+    for (std::int32_t& id : filled) {
+      if (id == pieces.mask()) id = candidates[n++].front().id;
+    }
+  }
+  maps.translation = pieces.decode(filled);
+  maps.title = maps.source_text + " → " + maps.translation;
+  Groups words;
+  for (const std::int32_t id : rows.ids) {
+    maps.source.push_back(pieces.piece(id));
+    if (words.labels.empty() || !pieces.continues(id)) {
+      words.labels.push_back(pieces.piece(id));
+    } else {
+      words.labels.back() += pieces.piece(id).substr(2);
+    }
+    words.of_token.push_back(static_cast<std::int32_t>(words.labels.size()) - 1);
+  }
+  maps.target = maps.target_in = {"text"};
+  {
+    const NoRecording off;
+    int layer = 0;
+    const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Attention& how) {
+      add_maps(maps, AttentionMap::Kind::encoder_self, layer++, attention_weights(q, k, how));
+    });
+    (void)model.network.bert(rows);
+  }
+  if (maps.maps.empty()) fail("look: this model has no layers");
+  const Groups whole{.of_token = {0}, .labels = {"text"}};
+  return s.tokens ? maps : merge_tokens(maps, words, whole, whole);
 }
 
 std::string terminal_picture(const AttentionMaps& maps, const LookSettings& s) {

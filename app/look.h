@@ -5,6 +5,7 @@
 #include <string>
 
 #include "qkv/train/action_model.h"
+#include "qkv/train/bert_model.h"
 #include "qkv/train/labeller_model.h"
 #include "qkv/train/language_model.h"
 #include "qkv/train/translation_model.h"
@@ -33,6 +34,8 @@ AttentionMaps attention_of(const LanguageModel& model, const LookSettings& setti
 /// What AcT attends to: all layers ("encoder"), and what the class token alone looks at ("cross",
 /// with the action as the one row). Columns are frames of the clip.
 AttentionMaps attention_of(const ActionModel& model, const LookSettings& settings);
+/// What a BERT attends to; the source may hold [MASK], and the title shows it filled.
+AttentionMaps attention_of(const BertModel& model, const LookSettings& settings);
 std::string terminal_picture(const AttentionMaps& maps, const LookSettings& settings);
 /// By the name's ending: .svg, .png, .json or .html; throws Error otherwise.
 void write_picture(const AttentionMaps& maps, const LookSettings& settings,

@@ -44,6 +44,8 @@ int run(int argc, char** argv) {
   add_action(program);
   add_generate(program);
   add_perplexity(program);
+  add_fill(program);
+  add_embed(program);
   add_look(program);
   add_score(program);
   add_info(program);

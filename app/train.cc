@@ -113,6 +113,7 @@ void add_train(Program& program) {
   add_train_lm(*train, program);
   add_train_vectors(*train, program);
   add_train_action(*train, program);
+  add_train_mlm(*train, program);
 }
 
 }  // namespace qkv::app

@@ -1,0 +1,72 @@
+// A BERT as it lies in a directory, in the form that Hugging Face reads and writes:
+//   config.json         Hugging Face's fields beside ours: format, task "mlm", preset
+//   model.safetensors   weights under its names, matrices [out, in]
+//   vocab.txt           the pieces
+// A directory that was made there (config.json of model_type "bert") is read just so.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qkv/io/json.h"
+#include "qkv/models/bert.h"
+#include "qkv/text/wordpiece.h"
+
+namespace qkv {
+
+struct BertModel {
+  Bert network;
+  WordPiece pieces;
+  std::string preset;  // for people: what the sizes were called
+
+  /// The network's parameters under its own names, so that a BertModel is a module.
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    Bert::each(m.network, visit);
+  }
+};
+
+/// Whether a configuration is that of a BERT, ours or Hugging Face's.
+bool is_bert_config(const Json& config);
+/// config.json of a directory that holds any model: require_model_directory(), but Hugging Face's
+/// BERT passes too.
+Json require_any_model_directory(const std::filesystem::path& directory);
+
+Json bert_config_json(const BertConfig& config);
+/// Reads the fields that shape the network; others are passed over, but what would make it another
+/// network throws DataError.
+BertConfig bert_config_from(const Json& json, const std::string& path);
+
+/// Written file by file, each atomically, the configuration last.
+void save_bert_model(const BertModel& model, const std::filesystem::path& directory);
+/// Checks everything: fields, names and shapes of all weights, finite numbers, the vocabulary's
+/// size. The heads and the pooler are there when the file has them. Each error says the file and
+/// what to do.
+BertModel load_bert_model(const std::filesystem::path& directory);
+
+/// [CLS] text [SEP] for each text, packed; what is beyond the positions is cut off. With `masked`
+/// the word "[MASK]" is the token.
+BertRows rows_of(const BertModel& model, std::span<const std::string> texts, bool masked = false);
+
+struct BertCandidate {
+  std::int32_t id = 0;
+  double probability = 0;
+};
+/// For each [MASK] of the rows, in their order, the `count` likeliest pieces, best first. Special
+/// tokens are never named.
+std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const BertRows& rows,
+                                                   int count);
+
+enum class TextVector : std::uint8_t {
+  mean,    ///< of all states, [CLS] and [SEP] included
+  cls,     ///< the state of [CLS]
+  pooled,  ///< tanh(W h_[CLS] + b)
+};
+/// A vector for each sequence: [B H].
+Tensor text_vectors(const BertModel& model, const BertRows& rows, TextVector how);
+
+}  // namespace qkv

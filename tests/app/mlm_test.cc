@@ -1,0 +1,111 @@
+// A BERT through the verbs: train mlm, fill, embed, info, look, resume.
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "app/run_qkv.h"
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace qkv {
+namespace {
+
+std::string toy(int documents) {
+  std::string text;
+  for (int i = 0; i < documents; ++i) text += "the cat sat .\nit sat on the mat .\n\n";
+  return text;
+}
+
+std::string training(const Temporary& folder, const std::string& model) {
+  spill(folder / "toy.txt", toy(60));
+  return "train mlm --train '" + (folder / "toy.txt").string() + "' --model '" +
+         (folder / model).string() +
+         "' --width 32 --layers 1 --heads 2 --length 24 --vocabulary 60 --batch-tokens 240 "
+         "--rate 0.01 --threads 1 ";
+}
+
+TEST(Mlm, TrainsFillsAndEmbeds) {
+  const Temporary folder;
+  const Ran trained =
+      run_qkv(training(folder, "m") + "--by-line --dropout 0 --attention-dropout 0 --steps 150");
+  ASSERT_EQ(trained.exit, 0) << trained.err;
+  EXPECT_NE(trained.err.find("sentences in"), std::string::npos) << trained.err;
+  const std::string model = " --model '" + (folder / "m").string() + "' ";
+  const Ran filled =
+      run_qkv("fill --top 2" + model, "the [MASK] sat .\n\nIt [MASK] on the [MASK] .\nno mask\n");
+  ASSERT_EQ(filled.exit, 0) << filled.err;
+  EXPECT_EQ(filled.out.rfind("the cat sat.\n  0.", 0), 0U) << filled.out;
+  EXPECT_NE(filled.out.find("it sat on the mat.\n  0."), std::string::npos) << filled.out;
+  EXPECT_NE(filled.out.find("no mask\n"), std::string::npos) << filled.out;
+  EXPECT_NE(filled.err.find("line 4: no [MASK]"), std::string::npos) << filled.err;
+  const Ran json = run_qkv("fill --top 3 --json" + model, "the [MASK] sat .\n");
+  const auto object = nlohmann::json::parse(json.out);
+  EXPECT_EQ(object["text"], "the cat sat.");
+  ASSERT_EQ(object["masks"].size(), 1U);
+  ASSERT_EQ(object["masks"][0].size(), 3U);
+  EXPECT_EQ(object["masks"][0][0]["piece"], "cat");
+  EXPECT_GT(object["masks"][0][0]["probability"], 0.5);
+
+  const std::string texts = "the cat sat .\nit sat on the mat .\n\n";
+  const Ran vectors = run_qkv("embed" + model, texts);
+  ASSERT_EQ(vectors.exit, 0) << vectors.err;
+  EXPECT_EQ(std::count(vectors.out.begin(), vectors.out.end(), '\n'), 3);
+  EXPECT_EQ(std::count(vectors.out.begin(), vectors.out.end(), '\t'), 3 * 31);
+  EXPECT_EQ(run_qkv("embed --batch-sentences 1 --threads 2" + model, texts).out, vectors.out)
+      << "neighbours and threads";
+  std::istringstream lines(run_qkv("embed --json --normalise --pooling cls" + model, texts).out);
+  std::string line;
+  ASSERT_TRUE(std::getline(lines, line));
+  const auto vector = nlohmann::json::parse(line)["vector"].get<std::vector<double>>();
+  double norm = 0;
+  for (const double x : vector) norm += x * x;
+  EXPECT_NEAR(norm, 1, 1e-5);
+
+  const Ran info = run_qkv("info '" + (folder / "m").string() + "'");
+  EXPECT_NE(info.out.find("hidden words (tiny BERT)"), std::string::npos) << info.out << info.err;
+  const auto told =
+      nlohmann::json::parse(run_qkv("info --json --tensors '" + (folder / "m").string() + "'").out);
+  EXPECT_EQ(told["model_type"], "bert");
+  EXPECT_TRUE(told["tensors"].contains("bert.encoder.layer.0.attention.self.query.weight"));
+  const Ran look = run_qkv("look" + model + "--source 'the [MASK] sat .'");
+  EXPECT_EQ(look.exit, 0) << look.err;
+  EXPECT_NE(look.out.find("the [MASK] sat . → the cat sat."), std::string::npos) << look.out;
+}
+
+TEST(Mlm, ResumesToTheSameWeightsOnAnyThreads) {
+  const Temporary folder;
+  const std::string how =
+      "--nsp --whole-word --duplicates 2 --validate-every 4 --schedule constant ";
+  ASSERT_EQ(run_qkv(training(folder, "whole") + how + "--steps 12").exit, 0);
+  ASSERT_EQ(run_qkv(training(folder, "parts") + how + "--steps 5").exit, 0);
+  const Ran ran = run_qkv(training(folder, "parts") + how + "--steps 12 --resume --threads 2");
+  ASSERT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_TRUE(slurp(folder / "whole" / "model.safetensors") ==
+              slurp(folder / "parts" / "model.safetensors"));
+  EXPECT_NE(ran.err.find("next sentence"), std::string::npos) << ran.err;
+  const Ran other = run_qkv(training(folder, "parts") + "--steps 14 --resume");
+  EXPECT_EQ(other.exit, 1);
+  EXPECT_NE(other.err.find("was begun with --nsp"), std::string::npos) << other.err;
+}
+
+TEST(Mlm, WrongUseIsSaidInOneLine) {
+  const Temporary folder;
+  for (const char* option : {"--preset huge", "--heads 5", "--length 3", "--mask-share 2",
+                             "--activation swish", "--vocabulary 10", "--minutes 1"}) {
+    const Ran ran = run_qkv(training(folder, "bad") + option +
+                            (std::string(option) == "--minutes 1" ? "" : " --steps 1"));
+    EXPECT_EQ(ran.exit, 1) << option;
+    EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+  }
+  EXPECT_EQ(run_qkv("fill --model '" + (folder / "none").string() + "'", "x\n").exit, 1);
+  EXPECT_EQ(run_qkv("fill", "x\n").exit, 2);
+  EXPECT_EQ(run_qkv("embed --pooling max --model m", "x\n").exit, 2);
+  for (const char* command : {"train mlm", "fill", "embed"}) {
+    EXPECT_EQ(run_qkv(std::string(command) + " --help").exit, 0);
+  }
+}
+
+}  // namespace
+}  // namespace qkv
