@@ -64,15 +64,22 @@ void info_labeller(const std::string& directory, const Json& config, bool tensor
   if (json) return print_json(config, model, tensors);
   const Labeller::Config& c = model.network.config;
   const char* encoders[] = {"each position by itself", "CNN", "RNN", "self-attention",
-                            "linear attention"};
+                            "linear attention",        "BERT"};
   fmt::print("{}\n", directory);
   fmt::print("  task        {} ({} {}{}{})\n", model.task(),
              model.preset.empty() ? "own" : model.preset, encoders[static_cast<int>(c.encoder)],
              c.tags > 0 && c.crf ? ", CRF" : "", c.prior == PriorMask::none ? "" : ", prior");
-  fmt::print("  sizes       embedding {}, width {}, {} layer{}\n", c.embedding, c.width, c.layers,
-             c.layers == 1 ? "" : "s");
-  fmt::print("  vocabulary  {} words{}, {} characters\n", grouped(model.words.size()),
-             model.word_options.lowercase ? " (lower case)" : "", grouped(c.characters));
+  const char* small = model.word_options.lowercase ? " (lower case)" : "";
+  if (c.encoder == LabelEncoder::bert) {
+    fmt::print("  sizes       width {}, {} layers, {} positions\n", c.width,
+               c.bert.num_hidden_layers, c.bert.max_position_embeddings);
+    fmt::print("  vocabulary  {} pieces{}\n", grouped(model.pieces.size()), small);
+  } else {
+    fmt::print("  sizes       embedding {}, width {}, {} layer{}\n", c.embedding, c.width, c.layers,
+               c.layers == 1 ? "" : "s");
+    fmt::print("  vocabulary  {} words{}, {} characters\n", grouped(model.words.size()), small,
+               grouped(c.characters));
+  }
   if (c.tags > 0) fmt::print("  tags        {}\n", c.tags);
   if (c.classes > 0) fmt::print("  labels      {}\n", c.classes);
   fmt::print("  parameters  {}\n", grouped(parameter_count(model)));

@@ -124,12 +124,27 @@ AttentionMaps attention_of(const LabellerModel& model, const LookSettings& s) {
   }
   maps.title = maps.source_text + " → " + maps.translation;
   maps.source = sentence.front();
-  if (model.network.config.pools(Pooling::token)) {
+  if (model.network.config.pools(Pooling::token)) {  // a BERT replaces it below
     maps.source.insert(maps.source.begin(), "<class>");
   }
   maps.target = maps.target_in = {result.label.empty() ? "label" : result.label};
+  const LabelBatch batch = model.batch(sentence);
+  Groups words;  // of the pieces of a BERT
+  if (model.network.config.encoder == LabelEncoder::bert) {
+    maps.source.clear();
+    words.labels = sentence.front();
+    words.labels.insert(words.labels.begin(), model.pieces.piece(model.pieces.cls()));
+    words.labels.push_back(model.pieces.piece(model.pieces.sep()));
+    for (std::size_t t = 0; t < batch.pieces.size(); ++t) {
+      maps.source.push_back(model.pieces.piece(batch.pieces[t]));
+      const auto begun = std::upper_bound(batch.first_piece.begin(), batch.first_piece.end(),
+                                          static_cast<std::int32_t>(t));
+      const bool last = t + 1 == batch.pieces.size();
+      words.of_token.push_back(static_cast<std::int32_t>(begun - batch.first_piece.begin()) + last);
+    }
+  }
   int layer = 0;
-  for (const LabelAttention& a : model.network.attention(model.batch(sentence))) {
+  for (const LabelAttention& a : model.network.attention(batch)) {
     const bool pools = a.name == "pooling";
     add_maps(maps, pools ? AttentionMap::Kind::cross : AttentionMap::Kind::encoder_self,
              pools ? 0 : layer++, a.weights);
@@ -139,7 +154,9 @@ AttentionMaps attention_of(const LabellerModel& model, const LookSettings& s) {
         "look: this model attends to nothing; train with --encoder attention or --pooling "
         "attention");
   }
-  return maps;
+  if (words.labels.empty() || s.tokens) return maps;
+  const Groups label{.of_token = {0}, .labels = maps.target};
+  return merge_tokens(maps, words, label, label);
 }
 
 AttentionMaps attention_of(const LanguageModel& model, const LookSettings& s) {

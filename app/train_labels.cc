@@ -56,13 +56,31 @@ void set_network(const TrainLabels& s, Labeller::Config& m) {
   set(s.word_dropout, m.word_dropout);
 }
 
+/// What a BERT brings along cannot be chosen, and it has no use for the rest.
+void check_init(const TrainLabels& s) {
+  if (s.init.empty()) {
+    if (s.fresh) fail("--fresh is for --init");
+    return;
+  }
+  const bool sizes = s.embedding || s.width || s.layers || s.kernel || s.heads || s.feed_forward ||
+                     s.character_filters || s.shape_embedding || s.min_count;
+  if (sizes || !s.encoder.empty() || !s.cell.empty() || s.embedding_dropout ||
+      s.attention_dropout || s.word_dropout || s.lower || s.cased || s.zero_digits) {
+    fail(
+        "--init brings the encoder and how words are read: leave out --encoder, sizes, --lower, "
+        "--cased, --zero-digits, --min-count and dropout but --dropout");
+  }
+}
+
 LabellingPreset with_settings(const TrainLabels& s) {
+  check_init(s);
   LabelEncoder encoder = s.task == LabelTask::classify ? LabelEncoder::cnn : LabelEncoder::rnn;
   set_choice("--encoder", s.encoder,
              {std::pair{"fc", LabelEncoder::fc}, std::pair{"cnn", LabelEncoder::cnn},
               std::pair{"rnn", LabelEncoder::rnn}, std::pair{"attention", LabelEncoder::attention},
               std::pair{"linear", LabelEncoder::linear}},
              encoder);
+  if (!s.init.empty()) encoder = LabelEncoder::bert;
   LabellingPreset p = labelling_preset(s.preset, s.task, encoder);
   set_network(s, p.model);
   set_run(s, p.train);
@@ -94,7 +112,13 @@ void say_scheme(const LabelledText& text, TagScheme learnt, Console& console) {
 void train_labels(const TrainLabels& s, Program& program) {
   apply_threads(program);
   Console& console = program.console;
-  const LabellingPreset preset = with_settings(s);
+  LabellingPreset preset = with_settings(s);
+  BertModel begin;
+  if (!s.init.empty()) {
+    begin = load_bert_model(s.init);
+    preset.model.bert = begin.network.bert.config;
+    preset.pieces = begin.pieces;
+  }
   const TagScheme scheme = preset.scheme;
   LabelledText train = read_labelled(s.train, s.files, s.task);
   LabelledText valid = s.valid.empty() ? hold_out(train) : read_labelled(s.valid, s.files, s.task);
@@ -120,6 +144,7 @@ void train_labels(const TrainLabels& s, Program& program) {
     if (preset.model.prior == PriorMask::hard) prior.least = 1;
     set(s.prior_least, prior.least);
     model = make_labeller(preset, train, scheme, s.seed, prior);
+    if (!s.init.empty() && !s.fresh) take_weights(model, begin);
   }
   say_scheme(train, scheme, console);
   const std::int64_t limit = longest_sentence(model);
@@ -129,11 +154,12 @@ void train_labels(const TrainLabels& s, Program& program) {
   }
   const LabelledSet train_set = encode_labelled(model, train, scheme);
   const LabelledSet valid_set = encode_labelled(model, valid, scheme);
+  const bool by_pieces = model.network.config.encoder == LabelEncoder::bert;
   console.line(fmt::format(
-      "vocabulary: {} words, {} characters, {} tags, {} classes; model: {} parameters ({})",
-      grouped(model.words.size()), grouped(model.network.config.characters),
-      model.network.config.tags, model.network.config.classes, grouped(parameter_count(model)),
-      model.preset));
+      "vocabulary: {} {}, {} characters, {} tags, {} classes; model: {} parameters ({})",
+      grouped(by_pieces ? model.pieces.size() : model.words.size()), by_pieces ? "pieces" : "words",
+      grouped(model.network.config.characters), model.network.config.tags,
+      model.network.config.classes, grouped(parameter_count(model)), model.preset));
 
   LabellingTraining training{.train = train_set, .valid = valid_set, .valid_text = valid};
   training.batches = {.max_tokens = preset.batch_tokens, .seed = s.seed, .bucket = preset.bucket};
@@ -159,6 +185,12 @@ void add_model_options(CLI::App* c, TrainLabels& s) {
        fmt::format("fc (each position by itself), cnn, rnn, attention or linear (attention); "
                    "default: {}",
                    classes && !tags ? "cnn" : "rnn"))
+      ->group(model);
+  c->add_option("--init", s.init,
+                "A BERT as encoder (qkv train mlm, or of Hugging Face): its sizes, pieces and "
+                "weights")
+      ->group(model);
+  c->add_flag("--fresh", s.fresh, "With --init: its sizes and pieces, but fresh weights")
       ->group(model);
   c->add_option("--embedding", s.embedding, "Width of the word embeddings")->group(model);
   c->add_option("--character-filters", s.character_filters,

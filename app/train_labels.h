@@ -37,6 +37,8 @@ struct TrainLabels : RunSettings {
   std::string directory;
   LabelFiles files;
   std::string scheme, words;
+  std::string init;    // a BERT to begin with
+  bool fresh = false;  // only its sizes and pieces
   bool lower = false, zero_digits = false, cased = false;
   std::optional<std::int64_t> min_count;
   std::string preset = "small", encoder, cell, pooling, prior, prior_way, interaction, crf;

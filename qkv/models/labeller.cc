@@ -81,6 +81,14 @@ void check_batch(const Labeller::Config& c, const LabelBatch& batch) {
   const auto same = [&](const char* name, std::int64_t count) {
     if (count != rows) fail<ShapeError>("labeller: {} words but {} {}", rows, count, name);
   };
+  if (c.encoder == LabelEncoder::bert) {
+    same("first pieces", static_cast<std::int64_t>(batch.first_piece.size()));
+    if (batch.piece_segments.count() != batch.segments.count()) {
+      fail<ShapeError>("labeller: {} sequences of words but {} of pieces", batch.segments.count(),
+                       batch.piece_segments.count());
+    }
+    return;
+  }
   same("word ids", static_cast<std::int64_t>(batch.words.size()));
   if (c.shapes > 0) same("shapes", static_cast<std::int64_t>(batch.shapes.size()));
   if (c.characters > 0) {
@@ -116,7 +124,11 @@ void Labeller::Config::check() const {
     if (value < 0) fail("labeller: {} is {}", name, value);
   }
   if (tags == 0 && classes == 0) fail("labeller: neither tags nor classes");
-  positive("words", words);
+  const bool by_pieces = encoder == LabelEncoder::bert;
+  if (by_pieces && (words > 0 || characters > 0 || shapes > 0)) {
+    fail("labeller: a BERT reads pieces, not words, characters or shapes");
+  }
+  if (!by_pieces) positive("words", words);
   positive("embedding", embedding);
   positive("width", width);
   positive("layers", layers);
@@ -149,7 +161,7 @@ void Labeller::Config::check() const {
   for (const double p : {dropout, embedding_dropout, attention_dropout, word_dropout}) {
     if (!(p >= 0.0 && p < 1.0)) fail("labeller: dropout {} is not in [0, 1)", p);
   }
-  if (unknown < 0 || unknown >= words) {
+  if (!by_pieces && (unknown < 0 || unknown >= words)) {
     fail("labeller: unknown is {}, there are {} words", unknown, words);
   }
 }
@@ -162,6 +174,14 @@ Labeller Labeller::make(const Config& c, Initialiser init, DType type) {
     return init.normal({rows, width}, 1.0 / std::sqrt(static_cast<double>(width)));
   };
   const std::int64_t in = c.input_width();
+  if (c.encoder == LabelEncoder::bert) {
+    if (c.width != c.bert.hidden_size) {
+      fail("labeller: width {} over a BERT of hidden_size {}", c.width, c.bert.hidden_size);
+    }
+    m.bert = BertEncoder::make(init, c.bert, c.pools(Pooling::token));
+    m.make_heads(init);
+    return m;
+  }
   m.word_embedding = table(c.words, c.embedding);
   if (c.characters > 0) {
     m.character_embedding = table(c.characters, c.character_embedding);
@@ -198,20 +218,25 @@ Labeller Labeller::make(const Config& c, Initialiser init, DType type) {
     }
   }
 
+  m.make_heads(init);
+  return m;
+}
+
+void Labeller::make_heads(Initialiser& init) {
+  const Config& c = config;
   if (c.tags > 0) {
-    m.tag_output = Linear::make(init, c.width, c.tags);
+    tag_output = Linear::make(init, c.width, c.tags);
     if (c.crf) {
-      m.crf = {init.zeros({c.tags, c.tags}), init.zeros({c.tags}), init.zeros({c.tags})};
+      crf = {init.zeros({c.tags, c.tags}), init.zeros({c.tags}), init.zeros({c.tags})};
     }
   }
   if (c.pools(Pooling::attention)) {
-    m.pooling = Linear::make(init, c.width, c.width);
-    m.pooling_query = init.xavier({c.pooling_heads, c.width / c.pooling_heads});
+    pooling = Linear::make(init, c.width, c.width);
+    pooling_query = init.xavier({c.pooling_heads, c.width / c.pooling_heads});
   }
-  if (c.classes > 0) m.class_output = Linear::make(init, c.width, c.classes);
-  if (c.class_to_tags) m.class_to_tags = init.zeros({c.classes, c.tags});
-  if (c.tags_to_class) m.tags_to_class = init.zeros({c.tags, c.classes});
-  return m;
+  if (c.classes > 0) class_output = Linear::make(init, c.width, c.classes);
+  if (c.class_to_tags) class_to_tags = init.zeros({c.classes, c.tags});
+  if (c.tags_to_class) tags_to_class = init.zeros({c.tags, c.classes});
 }
 
 void Labeller::set_prior(const Tensor& table) {
@@ -225,7 +250,7 @@ void Labeller::set_prior(const Tensor& table) {
   for (const double p : as_double.values<double>()) {
     if (!(p >= 0.0 && p <= 1.0)) fail("labeller: a prior of {} is not in [0, 1]", p);
   }
-  prior = table.to(word_embedding.dtype());
+  prior = table.to(tag_output.weight.dtype());
 }
 
 void Labeller::set_rules(const TagRules& allowed) {
@@ -318,9 +343,31 @@ Tensor Labeller::pool(const Tensor& h, const Segments& segments,
 
 Labeller::States Labeller::encode(const LabelBatch& batch) const { return states(batch, nullptr); }
 
+Labeller::States Labeller::bert_states(const LabelBatch& batch,
+                                       std::vector<LabelAttention>* seen) const {
+  const Segments& rows = batch.piece_segments;
+  const Tensor h = bert({batch.pieces, {}, rows});
+  std::vector<std::int64_t> first;
+  for (std::int64_t b = 0; b < rows.count(); ++b) {
+    for (std::int64_t t = batch.segments.begin(b); t < batch.segments.end(b); ++t) {
+      const std::int32_t place = batch.first_piece[at(t)];
+      if (place < 0 || place >= rows.length(b)) {
+        fail<ShapeError>("labeller: word {} begins at piece {} of {}", t, place, rows.length(b));
+      }
+      first.push_back(rows.begin(b) + place);
+    }
+  }
+  States s{dropout(select_rows(h, first), config.dropout), {}};
+  if (config.classes == 0) return s;
+  const bool token = config.pooling == Pooling::token;
+  s.pooled = dropout(token ? bert.pooled(h, rows) : pool(h, rows, seen), config.dropout);
+  return s;
+}
+
 Labeller::States Labeller::states(const LabelBatch& batch,
                                   std::vector<LabelAttention>* seen) const {
   check_batch(config, batch);
+  if (config.encoder == LabelEncoder::bert) return bert_states(batch, seen);
   const Tensor x = features(batch);
   if (config.pools(Pooling::token)) {
     const WithToken to(batch.segments);

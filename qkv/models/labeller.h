@@ -3,6 +3,7 @@
 //
 //   features   word embedding, character CNN, word shape, side by side      [T E']
 //   encoder    per position, CNN, RNN, self-attention, linear attention     [T C]
+//              or, in place of both, a BERT over the pieces of the words
 //   tag head   softmax or linear-chain CRF over emissions                   [T L]
 //   class head a pooled sequence                                            [B K]
 //
@@ -16,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "qkv/models/bert.h"
 #include "qkv/models/transformer.h"
 #include "qkv/nn/linear.h"
 #include "qkv/nn/recurrent.h"
@@ -31,13 +33,15 @@ enum class LabelEncoder : std::uint8_t {
   rnn,        ///< GRU or LSTM
   attention,  ///< Transformer encoder layers
   linear,     ///< the same with linear attention (elu + 1), not causal
+  bert,       ///< a BERT: a word is the state of its first piece
 };
 
 /// How a sequence becomes one vector.
 enum class Pooling : std::uint8_t {
   mean,
   max,        ///< of each column
-  token,      ///< a trained vector stands before the sequence; its state is the sequence's
+  token,      ///< a trained vector stands before the sequence; its state is the sequence's (with
+              ///< bert, what its pooler makes of [CLS])
   attention,  ///< Σ softmax(u·tanh(W h + b)) h, u trained (Yang et al. 2016)
 };
 
@@ -54,11 +58,14 @@ enum class PriorWay : std::uint8_t { to_tags, to_class, both };
 
 /// A packed batch of sequences of words. What the model has no use for may stay empty.
 struct LabelBatch {
-  Segments segments;                     // T words in B sequences
-  std::vector<std::int32_t> words;       // [T]
-  std::vector<std::int32_t> characters;  // of all words, end to end
-  Segments word_characters;              // T pieces of `characters`, one a word; may be empty ones
-  std::vector<std::int32_t> shapes;      // [T]
+  Segments segments;                      // T words in B sequences
+  std::vector<std::int32_t> words;        // [T]
+  std::vector<std::int32_t> characters;   // of all words, end to end
+  Segments word_characters;               // T pieces of `characters`, one a word; may be empty ones
+  std::vector<std::int32_t> shapes;       // [T]
+  std::vector<std::int32_t> pieces;       // of a BERT, [CLS] and [SEP] of each sequence included
+  Segments piece_segments;                // B sequences of them
+  std::vector<std::int32_t> first_piece;  // [T] where each word begins in its sequence of pieces
   std::vector<std::int32_t> tags;     // [T] what is right; −1 counts for nothing (not in a CRF)
   std::vector<std::int32_t> classes;  // [B] what is right; −1 counts for nothing
 };
@@ -129,6 +136,7 @@ struct Labeller {
     double attention_dropout = 0.0;
     double word_dropout = 0.0;  // words that training reads as `unknown`, so that it is learnt
     std::int64_t unknown = 1;   // id of the unknown word
+    BertConfig bert;  // of that encoder, whose hidden_size is the width; kept apart in files
 
     template <class Self, class Visit>
     static void each(Self& c, Visit&& visit) {
@@ -185,6 +193,7 @@ struct Labeller {
   Tensor class_token;          // [1 E'], Pooling::token
   std::vector<Linear> layers;  // fc, cnn: [kernel·C C], the first [kernel·E' C]
   Recurrent recurrent;         // rnn
+  BertEncoder bert;            // bert
   Linear input;                // attention, linear: [E' C], when the two differ
   Tensor positions;            // [P C], learned
   std::vector<EncoderLayer> blocks;
@@ -214,6 +223,7 @@ struct Labeller {
     visit("class_token", m.class_token);
     visit("layers", m.layers);
     visit("recurrent", m.recurrent);
+    visit("bert", m.bert);
     visit("input", m.input);
     visit("positions", m.positions);
     visit("blocks", m.blocks);
@@ -256,6 +266,8 @@ struct Labeller {
   Scores scores(const LabelBatch& batch) const;
   // `seen` collects attention weights, unless it is null.
   States states(const LabelBatch& batch, std::vector<LabelAttention>* seen) const;
+  void make_heads(Initialiser& init);
+  States bert_states(const LabelBatch& batch, std::vector<LabelAttention>* seen) const;
   Tensor features(const LabelBatch& batch) const;
   Tensor encoded(const Tensor& x, const Segments& segments,
                  std::vector<LabelAttention>* seen) const;

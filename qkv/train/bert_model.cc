@@ -15,7 +15,6 @@
 namespace qkv {
 namespace {
 
-constexpr const char* kPieces = "vocab.txt";
 constexpr IntegerRange kSize = {.least = 0, .most = std::int64_t{1} << 30};
 // Hugging Face's spellings; the last two are the same function.
 constexpr std::string_view kActivations[] = {"gelu", "relu", "gelu_new", "gelu_pytorch_tanh"};
@@ -48,16 +47,6 @@ bool lower_case(const Json& config, const std::filesystem::path& directory) {
   return json["do_lower_case"].get<bool>();
 }
 
-/// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
-/// must not take memory that the weights do not fill.
-bool plausible(const BertConfig& c, std::int64_t stored, std::int64_t tensors) {
-  const auto fits = [stored](std::int64_t a, std::int64_t b) { return b == 0 || a <= stored / b; };
-  return fits(c.vocab_size, c.hidden_size) && fits(c.max_position_embeddings, c.hidden_size) &&
-         fits(c.type_vocab_size, c.hidden_size) && c.num_hidden_layers <= tensors &&
-         (c.num_hidden_layers == 0 ||
-          (fits(c.hidden_size, c.hidden_size) && fits(c.intermediate_size, c.hidden_size)));
-}
-
 /// All tensors of a file but copies; names of a bare encoder get the prefix that models have.
 StateDict tensors_of(const SafetensorsFile& file) {
   const std::vector<std::string>& names = file.names();
@@ -77,6 +66,27 @@ bool has(const StateDict& state, std::string_view name) {
 }
 
 }  // namespace
+
+bool could_hold(const BertConfig& c, std::int64_t stored, std::int64_t tensors) {
+  const auto fits = [stored](std::int64_t a, std::int64_t b) { return b == 0 || a <= stored / b; };
+  return fits(c.vocab_size, c.hidden_size) && fits(c.max_position_embeddings, c.hidden_size) &&
+         fits(c.type_vocab_size, c.hidden_size) && c.num_hidden_layers <= tensors &&
+         (c.num_hidden_layers == 0 ||
+          (fits(c.hidden_size, c.hidden_size) && fits(c.intermediate_size, c.hidden_size)));
+}
+
+WordPiece load_pieces(const std::filesystem::path& directory, const BertConfig& sizes, bool lower) {
+  const std::filesystem::path path = directory / kPiecesFile;
+  WordPiece pieces = WordPiece::load(path, lower);
+  if (pieces.size() != sizes.vocab_size) {
+    throw DataError(
+        path.string(), 0,
+        fmt::format("has {} pieces, the model of {} expects {}; files of two models "
+                    "mixed?",
+                    pieces.size(), (directory / kConfigFile).string(), sizes.vocab_size));
+  }
+  return pieces;
+}
 
 bool is_bert_config(const Json& config) {
   return of_bert(config) && (!config.contains("task") || config["task"] == "mlm");
@@ -137,7 +147,7 @@ BertConfig bert_config_from(const Json& json, const std::string& path) {
 
 void save_bert_model(const BertModel& model, const std::filesystem::path& directory) {
   std::filesystem::create_directories(directory);
-  write_file(directory / kPieces, model.pieces.to_text());
+  write_file(directory / kPiecesFile, model.pieces.to_text());
   std::vector<NamedTensor> tensors;
   for (auto& [name, tensor] : bert_state(model.network)) {
     tensors.push_back({name, std::move(tensor)});
@@ -169,14 +179,7 @@ BertModel load_bert_model(const std::filesystem::path& directory) {
   if (config.contains("preset") && config["preset"].is_string()) {
     model.preset = config["preset"].get<std::string>();
   }
-  const std::filesystem::path pieces = directory / kPieces;
-  model.pieces = WordPiece::load(pieces, lower_case(config, directory));
-  if (model.pieces.size() != sizes.vocab_size) {
-    throw DataError(pieces.string(), 0,
-                    fmt::format("has {} pieces, the model of {} expects {}; files of two models "
-                                "mixed?",
-                                model.pieces.size(), config_path, sizes.vocab_size));
-  }
+  model.pieces = load_pieces(directory, sizes, lower_case(config, directory));
   const std::filesystem::path path = directory / kWeightsFile;
   const SafetensorsFile file(path);
   file.verify();
@@ -184,7 +187,7 @@ BertModel load_bert_model(const std::filesystem::path& directory) {
   StateDict state = tensors_of(file);
   std::int64_t numbers = 0;
   for (const auto& entry : state) numbers += entry.second.count();
-  if (!plausible(sizes, numbers, static_cast<std::int64_t>(state.size()))) {
+  if (!could_hold(sizes, numbers, static_cast<std::int64_t>(state.size()))) {
     throw DataError(path.string(), 0,
                     fmt::format("holds {} numbers in {} tensors, not the model of {}", numbers,
                                 state.size(), config_path));

@@ -41,6 +41,13 @@ Json bert_config_json(const BertConfig& config);
 /// network throws DataError.
 BertConfig bert_config_from(const Json& json, const std::string& path);
 
+/// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
+/// must not take memory that the weights do not fill.
+bool could_hold(const BertConfig& config, std::int64_t numbers, std::int64_t tensors);
+constexpr const char* kPiecesFile = "vocab.txt";
+/// The pieces of a directory; throws DataError unless there are as many as the sizes say.
+WordPiece load_pieces(const std::filesystem::path& directory, const BertConfig& sizes, bool lower);
+
 /// Written file by file, each atomically, the configuration last.
 void save_bert_model(const BertModel& model, const std::filesystem::path& directory);
 /// Checks everything: fields, names and shapes of all weights, finite numbers, the vocabulary's

@@ -7,9 +7,11 @@
 #include <utf8proc.h>
 
 #include "qkv/base/error.h"
+#include "qkv/base/file.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
 #include "qkv/text/normalise.h"
+#include "qkv/train/bert_model.h"
 #include "qkv/train/config_fields.h"
 #include "qkv/train/weights_file.h"
 
@@ -17,7 +19,7 @@ namespace qkv {
 
 template <>
 std::span<const std::string_view> names_of<LabelEncoder>() {
-  static constexpr std::string_view names[] = {"fc", "cnn", "rnn", "attention", "linear"};
+  static constexpr std::string_view names[] = {"fc", "cnn", "rnn", "attention", "linear", "bert"};
   return names;
 }
 template <>
@@ -70,6 +72,7 @@ bool plausible(const Labeller::Config& c, std::int64_t stored, std::int64_t tens
                         (fits({c.width, c.feed_forward}, stored) && c.max_length <= kLongestTable));
   const bool heads = fits({c.width, c.tags}, stored) && fits({c.width, c.classes}, stored) &&
                      (!c.crf || fits({c.tags, c.tags}, stored));
+  if (c.encoder == LabelEncoder::bert) return could_hold(c.bert, stored, tensors) && heads;
   return characters && encoder && heads && fits({c.words, c.embedding}, stored) &&
          fits({c.shapes, c.shape_embedding}, stored);
 }
@@ -187,7 +190,43 @@ std::int32_t word_shape(std::string_view word) {
 
 std::string_view LabellerModel::task() const { return task_of(network.config); }
 
+LabelBatch LabellerModel::piece_batch(std::span<const std::vector<std::string>> sentences) const {
+  const auto room = static_cast<std::size_t>(network.config.bert.max_position_embeddings) - 2;
+  LabelBatch b;
+  std::vector<std::int64_t> lengths, piece_lengths;
+  for (const std::vector<std::string>& sentence : sentences) {
+    std::vector<std::vector<std::int32_t>> of_words;
+    std::size_t most = 1;
+    for (const std::string& word : sentence) {
+      of_words.push_back(pieces.encode(word));
+      if (of_words.back().empty()) of_words.back() = {pieces.unk()};  // nothing that can be seen
+      most = std::max(most, of_words.back().size());
+    }
+    // A sentence of too many pieces loses the last ones of its longest words.
+    const auto total = [&](std::size_t limit) {
+      std::size_t sum = 0;
+      for (const auto& word : of_words) sum += std::min(word.size(), limit);
+      return sum;
+    };
+    while (most > 1 && total(most) > room) --most;
+    const std::size_t begin = b.pieces.size();
+    b.pieces.push_back(pieces.cls());
+    for (auto& word : of_words) {
+      b.first_piece.push_back(static_cast<std::int32_t>(b.pieces.size() - begin));
+      word.resize(std::min(word.size(), most));
+      b.pieces.insert(b.pieces.end(), word.begin(), word.end());
+    }
+    b.pieces.push_back(pieces.sep());
+    lengths.push_back(static_cast<std::int64_t>(sentence.size()));
+    piece_lengths.push_back(static_cast<std::int64_t>(b.pieces.size() - begin));
+  }
+  b.segments = Segments(lengths);
+  b.piece_segments = Segments(piece_lengths);
+  return b;
+}
+
 LabelBatch LabellerModel::batch(std::span<const std::vector<std::string>> sentences) const {
+  if (network.config.encoder == LabelEncoder::bert) return piece_batch(sentences);
   LabelBatch b;
   std::vector<std::int64_t> lengths, pieces;
   for (const std::vector<std::string>& sentence : sentences) {
@@ -215,14 +254,19 @@ void save_labeller_model(const LabellerModel& model, const std::filesystem::path
     (model.*(s.vocabulary)).save(vocabulary_path(directory, s.name));
   }
   save_weights(tensors, directory);
-  write_json(directory / kConfigFile, {{"format", kModelFormat},
-                                       {"task", model.task()},
-                                       {"preset", model.preset},
-                                       {"words",
-                                        {{"lowercase", model.word_options.lowercase},
-                                         {"zero_digits", model.word_options.zero_digits},
-                                         {"cut", name_of(model.word_options.cut)}}},
-                                       {"model", config_json(model.network.config)}});
+  Json config = {{"format", kModelFormat},
+                 {"task", model.task()},
+                 {"preset", model.preset},
+                 {"words",
+                  {{"lowercase", model.word_options.lowercase},
+                   {"zero_digits", model.word_options.zero_digits},
+                   {"cut", name_of(model.word_options.cut)}}},
+                 {"model", config_json(model.network.config)}};
+  if (model.network.config.encoder == LabelEncoder::bert) {
+    write_file(directory / kPiecesFile, model.pieces.to_text());
+    config["bert"] = bert_config_json(model.network.config.bert);
+  }
+  write_json(directory / kConfigFile, config);
 }
 
 LabellerModel load_labeller_model(const std::filesystem::path& directory) {
@@ -243,7 +287,12 @@ LabellerModel load_labeller_model(const std::filesystem::path& directory) {
   model.word_options.zero_digits = words.boolean("zero_digits");
   model.word_options.cut = static_cast<WordCut>(words.choice("cut", names_of<WordCut>()));
   words.finish();
-  const Labeller::Config sizes = config_from<Labeller::Config>(reader.object("model"), config_path);
+  Labeller::Config sizes = config_from<Labeller::Config>(reader.object("model"), config_path);
+  if (sizes.encoder == LabelEncoder::bert) {
+    (void)reader.object("bert");  // there, and an object
+    sizes.bert = bert_config_from(config["bert"], config_path);
+    model.pieces = load_pieces(directory, sizes.bert, model.word_options.lowercase);
+  }
   reader.finish();
   if (task_of(sizes) != task) {
     throw DataError(config_path, 0,
@@ -270,7 +319,11 @@ LabellerModel load_labeller_model(const std::filesystem::path& directory) {
   }
   WeightsFile weights(directory, config_path);
   weights.require(plausible(sizes, weights.numbers(), weights.tensors()));
-  model.network = Labeller::make(sizes, Initialiser::blank());
+  try {
+    model.network = Labeller::make(sizes, Initialiser::blank());
+  } catch (const Error& e) {
+    throw DataError(config_path, 0, e.what());
+  }
   read_tensors(weights, model.network);
   return model;
 }

@@ -2,6 +2,7 @@
 //   config.json         format, task (tag, classify, intent), model, how words are read
 //   model.safetensors   weights, [in, out], names of for_each_parameter; the prior table ("prior")
 //                       and the rules for tags ("rules.transition", "rules.start", "rules.end")
+//   vocab.txt           with a BERT: its pieces; config.json then has its sizes ("bert")
 //   words.vocabulary, characters.vocabulary, tags.vocabulary, classes.vocabulary
 #pragma once
 
@@ -15,6 +16,7 @@
 #include "qkv/models/labeller.h"
 #include "qkv/text/split.h"
 #include "qkv/text/vocabulary.h"
+#include "qkv/text/wordpiece.h"
 
 namespace qkv {
 
@@ -50,8 +52,9 @@ struct LabellerModel {
   Vocabulary words;
   Vocabulary characters;     // when network.config.characters > 0
   Vocabulary tags, classes;  // when the network has the head
-  WordOptions word_options;
-  std::string preset;  // for people: what the sizes were called
+  WordPiece pieces;          // when the encoder is a BERT; then there are no words
+  WordOptions word_options;  // likewise: only the cut counts, and lowercase is that of the pieces
+  std::string preset;        // for people: what the sizes were called
 
   /// The network's parameters under its own names, so that a LabellerModel is a module.
   template <class Self, class Visit>
@@ -62,6 +65,9 @@ struct LabellerModel {
   std::string_view task() const;
   /// What the network reads of these sentences; tags and classes stay empty.
   LabelBatch batch(std::span<const std::vector<std::string>> sentences) const;
+
+ private:
+  LabelBatch piece_batch(std::span<const std::vector<std::string>> sentences) const;
 };
 
 /// Written file by file, each atomically, the configuration last.

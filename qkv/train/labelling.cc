@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <unordered_set>
 
 #include <nlohmann/json.hpp>
@@ -70,6 +71,7 @@ void cut_texts(LabelledText& text, WordCut cut) {
 
 std::int64_t longest_sentence(const LabellerModel& model) {
   const Labeller::Config& c = model.network.config;
+  if (c.encoder == LabelEncoder::bert) return c.bert.max_position_embeddings - 2;
   if (!c.transforms() || c.positions == PositionKind::none) return 0;
   return c.max_length - (c.pools(Pooling::token) ? 1 : 0);
 }
@@ -106,8 +108,10 @@ LabellerModel make_labeller(const LabellingPreset& preset, const LabelledText& t
   LabellerModel model;
   model.preset = preset.name;
   model.word_options = preset.words;
+  const bool by_pieces = preset.model.encoder == LabelEncoder::bert;
   TokenCounts words, letters;
   for (const auto& sentence : text.words) {
+    if (by_pieces) break;
     for (const std::string& word : sentence) {
       count_token(words, word_as_read(word, preset.words));
       for (const std::string_view c : characters(word)) count_token(letters, c);
@@ -115,7 +119,13 @@ LabellerModel make_labeller(const LabellingPreset& preset, const LabelledText& t
   }
   model.words = Vocabulary(words, {.min_count = preset.min_count});
   Labeller::Config config = preset.model;
-  config.words = model.words.size();
+  config.words = by_pieces ? 0 : model.words.size();
+  if (by_pieces) {
+    config.characters = config.shapes = 0;
+    config.width = config.bert.hidden_size;
+    model.pieces = preset.pieces;
+    model.word_options = {.lowercase = preset.pieces.lower(), .cut = preset.words.cut};
+  }
   config.unknown = Vocabulary::kUnk;
   if (config.characters > 0) {
     model.characters = Vocabulary(letters);
@@ -149,6 +159,21 @@ LabellerModel make_labeller(const LabellingPreset& preset, const LabelledText& t
   return model;
 }
 
+void take_weights(LabellerModel& model, const BertModel& from) {
+  std::map<std::string, Tensor> given;
+  for_each_parameter(from.network.bert,
+                     [&](std::string_view path, const Tensor& p) { given.emplace(path, p); });
+  for_each_parameter(model.network.bert, [&](std::string_view path, Tensor& p) {
+    const auto found = given.find(std::string(path));
+    if (found == given.end()) return;  // a pooler that was never trained
+    if (found->second.shape() != p.shape()) {
+      fail<ShapeError>("labeller: {} is {}, the BERT's is {}", path, to_string(p.shape()),
+                       to_string(found->second.shape()));
+    }
+    std::ranges::copy(found->second.values(), p.data());
+  });
+}
+
 LabelledSet encode_labelled(const LabellerModel& model, const LabelledText& text,
                             TagScheme scheme) {
   LabelledSet set;
@@ -175,7 +200,7 @@ LabelledSet encode_labelled(const LabellerModel& model, const LabelledText& text
 
 LabelBatch pack(const LabelBatch& all, std::span<const std::int64_t> index) {
   LabelBatch batch;
-  std::vector<std::int64_t> lengths, word_lengths;
+  std::vector<std::int64_t> lengths, word_lengths, piece_lengths;
   const auto append = [](const auto& from, auto& to, std::int64_t begin, std::int64_t end) {
     if (!from.empty()) to.insert(to.end(), from.begin() + begin, from.begin() + end);
   };
@@ -184,6 +209,11 @@ LabelBatch pack(const LabelBatch& all, std::span<const std::int64_t> index) {
     lengths.push_back(end - begin);
     append(all.words, batch.words, begin, end);
     append(all.shapes, batch.shapes, begin, end);
+    if (!all.pieces.empty()) {
+      append(all.pieces, batch.pieces, all.piece_segments.begin(i), all.piece_segments.end(i));
+      append(all.first_piece, batch.first_piece, begin, end);
+      piece_lengths.push_back(all.piece_segments.length(i));
+    }
     append(all.tags, batch.tags, begin, end);
     append(all.classes, batch.classes, i, i + 1);
     if (all.characters.empty() || begin == end) continue;
@@ -194,6 +224,7 @@ LabelBatch pack(const LabelBatch& all, std::span<const std::int64_t> index) {
   }
   batch.segments = Segments(lengths);
   batch.word_characters = Segments(word_lengths);
+  batch.piece_segments = Segments(piece_lengths);
   return batch;
 }
 

@@ -15,6 +15,7 @@
 #include "qkv/data/tag_scheme.h"
 #include "qkv/eval/classification.h"
 #include "qkv/eval/spans.h"
+#include "qkv/train/bert_model.h"
 #include "qkv/train/labeller_model.h"
 #include "qkv/train/loop.h"
 
@@ -33,6 +34,7 @@ struct LabellingPreset {
   std::string_view name;
   LabelTask task = LabelTask::tag;
   Labeller::Config model;
+  WordPiece pieces;  // with a BERT, whose sizes are in model.bert
   TrainOptions train;
   WordOptions words;
   TagScheme scheme = TagScheme::iobes;  // in which tags of spans are learnt
@@ -61,6 +63,9 @@ bool writes_spans(const Vocabulary& tags);
 /// learnt in `scheme`. Throws Error when the text lacks what the task needs, or has but one label.
 LabellerModel make_labeller(const LabellingPreset& preset, const LabelledText& text,
                             TagScheme scheme, std::uint64_t seed, const PriorOptions& prior = {});
+
+/// Lets a model whose encoder is a BERT of the same sizes begin with these weights.
+void take_weights(LabellerModel& model, const BertModel& from);
 
 /// A text as the model reads it, once and for all.
 struct LabelledSet {

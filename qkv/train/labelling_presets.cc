@@ -43,6 +43,17 @@ void use_attention(LabellingPreset& p) {
   p.train.schedule.warm_up = 400;
 }
 
+/// Weights that have learnt something want small steps and little noise.
+void use_bert(LabellingPreset& p) {
+  Labeller::Config& m = p.model;
+  m.dropout = 0.1;
+  p.train.schedule.rate = 5e-4;
+  p.train.schedule.warm_up = 200;
+  p.train.optimiser.clip_norm = 1;
+  p.train.optimiser.decay = 0.01;
+  p.train.optimiser.decay_vectors = false;
+}
+
 }  // namespace
 
 std::string_view name_of(LabelTask task) { return kTasks[static_cast<std::size_t>(task)]; }
@@ -68,6 +79,7 @@ LabellingPreset labelling_preset(std::string_view name, LabelTask task, LabelEnc
     fail("preset '{}' is not one of tiny, small", name);
   }
   if (encoder == LabelEncoder::attention || encoder == LabelEncoder::linear) use_attention(p);
+  if (encoder == LabelEncoder::bert) use_bert(p);
   Labeller::Config& m = p.model;
   // A second layer sees further, which tags want and one vector for all words does not.
   if (encoder == LabelEncoder::cnn && task != LabelTask::classify) m.layers = 2;
@@ -77,7 +89,7 @@ LabellingPreset labelling_preset(std::string_view name, LabelTask task, LabelEnc
   if (task == LabelTask::classify) {
     p.words.cut = WordCut::word;
     p.batch_tokens = 1000;
-    m.pooling = Pooling::max;
+    m.pooling = encoder == LabelEncoder::bert ? Pooling::mean : Pooling::max;
     m.word_dropout = 0.05;
   }
   if (task == LabelTask::intent) {
