@@ -228,7 +228,7 @@ LabelBatch LabellerModel::piece_batch(std::span<const std::vector<std::string>> 
 LabelBatch LabellerModel::batch(std::span<const std::vector<std::string>> sentences) const {
   if (network.config.encoder == LabelEncoder::bert) return piece_batch(sentences);
   LabelBatch b;
-  std::vector<std::int64_t> lengths, pieces;
+  std::vector<std::int64_t> lengths, letters;
   for (const std::vector<std::string>& sentence : sentences) {
     lengths.push_back(static_cast<std::int64_t>(sentence.size()));
     for (const std::string& word : sentence) {
@@ -238,11 +238,11 @@ LabelBatch LabellerModel::batch(std::span<const std::vector<std::string>> senten
       const std::string repaired = repair_utf8(word);
       const std::vector<std::string_view> parts = qkv::characters(repaired);
       for (const std::string_view part : parts) b.characters.push_back(characters.id(part));
-      pieces.push_back(static_cast<std::int64_t>(parts.size()));
+      letters.push_back(static_cast<std::int64_t>(parts.size()));
     }
   }
   b.segments = Segments(lengths);
-  b.word_characters = Segments(pieces);
+  b.word_characters = Segments(letters);
   return b;
 }
 

@@ -90,6 +90,40 @@ TEST(Mlm, ResumesToTheSameWeightsOnAnyThreads) {
   EXPECT_NE(other.err.find("was begun with --nsp"), std::string::npos) << other.err;
 }
 
+TEST(Mlm, BeginsATaggerAndAClassifier) {
+  const Temporary folder;
+  ASSERT_EQ(run_qkv(training(folder, "m") + "--steps 3").exit, 0);
+  const std::string init = " --init '" + (folder / "m").string() + "' --threads 1 --steps 40 ";
+  std::string columns, table;
+  for (int i = 0; i < 60; ++i) {
+    columns += "the O\ncat B-animal\nsat O\n\nthe O\nmat O\nsat O\n\n";
+    table += "yes\tthe cat sat .\nno\tit sat on the mat .\n";
+  }
+  spill(folder / "tags", columns);
+  spill(folder / "labels", table);
+  const std::string tagger = (folder / "t").string(), classifier = (folder / "c").string();
+  const Ran tagged = run_qkv("train tag --train '" + (folder / "tags").string() + "' --model '" +
+                             tagger + "' --rate 0.01" + init);
+  ASSERT_EQ(tagged.exit, 0) << tagged.err;
+  EXPECT_EQ(run_qkv("tag --model '" + tagger + "'", "the cat sat\n\n").out, "O B-animal O\n\n");
+  for (const char* pooling : {"mean", "token"}) {
+    const Ran ran = run_qkv("train classify --train '" + (folder / "labels").string() +
+                            "' --model '" + classifier + "' --rate 0.01 --pooling " + pooling +
+                            (std::string(pooling) == "mean" ? " --fresh" : "") + init);
+    ASSERT_EQ(ran.exit, 0) << ran.err;
+    EXPECT_EQ(run_qkv("classify --model '" + classifier + "'", "the cat sat .\n").out, "yes\n");
+  }
+  const Ran info = run_qkv("info '" + tagger + "'");
+  EXPECT_NE(info.out.find("BERT"), std::string::npos) << info.out << info.err;
+  const Ran look = run_qkv("look --kind encoder --model '" + tagger + "' --source 'the cat sat'");
+  EXPECT_EQ(look.exit, 0) << look.err;
+  EXPECT_NE(look.out.find("[CLS]"), std::string::npos) << look.out;
+  const Ran wrong = run_qkv("train tag --train '" + (folder / "tags").string() + "' --model '" +
+                            tagger + "' --width 8" + init);
+  EXPECT_EQ(wrong.exit, 1);
+  EXPECT_NE(wrong.err.find("--init brings the encoder"), std::string::npos) << wrong.err;
+}
+
 TEST(Mlm, WrongUseIsSaidInOneLine) {
   const Temporary folder;
   for (const char* option : {"--preset huge", "--heads 5", "--length 3", "--mask-share 2",
