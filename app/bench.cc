@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "app/action.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -131,6 +132,7 @@ void add_bench(Program& program) {
     apply_threads(program);
     bench_train(*settings, program);
   });
+  add_bench_action(*bench, program);
   add_bench_additive(*bench, program);
   add_bench_rnn(*bench, program);
   add_bench_decode(*bench, program);

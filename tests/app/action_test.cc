@@ -1,4 +1,4 @@
-// Actions through the verbs: train, predict, average, score, look, info, resume.
+// Actions through the verbs: train, predict, average, score, look, info, bench, resume.
 #include <cmath>
 
 #include "app/run_qkv.h"
@@ -62,6 +62,8 @@ TEST_F(Actions, OfEveryArchitectureFromClipsToScores) {
       EXPECT_EQ(run_qkv(action + "--only test", toy_clips()).out, ran.out);
       const Ran scores = run_qkv(action + "--json --only 1=test --evaluate " + path("toy.txt"));
       EXPECT_EQ(Json::parse(scores.out)["accuracy"], 100.0) << scores.err;
+      const Ran bench = run_qkv("bench action --json --runs 3 --threads 1 --model " + path("act"));
+      EXPECT_GT(Json::parse(bench.out)["seconds"].get<double>(), 0.0) << bench.err;
     }
     const Ran info = run_qkv("info " + path(arch));
     EXPECT_NE(info.out.find("3 joints of 2 coordinates (plain), 8 frames"), std::string::npos)
