@@ -121,6 +121,7 @@ Line scored(const Settings& s, const std::string& directory, Program& program) {
   set_special_tokens(model, options.search);
   const auto decoder = decoder_of(model, {.source_eos = model.source.eos()});
   std::vector<Tokens> tokens;
+  tokens.reserve(source.size());
   for (const std::string& text : source) tokens.push_back(model.source.encode(text));
   const auto found = Translator(*decoder, options).translate(tokens, program.console.progress());
   program.console.clear();
