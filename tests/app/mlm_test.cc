@@ -77,7 +77,7 @@ TEST(Mlm, TrainsFillsAndEmbeds) {
 TEST(Mlm, ResumesToTheSameWeightsOnAnyThreads) {
   const Temporary folder;
   const std::string how =
-      "--nsp --whole-word --duplicates 2 --validate-every 4 --schedule constant ";
+      "--nsp --whole-word --duplicates 2 --validate-every 4 --schedule constant --patience 0 ";
   ASSERT_EQ(run_qkv(training(folder, "whole") + how + "--steps 12").exit, 0);
   ASSERT_EQ(run_qkv(training(folder, "parts") + how + "--steps 5").exit, 0);
   const Ran ran = run_qkv(training(folder, "parts") + how + "--steps 12 --resume --threads 2");
@@ -93,22 +93,23 @@ TEST(Mlm, ResumesToTheSameWeightsOnAnyThreads) {
 TEST(Mlm, BeginsATaggerAndAClassifier) {
   const Temporary folder;
   ASSERT_EQ(run_qkv(training(folder, "m") + "--steps 3").exit, 0);
-  const std::string init = " --init '" + (folder / "m").string() + "' --threads 1 --steps 40 ";
+  const std::string init = " --init '" + (folder / "m").string() +
+                           "' --threads 1 --steps 60 --warm-up 5 --schedule constant --patience 0 ";
   std::string columns, table;
   for (int i = 0; i < 60; ++i) {
-    columns += "the O\ncat B-animal\nsat O\n\nthe O\nmat O\nsat O\n\n";
+    columns += "the O\ncat B-animal\nsat O\n\nthe O\nmat O\nsat O\n\ncat B-animal\nsat O\n\n";
     table += "yes\tthe cat sat .\nno\tit sat on the mat .\n";
   }
   spill(folder / "tags", columns);
   spill(folder / "labels", table);
   const std::string tagger = (folder / "t").string(), classifier = (folder / "c").string();
   const Ran tagged = run_qkv("train tag --train '" + (folder / "tags").string() + "' --model '" +
-                             tagger + "' --rate 0.01" + init);
+                             tagger + "' --rate 0.005" + init);
   ASSERT_EQ(tagged.exit, 0) << tagged.err;
   EXPECT_EQ(run_qkv("tag --model '" + tagger + "'", "the cat sat\n\n").out, "O B-animal O\n\n");
   for (const char* pooling : {"mean", "token"}) {
     const Ran ran = run_qkv("train classify --train '" + (folder / "labels").string() +
-                            "' --model '" + classifier + "' --rate 0.01 --pooling " + pooling +
+                            "' --model '" + classifier + "' --rate 0.005 --pooling " + pooling +
                             (std::string(pooling) == "mean" ? " --fresh" : "") + init);
     ASSERT_EQ(ran.exit, 0) << ran.err;
     EXPECT_EQ(run_qkv("classify --model '" + classifier + "'", "the cat sat .\n").out, "yes\n");
