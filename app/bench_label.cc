@@ -27,28 +27,33 @@ struct BenchLabel {
 /// search are not counted: they are no products.
 double operations(const LabellerModel& model, const Sentences& sentences) {
   const LabelBatch batch = model.batch(sentences);
+  const Labeller::Config& c = model.network.config;
   const auto words = static_cast<double>(batch.segments.total());
+  const auto pieces = static_cast<double>(batch.pieces.size());
   const auto characters = static_cast<double>(batch.characters.size());
   const auto count = static_cast<double>(batch.segments.count());
+  const auto rows_of = [&](std::string_view path) {
+    const auto begins = [&](std::string_view with) { return path.rfind(with, 0) == 0; };
+    if (begins("character_filters")) return characters;
+    if (begins("class") || begins("tags_to_class") || begins("bert.pooler")) return count;
+    return begins("bert") ? pieces : words;
+  };
   double sum = 0;
   for_each_parameter(model.network, [&](std::string_view path, const Tensor& p) {
-    const auto begins = [&](std::string_view with) { return path.rfind(with, 0) == 0; };
-    if (p.shape().rank() != 2 || path.find("embedding") != path.npos || begins("positions") ||
-        begins("class_token") || begins("crf")) {
-      return;
-    }
-    const double rows = begins("character_filters")                  ? characters
-                        : begins("class") || begins("tags_to_class") ? count
-                                                                     : words;
-    sum += 2.0 * rows * static_cast<double>(p.count());
+    const bool looked_up = path.find("embedding") != path.npos || path == "positions" ||
+                           path == "class_token" || path.rfind("crf", 0) == 0;
+    if (p.shape().rank() != 2 || looked_up) return;
+    sum += 2.0 * rows_of(path) * static_cast<double>(p.count());
   });
-  const Labeller::Config& c = model.network.config;
-  if (c.encoder == LabelEncoder::attention) {
+  const bool bert = c.encoder == LabelEncoder::bert;
+  if (bert || c.encoder == LabelEncoder::attention) {
+    const Segments& rows = bert ? batch.piece_segments : batch.segments;
     double pairs = 0;
-    for (std::int64_t b = 0; b < batch.segments.count(); ++b) {
-      pairs += static_cast<double>(batch.segments.length(b) * batch.segments.length(b));
+    for (std::int64_t b = 0; b < rows.count(); ++b) {
+      pairs += static_cast<double>(rows.length(b) * rows.length(b));
     }
-    sum += 4.0 * pairs * static_cast<double>(c.width * c.layers);
+    sum += 4.0 * pairs * static_cast<double>(c.width) *
+           static_cast<double>(bert ? c.bert.num_hidden_layers : c.layers);
   }
   return sum;
 }
