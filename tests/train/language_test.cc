@@ -136,8 +136,8 @@ TEST(Language, APrefixModelReadsThePromptAsItsPrefix) {
   for (std::size_t t = 11; t < 20; ++t) {
     const auto next = static_cast<std::size_t>(s.ids[t + 1]);
     double sum = 0;
-    for (const float x : logits) sum += std::exp(double{x});
-    EXPECT_NEAR(seen[t], double{logits[next]} - std::log(sum), 1e-4) << t;
+    for (const float x : logits) sum += std::exp(static_cast<double>(x));
+    EXPECT_NEAR(seen[t], static_cast<double>(logits[next]) - std::log(sum), 1e-4) << t;
     EXPECT_NE(seen[t], causal[t]) << t;
     logits = decoder->read(std::span(s.ids).subspan(t + 1, 1));
   }
