@@ -45,6 +45,7 @@ TranslationBatch batch_of(const std::vector<Tokens>& numbers) {
 }
 
 TEST(RnnReversal, IsLearnedByLookingBackwards) {
+  if (QKV_SWEEP > 1) GTEST_SKIP() << "learnt without sanitizers: minutes here, and no other loops";
   // One thread: two would wait for each other at every small loop when the machine is busy.
   const int before = threads();
   set_threads(1);

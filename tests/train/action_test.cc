@@ -108,6 +108,7 @@ double learnt(const ActionPreset& preset, ActionArchitecture architecture,
 }
 
 TEST(ActionLearning, MotionsAreToldFromTheirReversals) {
+  if (QKV_SWEEP > 1) GTEST_SKIP() << "learnt without sanitizers: minutes here, and no other loops";
   const std::vector<Clip> train = world(12, 1), test = world(4, 2);
   ActionPreset preset = action_preset("act-micro");
   preset.noise = {.flip = 0.0, .deviation = 0.01, .jitter = 0.1};
