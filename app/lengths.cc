@@ -37,6 +37,7 @@ struct Settings {
   std::string source, reference, tokeniser = "13a";
   std::int64_t bucket = 5;
   int beam = 4;
+  bool lower = false;
 };
 
 /// One line of the picture.
@@ -133,8 +134,9 @@ Line scored(const Settings& s, const std::string& directory, Program& program) {
   }
   Line line{.name = directory, .value = {}, .details = Json::array()};
   for (const auto& [index, pair] : buckets) {
-    const double bleu =
-        corpus_bleu(pair.first, pair.second, {.tokeniser = bleu_tokeniser(s.tokeniser)}).score;
+    const double bleu = corpus_bleu(pair.first, pair.second,
+                                    {.tokeniser = bleu_tokeniser(s.tokeniser), .lower = s.lower})
+                            .score;
     line.value[index * s.bucket] = bleu;
     line.details.push_back(
         {{"to_length", index * s.bucket}, {"sentences", pair.first.size()}, {"bleu", bleu}});
@@ -282,6 +284,8 @@ void add_lengths(Program& program) {
   c->add_option("--beam", s->beam, "Width of the beam")->capture_default_str()->group(text);
   c->add_option("--bleu-tokeniser", s->tokeniser, "13a, zh, char or none")
       ->capture_default_str()
+      ->group(text);
+  c->add_flag("--lower", s->lower, "BLEU without regard to case, for models of lower-cased text")
       ->group(text);
   c->add_flag("--json", program.json, "Print JSON instead of the table");
   add_threads(*c, program);
