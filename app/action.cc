@@ -1,12 +1,11 @@
 // qkv action: clips of skeletons in, actions out; or, with --evaluate, the scores.
 #include "qkv/train/action.h"
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include "app/action.h"
 #include "app/command.h"
+#include "app/output.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -22,12 +21,6 @@ struct Settings {
   std::string input = "-", only, evaluate;
   bool scores = false;
 };
-
-void write(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size()) return;
-  if (errno == EPIPE) throw ClosedPipe{};
-  fail<FileError>("<stdout>: cannot write: {}", std::strerror(errno));
-}
 
 std::string line_of(const ActionModel& model, const Clip& clip, std::span<const double> p,
                     bool scores) {
@@ -54,12 +47,12 @@ void action(const Settings& s, Program& program) {
   const ActionModel& names = models.front();
   if (judged) {
     const ClassReport report = score_clips(names, clips, probabilities);
-    return write(program.json ? report.json() + "\n" : report.text());
+    return write_output(program.json ? report.json() + "\n" : report.text());
   }
   for (std::size_t i = 0; i < clips.size(); ++i) {
     const auto& p = probabilities[i];
-    write(program.json ? json_of(names, clips[i], p, s.scores)
-                       : line_of(names, clips[i], p, s.scores));
+    write_output(program.json ? json_of(names, clips[i], p, s.scores)
+                              : line_of(names, clips[i], p, s.scores));
   }
 }
 

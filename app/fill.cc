@@ -1,10 +1,9 @@
 // qkv fill and qkv embed: what a BERT makes of text, line by line and in order.
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 
 #include "app/command.h"
+#include "app/output.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -24,15 +23,6 @@ struct Settings {
   std::int64_t batch_sentences = 64;
 };
 
-[[noreturn]] void stdout_failed() {
-  if (errno == EPIPE) throw ClosedPipe{};
-  fail<FileError>("<stdout>: cannot write: {}", std::strerror(errno));
-}
-
-void write(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) stdout_failed();
-}
-
 /// f(lines, number of the first) for the input's lines, as many at once as are there.
 template <class F>
 void by_lines(const Settings& s, F&& f) {
@@ -50,7 +40,7 @@ void by_lines(const Settings& s, F&& f) {
     if (lines.empty()) break;
     f(lines, number);
     number += static_cast<std::int64_t>(lines.size());
-    if (std::fflush(stdout) != 0) stdout_failed();
+    flush_output();
   }
 }
 
@@ -90,7 +80,7 @@ void fill(const Settings& s, Program& program) {
         if (&candidates != &masks.back()) table += "\n";
         json["masks"].push_back(std::move(list));
       }
-      write(program.json ? json.dump() + "\n" : table);
+      write_output(program.json ? json.dump() + "\n" : table);
     }
   });
 }
@@ -121,8 +111,8 @@ void embed(const Settings& s, Program& program) {
         }
       }
       const auto line = number + static_cast<std::int64_t>(i);
-      write(program.json ? Json{{"line", line}, {"vector", std::move(list)}}.dump() + "\n"
-                         : text + "\n");
+      write_output(program.json ? Json{{"line", line}, {"vector", std::move(list)}}.dump() + "\n"
+                                : text + "\n");
     }
   });
 }

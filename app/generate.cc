@@ -1,10 +1,9 @@
 // qkv generate: a language model goes on from a prompt, token by token to stdout.
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 
 #include "app/command.h"
+#include "app/output.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -28,11 +27,10 @@ struct Settings {
   bool greedy = false, line = false, echo = false;
 };
 
+/// Text appears as it is drawn.
 void write_text(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    if (errno == EPIPE) throw ClosedPipe{};
-    fail<FileError>("<stdout>: cannot write: {}", std::strerror(errno));
-  }
+  write_output(text);
+  flush_output();
 }
 
 /// Standard input without its last line end; nothing from a terminal.

@@ -1,10 +1,9 @@
 // qkv tag, classify, intent: text in, labels out, line by line and in order; or, with --evaluate,
 // the scores on labelled text.
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include "app/command.h"
+#include "app/output.h"
 #include "app/train_labels.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -25,15 +24,6 @@ struct Settings {
   bool scores = false, columns = false;
   std::int64_t batch_sentences = 64;
 };
-
-[[noreturn]] void stdout_failed() {
-  if (errno == EPIPE) throw ClosedPipe{};
-  fail<FileError>("<stdout>: cannot write: {}", std::strerror(errno));
-}
-
-void write(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) stdout_failed();
-}
 
 std::string joined(const std::vector<std::string>& words, std::size_t begin, std::size_t end) {
   std::string text;
@@ -98,7 +88,7 @@ void evaluate(const Settings& s, const LabellerModel& model, bool json) {
   LabelledText text = read_labelled(s.evaluate, s.files, s.task);
   cut_texts(text, model.word_options.cut);
   const LabelScores scores = score_labelled(text, label_sentences(model, text.words));
-  write(json ? scores.json() + "\n" : scores.text());
+  write_output(json ? scores.json() + "\n" : scores.text());
 }
 
 void label(const Settings& s, Program& program) {
@@ -135,11 +125,12 @@ void label(const Settings& s, Program& program) {
     const std::vector<Labelled> results = label_sentences(model, sentences, scheme);
     for (std::size_t i = 0; i < results.size(); ++i) {
       ++line_number;
-      write(program.json
-                ? json_of(model, line_number, sentences[i], results[i], s.scores).dump() + "\n"
-                : line_of(model, s, sentences[i], results[i]));
+      write_output(program.json
+                       ? json_of(model, line_number, sentences[i], results[i], s.scores).dump() +
+                             "\n"
+                       : line_of(model, s, sentences[i], results[i]));
     }
-    if (std::fflush(stdout) != 0) stdout_failed();
+    flush_output();
   }
 }
 

@@ -1,12 +1,11 @@
 // qkv translate: text in, text out, line by line and in order.
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <deque>
 #include <optional>
 
 #include "app/command.h"
+#include "app/output.h"
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -27,19 +26,6 @@ struct Settings {
   bool scores = false, alignment = false, soft_alignment = false, coverage = false;
   std::int64_t layer = -2, head = -1;
 };
-
-[[noreturn]] void stdout_failed() {
-  if (errno == EPIPE) throw ClosedPipe{};
-  fail<FileError>("<stdout>: cannot write: {}", std::strerror(errno));
-}
-
-void write_line(const std::string& line) {
-  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) stdout_failed();
-}
-
-void flush() {
-  if (std::fflush(stdout) != 0) stdout_failed();
-}
 
 /// Links of the words: neither side's <eos>, the last row and column of the attention, has one.
 std::string pharaoh_of(const Hypothesis& h) {
@@ -62,7 +48,7 @@ class Writer {
     for (const Hypothesis& h : t.best) {
       const std::string text = model_.target.decode(h.tokens);
       if (json_) {
-        write_line(json_of(index, h, text).dump() + "\n");
+        write_output(json_of(index, h, text).dump() + "\n");
         continue;
       }
       std::string line = many ? fmt::format("{} ||| {}", index, text) : text;
@@ -72,9 +58,9 @@ class Writer {
         line += fmt::format(" ||| {:.4f}", fmt::join(received, " "));
       }
       if (settings_.scores || many) line += fmt::format(" ||| {:.6f}", h.score);
-      write_line(line + "\n");
+      write_output(line + "\n");
     }
-    flush();
+    flush_output();
   }
 
  private:
