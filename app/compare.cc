@@ -4,14 +4,14 @@
 #include <filesystem>
 
 #include "app/command.h"
-#include "app/train_labels.h"
+#include "app/train/labels.h"
+#include "experiments/comparison.h"
 #include <fmt/ranges.h>
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
 #include "qkv/data/synthetic.h"
 #include "qkv/io/json.h"
-#include "qkv/train/comparison.h"
 
 namespace qkv::app {
 namespace {

@@ -6,14 +6,14 @@
 
 #include "app/command.h"
 #include "app/look.h"
-#include "app/train_translate.h"
+#include "app/train/translate.h"
+#include "demo/corpus.h"
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
-#include "qkv/data/demo_corpus.h"
 #include "qkv/eval/bleu.h"
+#include "qkv/systems/translation_model.h"
 #include "qkv/train/translation.h"
-#include "qkv/train/translation_model.h"
 
 namespace qkv::app {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/data/lines.h"
-#include "qkv/train/bert_model.h"
+#include "qkv/systems/bert_model.h"
 
 namespace qkv::app {
 namespace {

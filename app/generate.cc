@@ -11,8 +11,8 @@
 #include "qkv/base/error.h"
 #include "qkv/data/lines.h"
 #include "qkv/decode/sample.h"
+#include "qkv/systems/language_model.h"
 #include "qkv/text/streaming.h"
-#include "qkv/train/language_model.h"
 
 namespace qkv::app {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "app/command.h"
 #include "app/output.h"
-#include "app/train_labels.h"
+#include "app/train/labels.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 

@@ -1,7 +1,7 @@
 // qkv lengths: how well translators do at each length of the source, as a table, a curve and JSON.
 // Without model directories it trains small ones with and without attention to write sequences
 // backwards.
-#include "qkv/train/lengths.h"
+#include "experiments/lengths.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "app/command.h"
-#include "app/training.h"
+#include "app/train/training.h"
 #include <fmt/format.h>
 
 #include "qkv/base/error.h"

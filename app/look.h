@@ -4,11 +4,11 @@
 #include <filesystem>
 #include <string>
 
-#include "qkv/train/action_model.h"
-#include "qkv/train/bert_model.h"
-#include "qkv/train/labeller_model.h"
-#include "qkv/train/language_model.h"
-#include "qkv/train/translation_model.h"
+#include "qkv/systems/action_model.h"
+#include "qkv/systems/bert_model.h"
+#include "qkv/systems/labeller_model.h"
+#include "qkv/systems/language_model.h"
+#include "qkv/systems/translation_model.h"
 #include "qkv/view/attention_maps.h"
 
 namespace qkv::app {

@@ -5,13 +5,13 @@
 #include <numeric>
 
 #include "app/command.h"
+#include "experiments/regression.h"
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
 #include "qkv/data/number_table.h"
 #include "qkv/io/json.h"
-#include "qkv/train/regression.h"
 #include "qkv/view/curve.h"
 #include "qkv/view/svg.h"
 

@@ -13,8 +13,8 @@
 #include "qkv/data/lines.h"
 #include "qkv/decode/transformer_decoder.h"
 #include "qkv/decode/translator.h"
+#include "qkv/systems/translation_model.h"
 #include "qkv/train/translation.h"
-#include "qkv/train/translation_model.h"
 #include "qkv/view/alignment.h"
 
 namespace qkv::app {

@@ -26,6 +26,6 @@ if(QKV_SANITIZE)
   endif()
   # Optimised are the loops alone, and the built-in corpus: the rest spends its time in the compiler,
   # not in the tests.
-  file(GLOB_RECURSE QKV_LOOPS CONFIGURE_DEPENDS qkv/kernels/*.cc qkv/data/demo*.cc)
+  file(GLOB_RECURSE QKV_LOOPS CONFIGURE_DEPENDS qkv/kernels/*.cc demo/*.cc)
   set_source_files_properties(${QKV_LOOPS} PROPERTIES COMPILE_OPTIONS -O1)
 endif()

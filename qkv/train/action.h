@@ -12,7 +12,7 @@
 
 #include "qkv/data/clips.h"
 #include "qkv/eval/classification.h"
-#include "qkv/train/action_model.h"
+#include "qkv/systems/action_model.h"
 #include "qkv/train/loop.h"
 
 namespace qkv {

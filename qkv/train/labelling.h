@@ -15,8 +15,8 @@
 #include "qkv/data/tag_scheme.h"
 #include "qkv/eval/classification.h"
 #include "qkv/eval/spans.h"
-#include "qkv/train/bert_model.h"
-#include "qkv/train/labeller_model.h"
+#include "qkv/systems/bert_model.h"
+#include "qkv/systems/labeller_model.h"
 #include "qkv/train/loop.h"
 
 namespace qkv {

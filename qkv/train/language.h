@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "qkv/data/text_stream.h"
-#include "qkv/train/language_model.h"
+#include "qkv/systems/language_model.h"
 #include "qkv/train/loop.h"
 
 namespace qkv {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "qkv/data/masked_text.h"
-#include "qkv/train/bert_model.h"
+#include "qkv/systems/bert_model.h"
 #include "qkv/train/loop.h"
 
 namespace qkv {

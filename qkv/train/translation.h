@@ -14,8 +14,8 @@
 #include "qkv/decode/transformer_decoder.h"
 #include "qkv/decode/translator.h"
 #include "qkv/ops/loss.h"
+#include "qkv/systems/translation_model.h"
 #include "qkv/train/loop.h"
-#include "qkv/train/translation_model.h"
 
 namespace qkv {
 

@@ -9,8 +9,8 @@
 #include "qkv/base/file.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
-#include "qkv/train/config_fields.h"
-#include "qkv/train/weights_file.h"
+#include "qkv/systems/config_fields.h"
+#include "qkv/systems/weights_file.h"
 
 namespace qkv {
 

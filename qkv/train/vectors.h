@@ -14,7 +14,7 @@
 
 #include "qkv/base/progress.h"
 #include "qkv/models/word_vectors.h"
-#include "qkv/train/labeller_model.h"
+#include "qkv/systems/labeller_model.h"
 
 namespace qkv {
 

@@ -30,7 +30,9 @@ class CheckLayers(unittest.TestCase):
         self.assertEqual(errors_of({
             "qkv/nn/a.h": ["qkv/nn/b.h", "qkv/attention/c.h", "qkv/base/d.h"],
             "qkv/text/a.h": ["qkv/tensor/b.h", "qkv/base/d.h"],
-            "qkv/train/a.h": ["qkv/decode/a.h", "qkv/text/a.h", "qkv/models/m.h"],
+            "qkv/systems/a.h": ["qkv/decode/a.h", "qkv/text/a.h", "qkv/models/m.h"],
+            "qkv/train/a.h": ["qkv/systems/a.h", "qkv/io/a.h"],
+            "experiments/a.h": ["qkv/train/a.h", "demo/a.h"],
             "app/a.cc": ["app/b.h", "qkv/train/a.h"]}), [])
 
     def test_names_file_line_and_reason(self):
@@ -40,6 +42,7 @@ class CheckLayers(unittest.TestCase):
     def test_finds_every_kind_of_exception(self):
         for path, include in [("qkv/text/a.h", "qkv/data/b.h"), ("qkv/io/a.h", "qkv/kernels/b.h"),
                               ("qkv/models/a.h", "qkv/text/b.h"), ("qkv/eval/a.h", "qkv/train/b.h"),
+                              ("qkv/systems/a.h", "qkv/train/b.h"), ("qkv/train/a.h", "demo/b.h"),
                               ("qkv/nn/a.h", "app/b.h"), ("qkv/nowhere/a.h", "qkv/base/b.h")]:
             self.assertEqual(len(errors_of({path: [include]})), 1, f"{path} includes {include}")
 

@@ -1,0 +1,156 @@
+#include "qkv/systems/action_model.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <set>
+
+#include "qkv/base/error.h"
+#include "qkv/io/directory.h"
+#include "qkv/io/json.h"
+#include "qkv/systems/config_fields.h"
+#include "qkv/systems/weights_file.h"
+
+namespace qkv {
+
+template <>
+std::span<const std::string_view> names_of<ActionArchitecture>() {
+  static constexpr std::string_view names[] = {"act", "mlp", "conv", "lstm"};
+  return names;
+}
+template <>
+std::span<const std::string_view> names_of<ClipCut>() {
+  static constexpr std::string_view names[] = {"stretch", "slide"};
+  return names;
+}
+template <>
+std::span<const std::string_view> names_of<PoseUnit>() {
+  static constexpr std::string_view names[] = {"frame", "clip"};
+  return names;
+}
+
+namespace {
+
+constexpr std::int64_t kMostFrames = 1 << 20;  // no weight bounds them in conv and lstm
+
+/// Whether the product of the sides is at most `limit`, without overflow.
+bool fits(std::initializer_list<std::int64_t> sides, std::int64_t limit) {
+  std::int64_t product = 1;
+  for (const std::int64_t side : sides) {
+    if (side > limit / std::max<std::int64_t>(product, 1)) return false;
+    product *= side;
+  }
+  return true;
+}
+
+/// Whether a model of these sizes lies in so many numbers and tensors.
+bool plausible(const ActionNetwork::Config& c, std::int64_t stored, std::int64_t tensors) {
+  const bool act = c.architecture == ActionArchitecture::act;
+  const bool mlp = c.architecture == ActionArchitecture::mlp;
+  const std::int64_t kernel = c.architecture == ActionArchitecture::conv ? c.kernel : 1;
+  return c.layers <= tensors && c.frames <= kMostFrames && fits({c.width, c.width}, stored) &&
+         fits({mlp ? c.frames : kernel, c.features, c.width}, stored) &&
+         fits({kernel, c.width, c.width}, stored) &&
+         fits({act ? c.head : c.width, c.classes}, stored) &&
+         (!act || (fits({c.width, c.head}, stored) && fits({c.frames, c.width}, stored))) &&
+         c.parameters() == stored;
+}
+
+Json poses_json(const PoseOptions& p) {
+  return {{"skeleton", p.skeleton},
+          {"dims", p.dims},
+          {"joints", p.joints},
+          {"frames", p.frames},
+          {"cut", names_of<ClipCut>()[static_cast<std::size_t>(p.cut)]},
+          {"stride", p.stride},
+          {"centre", names_of<PoseUnit>()[static_cast<std::size_t>(p.centre)]},
+          {"scale", names_of<PoseUnit>()[static_cast<std::size_t>(p.scale)]}};
+}
+
+PoseOptions read_poses(FieldReader reader, const std::string& path) {
+  constexpr IntegerRange kSize{.least = 1, .most = kMostFrames};
+  PoseOptions p;
+  p.skeleton = reader.text("skeleton");
+  p.dims = reader.integer("dims", {.least = 2, .most = 3});
+  p.joints = reader.integer("joints", kSize);
+  p.frames = reader.integer("frames", kSize);
+  p.cut = static_cast<ClipCut>(reader.choice("cut", names_of<ClipCut>()));
+  p.stride = reader.integer("stride", kSize);
+  p.centre = static_cast<PoseUnit>(reader.choice("centre", names_of<PoseUnit>()));
+  p.scale = static_cast<PoseUnit>(reader.choice("scale", names_of<PoseUnit>()));
+  reader.finish();
+  try {
+    const Skeleton& s = skeleton_of(p.skeleton);
+    const std::int64_t joints = s.kept > 0 ? s.kept : s.joints;
+    if (joints > 0 &&
+        (joints != p.joints + static_cast<std::int64_t>(s.dropped.size()) || p.dims != s.dims)) {
+      fail("skeleton {} does not have {} joints of {} coordinates", p.skeleton, p.joints, p.dims);
+    }
+  } catch (const Error& e) {
+    throw DataError(path, 0, e.what());
+  }
+  return p;
+}
+
+std::vector<std::string> read_labels(FieldReader& reader, const Json& config) {
+  std::vector<std::string> labels;
+  constexpr const char* kExpected = "a list of different names";
+  if (!reader.has("labels") || !config["labels"].is_array()) reader.wrong("labels", kExpected);
+  for (const Json& label : config["labels"]) {
+    if (!label.is_string()) reader.wrong("labels", kExpected);
+    labels.push_back(label.get<std::string>());
+  }
+  if (std::set<std::string>(labels.begin(), labels.end()).size() != labels.size()) {
+    reader.wrong("labels", kExpected);
+  }
+  return labels;
+}
+
+}  // namespace
+
+std::string_view name_of(ActionArchitecture architecture) {
+  return names_of<ActionArchitecture>()[static_cast<std::size_t>(architecture)];
+}
+
+void save_action_model(const ActionModel& model, const std::filesystem::path& directory) {
+  std::filesystem::create_directories(directory);
+  save_weights(named_parameters(model), directory);
+  write_json(directory / kConfigFile, {{"format", kModelFormat},
+                                       {"task", "action"},
+                                       {"preset", model.preset},
+                                       {"labels", model.labels},
+                                       {"poses", poses_json(model.poses)},
+                                       {"model", config_json(model.network.config)}});
+}
+
+ActionModel load_action_model(const std::filesystem::path& directory) {
+  const Json config = require_model_directory(directory);
+  const std::string path = (directory / kConfigFile).string();
+  FieldReader reader(config, path);
+  reader.has("format");
+  const std::string task = reader.text("task");
+  if (task != "action") {
+    throw DataError(path, 0, fmt::format("is no model of actions (task '{}')", task));
+  }
+  ActionModel model;
+  model.preset = reader.text("preset", "");
+  model.labels = read_labels(reader, config);
+  model.poses = read_poses(reader.object("poses"), path);
+  const auto sizes = config_from<ActionNetwork::Config>(reader.object("model"), path);
+  reader.finish();
+  if (static_cast<std::int64_t>(model.labels.size()) != sizes.classes ||
+      model.poses.features() != sizes.features || model.poses.frames != sizes.frames) {
+    throw DataError(path, 0,
+                    fmt::format("{} labels and {} frames of {} features do not fit a model of {} "
+                                "classes that reads {} frames of {}",
+                                model.labels.size(), model.poses.frames, model.poses.features(),
+                                sizes.classes, sizes.frames, sizes.features));
+  }
+  WeightsFile weights(directory, path);
+  weights.require(plausible(sizes, weights.numbers(), weights.tensors()));
+  model.network = ActionNetwork::make(sizes, Initialiser::blank());
+  weights.take_all(model.network);
+  weights.finish();
+  return model;
+}
+
+}  // namespace qkv

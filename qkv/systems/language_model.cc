@@ -1,0 +1,286 @@
+#include "qkv/systems/language_model.h"
+
+#include <utility>
+
+#include "qkv/base/error.h"
+#include "qkv/io/directory.h"
+#include "qkv/io/json.h"
+#include "qkv/systems/config_fields.h"
+#include "qkv/systems/weights_file.h"
+
+namespace qkv {
+namespace {
+
+constexpr const char* kStem = "text";
+constexpr std::string_view kArchitectures[] = {"mpt", "rnn"};
+constexpr std::string_view kAttention[] = {"multihead_attention", "multiquery_attention",
+                                           "grouped_query_attention", "linear_attention"};
+constexpr std::string_view kTexts[] = {"stream", "lines"};
+constexpr IntegerRange kSize = {.least = 0, .most = std::int64_t{1} << 30};
+
+Json json_of(const Mpt::Config& c) {
+  const Mpt::AttnConfig& a = c.attn_config;
+  const std::size_t type = a.linear                                       ? 3
+                           : a.kv_n_heads == 1                            ? 1
+                           : a.kv_n_heads > 0 && a.kv_n_heads < c.n_heads ? 2
+                                                                          : 0;
+  Json json = {{"d_model", c.d_model},
+               {"n_heads", c.n_heads},
+               {"n_layers", c.n_layers},
+               {"expansion_ratio", c.expansion_ratio},
+               {"max_seq_len", c.max_seq_len},
+               {"vocab_size", c.vocab_size},
+               {"resid_pdrop", c.resid_pdrop},
+               {"emb_pdrop", c.emb_pdrop},
+               {"learned_pos_emb", c.learned_pos_emb},
+               {"no_bias", c.no_bias},
+               {"embedding_fraction", c.embedding_fraction},
+               {"low_precision_layernorm", c.low_precision_layernorm},
+               {"attn_config",
+                {{"attn_type", kAttention[type]},
+                 {"kv_n_heads", a.kv_n_heads},
+                 {"attn_pdrop", a.attn_pdrop},
+                 {"qk_ln", a.qk_ln},
+                 {"clip_qkv", a.clip_qkv},
+                 {"softmax_scale", a.softmax_scale},
+                 {"prefix_lm", a.prefix_lm},
+                 {"attn_uses_sequence_id", a.attn_uses_sequence_id},
+                 {"alibi", a.alibi},
+                 {"alibi_bias_max", a.alibi_bias_max},
+                 {"rope", a.rope},
+                 {"rope_theta", a.rope_theta}}}};
+  json["logit_scale"] =
+      c.logit_scale_inv_sqrt_d_model ? Json("inv_sqrt_d_model") : Json(c.logit_scale);
+  return json;
+}
+
+Mpt::Config mpt_from(FieldReader r, const Json& json) {
+  Mpt::Config c;
+  c.d_model = r.integer("d_model", kSize);
+  c.n_heads = r.integer("n_heads", kSize);
+  c.n_layers = r.integer("n_layers", kSize);
+  c.expansion_ratio = r.integer("expansion_ratio", {.least = 1, .most = 1024});
+  c.max_seq_len = r.integer("max_seq_len", kSize);
+  c.vocab_size = r.integer("vocab_size", kSize);
+  c.resid_pdrop = r.number("resid_pdrop");
+  c.emb_pdrop = r.number("emb_pdrop");
+  c.learned_pos_emb = r.boolean("learned_pos_emb");
+  c.no_bias = r.boolean("no_bias");
+  c.embedding_fraction = r.number("embedding_fraction");
+  c.low_precision_layernorm = r.boolean("low_precision_layernorm");
+  if (json.contains("logit_scale") && json["logit_scale"].is_string()) {
+    if (r.text("logit_scale") != "inv_sqrt_d_model") {
+      r.wrong("logit_scale", "a number or \"inv_sqrt_d_model\"");
+    }
+    c.logit_scale_inv_sqrt_d_model = true;
+  } else {
+    c.logit_scale = r.number("logit_scale");
+  }
+  FieldReader a = r.object("attn_config");
+  c.attn_config.linear = a.choice("attn_type", kAttention) == 3;
+  c.attn_config.kv_n_heads = a.integer("kv_n_heads", kSize);
+  c.attn_config.attn_pdrop = a.number("attn_pdrop");
+  c.attn_config.qk_ln = a.boolean("qk_ln");
+  c.attn_config.clip_qkv = a.number("clip_qkv");
+  c.attn_config.softmax_scale = a.number("softmax_scale");
+  c.attn_config.prefix_lm = a.boolean("prefix_lm");
+  c.attn_config.attn_uses_sequence_id = a.boolean("attn_uses_sequence_id");
+  c.attn_config.alibi = a.boolean("alibi");
+  c.attn_config.alibi_bias_max = a.number("alibi_bias_max");
+  c.attn_config.rope = a.boolean("rope");
+  c.attn_config.rope_theta = a.number("rope_theta");
+  a.finish();
+  r.finish();
+  return c;
+}
+
+/// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
+/// must not take memory that the weights do not fill.
+bool plausible(const Mpt::Config& c, std::int64_t stored, std::int64_t tensors) {
+  return c.vocab_size * c.d_model <= stored && c.d_model * c.d_model <= stored &&
+         c.expansion_ratio * c.d_model * c.d_model <= stored && c.n_layers <= tensors &&
+         (!c.learned_pos_emb || c.max_seq_len * c.d_model <= stored);
+}
+bool plausible(const RnnLanguage::Config& c, std::int64_t stored, std::int64_t tensors) {
+  return c.vocab_size * c.embedding_width() <= stored && c.width * c.width <= stored &&
+         c.width * c.embedding_width() <= stored && c.layers <= tensors;
+}
+
+bool by_characters(const Tokeniser& tokeniser) {
+  return tokeniser.kind() == Tokeniser::Kind::character;
+}
+
+}  // namespace
+
+std::string_view name_of(LanguageArchitecture architecture) {
+  return kArchitectures[static_cast<std::size_t>(architecture)];
+}
+
+std::int64_t LanguageModel::longest() const {
+  const bool bounded = architecture == LanguageArchitecture::mpt && mpt.config.learned_pos_emb;
+  return bounded ? mpt.config.max_seq_len : 0;
+}
+
+MptBatch LanguageModel::mpt_batch(const LanguageBatch& batch) const {
+  MptBatch b{.ids = batch.ids, .segments = batch.segments};
+  if (sees_prefix()) b.prefix = batch.prefix;
+  return b;
+}
+
+CrossEntropyResult LanguageModel::loss(const LanguageBatch& batch,
+                                       const CrossEntropyOptions& options) const {
+  if (architecture == LanguageArchitecture::rnn) {
+    return rnn.loss(batch.ids, batch.segments, batch.targets, options);
+  }
+  return mpt.loss(mpt_batch(batch), batch.targets, options);
+}
+
+std::vector<float> LanguageModel::log_probabilities(const LanguageBatch& batch) const {
+  const NoRecording off;
+  const bool recurrent = architecture == LanguageArchitecture::rnn;
+  const Tensor hidden =
+      recurrent ? rnn(batch.ids, batch.segments).hidden : mpt.scaled(mpt(mpt_batch(batch)));
+  const VocabularyHead head =
+      recurrent ? VocabularyHead(rnn.output_matrix(), rnn.output_form(), rnn.output_bias())
+                : VocabularyHead(mpt.wte, VocabularyMatrix::table, {});
+  std::vector<std::int32_t> forced = batch.targets;
+  for (std::int32_t& id : forced) {
+    if (id < 0) id = 0;
+  }
+  std::vector<std::int32_t> chosen(forced.size());
+  std::vector<float> scores(forced.size());
+  head.choose(hidden, {.count = 1, .forced = forced}, chosen.data(), scores.data());
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (batch.targets[i] < 0) scores[i] = 0.0f;
+  }
+  return scores;
+}
+
+std::unique_ptr<LanguageDecoder> LanguageModel::decoder(std::int64_t bound) const {
+  if (architecture == LanguageArchitecture::rnn) return std::make_unique<RnnLanguageDecoder>(rnn);
+  return std::make_unique<MptDecoder>(mpt, bound);
+}
+
+std::int32_t line_end_of(const Tokeniser& tokeniser) {
+  return by_characters(tokeniser) ? tokeniser.encode("\n").front() : tokeniser.eos();
+}
+
+Tokeniser train_language_tokeniser(const TokeniserOptions& options,
+                                   std::span<const std::string> lines) {
+  if (options.kind != Tokeniser::Kind::character) return Tokeniser::train(options, lines);
+  std::vector<std::string> whole;
+  whole.reserve(lines.size());
+  for (const std::string& line : lines) whole.push_back(line + "\n");
+  return Tokeniser::train(options, whole);
+}
+
+StreamFormat LanguageModel::format() const {
+  StreamFormat f;
+  f.line_end = by_line ? tokeniser.eos() : line_end_of(tokeniser);
+  f.start = by_line ? tokeniser.bos() : f.line_end;
+  f.unknown = tokeniser.unk();
+  f.by_line = by_line;
+  return f;
+}
+
+LineEncoder LanguageModel::encoder() const {
+  return [this](std::string_view line) { return tokeniser.encode(line); };
+}
+
+std::vector<std::int32_t> LanguageModel::prompt(std::string_view text) const {
+  const StreamFormat f = format();
+  std::vector<std::int32_t> ids = {f.start};
+  for (std::size_t begin = 0;;) {
+    const std::size_t end = text.find('\n', begin);
+    const std::vector<std::int32_t> line = tokeniser.encode(text.substr(begin, end - begin));
+    ids.insert(ids.end(), line.begin(), line.end());
+    if (end == std::string_view::npos) return ids;
+    ids.push_back(f.line_end);
+    if (by_line) ids.push_back(f.start);
+    begin = end + 1;
+  }
+}
+
+LanguageBatch pack(const TextStream& stream, std::span<const Window> windows) {
+  LanguageBatch batch;
+  std::vector<std::int64_t> lengths;
+  for (const Window& w : windows) {
+    for (std::int64_t t = w.begin; t < w.end; ++t) {
+      batch.ids.push_back(stream.ids[static_cast<std::size_t>(t)]);
+      batch.prefix.push_back(t < w.scored ? 1 : 0);
+      batch.targets.push_back(t + 1 >= w.scored ? stream.ids[static_cast<std::size_t>(t) + 1] : -1);
+    }
+    lengths.push_back(w.end - w.begin);
+  }
+  batch.segments = Segments(lengths);
+  return batch;
+}
+
+void save_language_model(const LanguageModel& model, const std::filesystem::path& directory) {
+  std::filesystem::create_directories(directory);
+  model.tokeniser.save(directory, kStem);
+  save_weights(named_parameters(model), directory);
+  write_json(directory / kConfigFile, {{"format", kModelFormat},
+                                       {"task", "lm"},
+                                       {"architecture", name_of(model.architecture)},
+                                       {"preset", model.preset},
+                                       {"text", kTexts[model.by_line ? 1 : 0]},
+                                       {"context", model.context},
+                                       {"model", model.architecture == LanguageArchitecture::rnn
+                                                     ? config_json(model.rnn.config)
+                                                     : json_of(model.mpt.config)}});
+}
+
+LanguageModel load_language_model(const std::filesystem::path& directory) {
+  const Json config = require_model_directory(directory);
+  const std::string config_path = (directory / kConfigFile).string();
+  FieldReader reader(config, config_path);
+  reader.has("format");
+  if (const std::string task = reader.text("task"); task != "lm") {
+    throw DataError(config_path, 0, fmt::format("is no language model (task '{}')", task));
+  }
+  LanguageModel model;
+  model.architecture =
+      static_cast<LanguageArchitecture>(reader.choice("architecture", kArchitectures));
+  model.preset = reader.text("preset", "");
+  model.by_line = reader.choice("text", kTexts) == 1;
+  model.context = reader.integer("context", {.least = 1, .most = std::int64_t{1} << 30});
+  const bool recurrent = model.architecture == LanguageArchitecture::rnn;
+  Mpt::Config sizes;
+  RnnLanguage::Config rnn_sizes;
+  FieldReader network = reader.object("model");
+  if (recurrent) {
+    rnn_sizes = config_from<RnnLanguage::Config>(std::move(network), config_path);
+  } else {
+    sizes = mpt_from(std::move(network), config["model"]);
+  }
+  reader.finish();
+  model.tokeniser = Tokeniser::load(directory, kStem);
+  const std::int64_t expected = recurrent ? rnn_sizes.vocab_size : sizes.vocab_size;
+  if (model.tokeniser.size() != expected) {
+    throw DataError(config_path, 0,
+                    fmt::format("the vocabulary has {} tokens, the model expects {}; files of two "
+                                "models mixed?",
+                                model.tokeniser.size(), expected));
+  }
+  WeightsFile weights(directory, config_path);
+  const auto blank = [&](const auto& c) {
+    try {
+      c.check();
+    } catch (const Error& e) {
+      throw DataError(config_path, 0, e.what());
+    }
+    weights.require(plausible(c, weights.numbers(), weights.tensors()));
+    return Initialiser::blank();
+  };
+  if (recurrent) {
+    model.rnn = RnnLanguage::make(rnn_sizes, blank(rnn_sizes));
+  } else {
+    model.mpt = Mpt::make(sizes, blank(sizes));
+  }
+  weights.take_all(model);
+  weights.finish();
+  return model;
+}
+
+}  // namespace qkv

@@ -1,0 +1,147 @@
+#include "qkv/systems/translation_model.h"
+
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "qkv/base/error.h"
+#include "qkv/io/directory.h"
+#include "qkv/io/json.h"
+#include "qkv/systems/config_fields.h"
+#include "qkv/systems/weights_file.h"
+
+namespace qkv {
+
+template <>
+std::span<const std::string_view> names_of<Sinusoid>() {
+  static constexpr std::string_view names[] = {"interleaved", "blocks", "legacy"};
+  return names;
+}
+template <>
+std::span<const std::string_view> names_of<Architecture>() {
+  static constexpr std::string_view names[] = {"transformer", "rnn"};
+  return names;
+}
+template <>
+std::span<const std::string_view> names_of<RnnContext>() {
+  static constexpr std::string_view names[] = {"fixed", "before", "after"};
+  return names;
+}
+template <>
+std::span<const std::string_view> names_of<RnnScore>() {
+  static constexpr std::string_view names[] = {"additive", "dot", "general"};
+  return names;
+}
+template <>
+std::span<const std::string_view> names_of<RnnLocal>() {
+  static constexpr std::string_view names[] = {"none", "monotonic", "predictive"};
+  return names;
+}
+
+namespace {
+
+constexpr std::int64_t kLongestTable = 1 << 20;  // positions; a table of them is not in the file
+
+const char* stem(bool joint, const char* side) { return joint ? "joint" : side; }
+
+/// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
+/// must not take memory that the weights do not fill.
+bool plausible(const Transformer::Config& c, std::int64_t stored, std::int64_t tensors) {
+  return c.source_vocabulary * c.width <= stored && c.width * c.feed_forward <= stored &&
+         c.target_vocabulary * c.width <= stored && c.encoder_layers <= tensors &&
+         c.decoder_layers <= tensors && c.max_length <= kLongestTable;
+}
+bool plausible(const RnnTranslator::Config& c, std::int64_t stored, std::int64_t tensors) {
+  return c.source_vocabulary * c.embedding <= stored && c.target_vocabulary * c.width <= stored &&
+         c.target_vocabulary * c.embedding <= stored && c.width * c.width <= stored &&
+         c.width * c.embedding <= stored && c.width * c.attention_width <= stored &&
+         c.layers <= tensors;
+}
+
+}  // namespace
+
+std::string_view name_of(Architecture architecture) {
+  return names_of<Architecture>()[static_cast<std::size_t>(architecture)];
+}
+
+CrossEntropyResult TranslationModel::loss(const TranslationBatch& batch,
+                                          const CrossEntropyOptions& options) const {
+  return architecture == Architecture::rnn ? rnn.loss(batch, options)
+                                           : transformer.loss(batch, options);
+}
+
+std::int64_t TranslationModel::max_length() const {
+  return architecture == Architecture::rnn ? rnn.config.max_length : transformer.config.max_length;
+}
+
+void save_translation_model(const TranslationModel& model, const std::filesystem::path& directory) {
+  std::filesystem::create_directories(directory);
+  model.source.save(directory, stem(model.joint, "source"));
+  if (!model.joint) model.target.save(directory, "target");
+  save_weights(named_parameters(model), directory);
+  write_json(directory / kConfigFile, {{"format", kModelFormat},
+                                       {"task", "translate"},
+                                       {"architecture", name_of(model.architecture)},
+                                       {"preset", model.preset},
+                                       {"joint_vocabulary", model.joint},
+                                       {"model", model.architecture == Architecture::rnn
+                                                     ? config_json(model.rnn.config)
+                                                     : config_json(model.transformer.config)}});
+}
+
+TranslationModel load_translation_model(const std::filesystem::path& directory) {
+  const Json config = require_model_directory(directory);
+  const std::string config_path = (directory / kConfigFile).string();
+  FieldReader reader(config, config_path);
+  reader.has("format");
+  const std::string task = reader.text("task");
+  if (task != "translate") {
+    throw DataError(config_path, 0, fmt::format("is no translator (task '{}')", task));
+  }
+  TranslationModel model;
+  model.architecture =
+      static_cast<Architecture>(reader.choice("architecture", names_of<Architecture>()));
+  const bool rnn = model.architecture == Architecture::rnn;
+  model.joint = reader.boolean("joint_vocabulary");
+  model.preset = reader.text("preset", "");
+  Transformer::Config sizes;
+  RnnTranslator::Config rnn_sizes;
+  if (rnn) {
+    rnn_sizes = config_from<RnnTranslator::Config>(reader.object("model"), config_path);
+  } else {
+    sizes = config_from<Transformer::Config>(reader.object("model"), config_path);
+  }
+  reader.finish();
+  model.source = Tokeniser::load(directory, stem(model.joint, "source"));
+  model.target = model.joint ? model.source : Tokeniser::load(directory, "target");
+  for (const auto& [side, tokeniser, size] :
+       {std::tuple{"source", &model.source,
+                   rnn ? rnn_sizes.source_vocabulary : sizes.source_vocabulary},
+        std::tuple{"target", &model.target,
+                   rnn ? rnn_sizes.target_vocabulary : sizes.target_vocabulary}}) {
+    if (tokeniser->size() != size) {
+      throw DataError(
+          config_path, 0,
+          fmt::format("the {} vocabulary has {} tokens, the model expects {}; files of two "
+                      "models mixed?",
+                      side, tokeniser->size(), size));
+    }
+  }
+
+  WeightsFile weights(directory, config_path);
+  const auto blank = [&](const auto& c) {
+    weights.require(plausible(c, weights.numbers(), weights.tensors()));
+    return Initialiser::blank();
+  };
+  if (rnn) {
+    model.rnn = RnnTranslator::make(rnn_sizes, blank(rnn_sizes));
+  } else {
+    model.transformer = Transformer::make(sizes, blank(sizes));
+  }
+  weights.take_all(model);
+  weights.finish();
+  return model;
+}
+
+}  // namespace qkv
