@@ -1,8 +1,6 @@
 // qkv action: clips of skeletons in, actions out; or, with --evaluate, the scores.
 #include "qkv/train/action.h"
 
-#include <cstdio>
-
 #include "app/action.h"
 #include "app/command.h"
 #include "app/output.h"

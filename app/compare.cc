@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "app/command.h"
+#include "app/output.h"
 #include "app/train/labels.h"
 #include "experiments/comparison.h"
 #include <fmt/ranges.h>
@@ -281,9 +282,9 @@ void compare(const Settings& s, Program& program) {
       directory / "compare.svg",
       comparison_svg(cells, fmt::format("{}: {} parameters each", s.task, plan.budget), "score"));
   if (program.json) {
-    fmt::print("{}\n", json.dump());
+    print_output("{}\n", json.dump());
   } else {
-    fmt::print("{}{:<10} {:>14.2f}\n", comparison_table(cells), "majority", majority);
+    print_output("{}{:<10} {:>14.2f}\n", comparison_table(cells), "majority", majority);
   }
 }
 

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
-#include <fmt/core.h>
+#include "app/output.h"
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -19,13 +18,13 @@ int Console::width() {
 }
 
 void Console::clear() {
-  if (drawn_) std::fputs("\r\033[K", stderr);
+  if (drawn_) write_error("\r\033[K");
   drawn_ = false;
 }
 
 void Console::line(std::string_view text) {
   clear();
-  if (!quiet) fmt::print(stderr, "{}\n", text);
+  if (!quiet) print_error("{}\n", text);
 }
 
 ProgressSink Console::progress() {
@@ -58,8 +57,7 @@ void Console::update(const Progress& p) {
     text += fmt::format("  {:.0f}/s", rate);
   }
   if (!terminal_) {
-    fmt::print(stderr, "{}\n", text);
-    return;
+    return print_error("{}\n", text);
   }
   if (last) return clear();
   const int columns = width() - 1;
@@ -70,8 +68,7 @@ void Console::update(const Progress& p) {
     text += " [" + std::string(static_cast<std::size_t>(filled), '=') +
             std::string(static_cast<std::size_t>(bar - filled), ' ') + "]";
   }
-  fmt::print(stderr, "\r\033[K{}", text.substr(0, static_cast<std::size_t>(std::max(8, columns))));
-  std::fflush(stderr);
+  print_error("\r\033[K{}", text.substr(0, static_cast<std::size_t>(std::max(8, columns))));
   drawn_ = true;
 }
 

@@ -1,11 +1,11 @@
 // qkv demo: trains on the built-in corpus, scores what it never saw, translates, shows its
 // attention.
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 
 #include "app/command.h"
 #include "app/look.h"
+#include "app/output.h"
 #include "app/train/translate.h"
 #include "demo/corpus.h"
 #include <fmt/core.h>
@@ -72,8 +72,8 @@ void demo(const Settings& settings, Program& program) {
   std::size_t exact = 0;
   for (std::size_t i = 0; i < output.size(); ++i)
     exact += output[i] == corpus.test_target[i] ? 1 : 0;
-  fmt::print("\nunseen combinations: {}\n", bleu.text());
-  fmt::print("{} of {} sentences exactly as the grammar has them\n\n", exact, output.size());
+  print_output("\nunseen combinations: {}\n", bleu.text());
+  print_output("{} of {} sentences exactly as the grammar has them\n\n", exact, output.size());
 
   sources.clear();
   const std::vector<DemoPair> shown = demo_sentences();
@@ -81,19 +81,19 @@ void demo(const Settings& settings, Program& program) {
   const std::vector<std::string> translations =
       translate_tokens(model, sources, {.search = {.beam = 4}});
   for (std::size_t i = 0; i < shown.size(); ++i) {
-    fmt::print(
+    print_output(
         "  {}\n    {}{}\n", shown[i].source, translations[i],
         translations[i] == shown[i].target ? "" : "   (the grammar says " + shown[i].target + ")");
   }
 
   const LookSettings look{.source = shown[0].source};
   const AttentionMaps maps = attention_of(model, look);
-  fmt::print("\n{}\n", terminal_picture(maps, look));
+  print_output("\n{}\n", terminal_picture(maps, look));
   const std::filesystem::path page = std::filesystem::path(settings.directory) / "attention.html";
   write_picture(maps, look, page);
-  fmt::print("all layers and heads: {}\n", page.string());
-  fmt::print("the model:            {}   (try: echo \"{}\" | qkv translate --model {})\n",
-             settings.directory, shown[1].source, settings.directory);
+  print_output("all layers and heads: {}\n", page.string());
+  print_output("the model:            {}   (try: echo \"{}\" | qkv translate --model {})\n",
+               settings.directory, shown[1].source, settings.directory);
   console.line(
       fmt::format("demo finished in {}",
                   duration_text(std::chrono::duration<double>(Clock::now() - began).count())));

@@ -2,10 +2,9 @@
 #include "qkv/attention/explain.h"
 
 #include <cmath>
-#include <cstdio>
 
 #include "app/command.h"
-#include <fmt/core.h>
+#include "app/output.h"
 #include <nlohmann/json.hpp>
 
 #include "qkv/attention/parse_mask.h"
@@ -126,7 +125,7 @@ void explain_attention(Call c, Program& program) {
         c.svg,
         svg_mask(*plan, {.title = e.mask, .query_tile = e.query_tile, .key_tile = e.key_tile}));
   }
-  fmt::print("{}", program.json ? json_of(e).dump() + "\n" : to_string(e));
+  print_output("{}", program.json ? json_of(e).dump() + "\n" : to_string(e));
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 // qkv fill and qkv embed: what a BERT makes of text, line by line and in order.
 #include <cmath>
-#include <cstdio>
 
 #include "app/command.h"
 #include "app/output.h"

@@ -1,6 +1,5 @@
 // qkv generate: a language model goes on from a prompt, token by token to stdout.
 #include <chrono>
-#include <cstdio>
 
 #include "app/command.h"
 #include "app/output.h"

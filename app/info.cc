@@ -1,7 +1,7 @@
 // qkv info: what a model directory holds.
-#include <cstdio>
 
 #include "app/command.h"
+#include "app/output.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -18,11 +18,11 @@ namespace qkv::app {
 namespace {
 
 void print_sizes(const TranslationModel& model, const Transformer::Config& c) {
-  fmt::print("  task        translate ({} Transformer{})\n",
-             model.preset.empty() ? "own" : model.preset,
-             c.norm == NormPlacement::pre ? ", pre-norm" : "");
-  fmt::print("  sizes       width {}, {} heads, feed-forward {}, {} + {} layers\n", c.width,
-             c.heads, c.feed_forward, c.encoder_layers, c.decoder_layers);
+  print_output("  task        translate ({} Transformer{})\n",
+               model.preset.empty() ? "own" : model.preset,
+               c.norm == NormPlacement::pre ? ", pre-norm" : "");
+  print_output("  sizes       width {}, {} heads, feed-forward {}, {} + {} layers\n", c.width,
+               c.heads, c.feed_forward, c.encoder_layers, c.decoder_layers);
 }
 
 void print_sizes(const TranslationModel& model, const RnnTranslator::Config& c) {
@@ -30,18 +30,19 @@ void print_sizes(const TranslationModel& model, const RnnTranslator::Config& c) 
   const char* contexts[] = {"one fixed vector", "attention before the cell",
                             "attention after the cell"};
   const char* scores[] = {"additive", "dot", "general"};
-  fmt::print("  task        translate ({} {}, {}{})\n", model.preset.empty() ? "own" : model.preset,
-             cells[static_cast<int>(c.cell)], contexts[static_cast<int>(c.context)],
-             c.attends() ? fmt::format(", {}", scores[static_cast<int>(c.score)]) : "");
-  fmt::print("  sizes       embedding {}, width {}, {} + {} layers{}{}\n", c.embedding, c.width,
-             c.layers, c.layers, c.bidirectional ? ", bidirectional encoder" : "",
-             c.input_feeding ? ", input feeding" : "");
+  print_output("  task        translate ({} {}, {}{})\n",
+               model.preset.empty() ? "own" : model.preset, cells[static_cast<int>(c.cell)],
+               contexts[static_cast<int>(c.context)],
+               c.attends() ? fmt::format(", {}", scores[static_cast<int>(c.score)]) : "");
+  print_output("  sizes       embedding {}, width {}, {} + {} layers{}{}\n", c.embedding, c.width,
+               c.layers, c.layers, c.bidirectional ? ", bidirectional encoder" : "",
+               c.input_feeding ? ", input feeding" : "");
 }
 
 template <class Model>
 void print_tensors(const Model& model) {
   for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
-    fmt::print("    {:<44} {}\n", path, to_string(p.shape()));
+    print_output("    {:<44} {}\n", path, to_string(p.shape()));
   });
 }
 
@@ -56,7 +57,7 @@ void print_json(Json out, const Model& model, bool tensors) {
       out["tensors"][std::string(path)] = shape;
     });
   }
-  fmt::print("{}\n", out.dump(2));
+  print_output("{}\n", out.dump(2));
 }
 
 void info_labeller(const std::string& directory, const Json& config, bool tensors, bool json) {
@@ -65,59 +66,59 @@ void info_labeller(const std::string& directory, const Json& config, bool tensor
   const Labeller::Config& c = model.network.config;
   const char* encoders[] = {"each position by itself", "CNN", "RNN", "self-attention",
                             "linear attention",        "BERT"};
-  fmt::print("{}\n", directory);
-  fmt::print("  task        {} ({} {}{}{})\n", model.task(),
-             model.preset.empty() ? "own" : model.preset, encoders[static_cast<int>(c.encoder)],
-             c.tags > 0 && c.crf ? ", CRF" : "", c.prior == PriorMask::none ? "" : ", prior");
+  print_output("{}\n", directory);
+  print_output("  task        {} ({} {}{}{})\n", model.task(),
+               model.preset.empty() ? "own" : model.preset, encoders[static_cast<int>(c.encoder)],
+               c.tags > 0 && c.crf ? ", CRF" : "", c.prior == PriorMask::none ? "" : ", prior");
   const char* small = model.word_options.lowercase ? " (lower case)" : "";
   if (c.encoder == LabelEncoder::bert) {
-    fmt::print("  sizes       width {}, {} layers, {} positions\n", c.width,
-               c.bert.num_hidden_layers, c.bert.max_position_embeddings);
-    fmt::print("  vocabulary  {} pieces{}\n", grouped(model.pieces.size()), small);
+    print_output("  sizes       width {}, {} layers, {} positions\n", c.width,
+                 c.bert.num_hidden_layers, c.bert.max_position_embeddings);
+    print_output("  vocabulary  {} pieces{}\n", grouped(model.pieces.size()), small);
   } else {
-    fmt::print("  sizes       embedding {}, width {}, {} layer{}\n", c.embedding, c.width, c.layers,
-               c.layers == 1 ? "" : "s");
-    fmt::print("  vocabulary  {} words{}, {} characters\n", grouped(model.words.size()), small,
-               grouped(c.characters));
+    print_output("  sizes       embedding {}, width {}, {} layer{}\n", c.embedding, c.width,
+                 c.layers, c.layers == 1 ? "" : "s");
+    print_output("  vocabulary  {} words{}, {} characters\n", grouped(model.words.size()), small,
+                 grouped(c.characters));
   }
-  if (c.tags > 0) fmt::print("  tags        {}\n", c.tags);
-  if (c.classes > 0) fmt::print("  labels      {}\n", c.classes);
-  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  if (c.tags > 0) print_output("  tags        {}\n", c.tags);
+  if (c.classes > 0) print_output("  labels      {}\n", c.classes);
+  print_output("  parameters  {}\n", grouped(parameter_count(model)));
   if (tensors) print_tensors(model);
 }
 
 void print_sizes(const LanguageModel& model, const Mpt::Config& c) {
   const Mpt::AttnConfig& a = c.attn_config;
-  fmt::print("  task        language model ({} MPT, {}{}{}{})\n",
-             model.preset.empty() ? "own" : model.preset,
-             a.linear ? "linear attention" : "softmax attention", a.alibi ? ", ALiBi" : "",
-             a.rope ? ", rotary" : "", c.learned_pos_emb ? ", learned positions" : "");
-  fmt::print("  sizes       width {}, {} heads, feed-forward {}, {} layers, context {}\n",
-             c.d_model, c.n_heads, c.expansion_ratio * c.d_model, c.n_layers, model.context);
+  print_output("  task        language model ({} MPT, {}{}{}{})\n",
+               model.preset.empty() ? "own" : model.preset,
+               a.linear ? "linear attention" : "softmax attention", a.alibi ? ", ALiBi" : "",
+               a.rope ? ", rotary" : "", c.learned_pos_emb ? ", learned positions" : "");
+  print_output("  sizes       width {}, {} heads, feed-forward {}, {} layers, context {}\n",
+               c.d_model, c.n_heads, c.expansion_ratio * c.d_model, c.n_layers, model.context);
 }
 
 void print_sizes(const LanguageModel& model, const RnnLanguage::Config& c) {
   const char* cells[] = {"GRU", "GRU (reset before)", "LSTM"};
-  fmt::print("  task        language model ({} {}{})\n",
-             model.preset.empty() ? "own" : model.preset, cells[static_cast<int>(c.cell)],
-             c.tie_output ? ", tied" : "");
-  fmt::print("  sizes       embedding {}, width {}, {} layers, context {}\n", c.embedding_width(),
-             c.width, c.layers, model.context);
+  print_output("  task        language model ({} {}{})\n",
+               model.preset.empty() ? "own" : model.preset, cells[static_cast<int>(c.cell)],
+               c.tie_output ? ", tied" : "");
+  print_output("  sizes       embedding {}, width {}, {} layers, context {}\n", c.embedding_width(),
+               c.width, c.layers, model.context);
 }
 
 void info_language(const std::string& directory, const Json& config, bool tensors, bool json) {
   const LanguageModel model = load_language_model(directory);
   if (json) return print_json(config, model, tensors);
-  fmt::print("{}\n", directory);
+  print_output("{}\n", directory);
   if (model.architecture == LanguageArchitecture::rnn) {
     print_sizes(model, model.rnn.config);
   } else {
     print_sizes(model, model.mpt.config);
   }
-  fmt::print("  vocabulary  {} ({}), {}\n", grouped(model.vocabulary()),
-             name_of(model.tokeniser.kind()),
-             model.by_line ? "every line a text" : "text end to end");
-  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  print_output("  vocabulary  {} ({}), {}\n", grouped(model.vocabulary()),
+               name_of(model.tokeniser.kind()),
+               model.by_line ? "every line a text" : "text end to end");
+  print_output("  parameters  {}\n", grouped(parameter_count(model)));
   if (tensors) print_tensors(model);
 }
 
@@ -126,14 +127,14 @@ void info_vectors(const std::string& directory, const Json& config, bool tensors
   if (json) return print_json(config, model, tensors);
   const WordVectors::Config& c = model.vectors.config;
   const bool cbow = c.task == VectorTask::cbow;
-  fmt::print("{}\n", directory);
-  fmt::print("  task        word vectors ({}{}, {})\n", cbow ? "CBOW" : "skip-gram",
-             cbow ? c.context == ContextSum::mean ? " of the mean" : " of the sum" : "",
-             c.loss == VectorLoss::negative ? "negative sampling" : "hierarchical softmax");
-  fmt::print("  sizes       width {}\n", c.width);
-  fmt::print("  vocabulary  {} words{}\n", grouped(c.words),
-             model.word_options.lowercase ? " (lower case)" : "");
-  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  print_output("{}\n", directory);
+  print_output("  task        word vectors ({}{}, {})\n", cbow ? "CBOW" : "skip-gram",
+               cbow ? c.context == ContextSum::mean ? " of the mean" : " of the sum" : "",
+               c.loss == VectorLoss::negative ? "negative sampling" : "hierarchical softmax");
+  print_output("  sizes       width {}\n", c.width);
+  print_output("  vocabulary  {} words{}\n", grouped(c.words),
+               model.word_options.lowercase ? " (lower case)" : "");
+  print_output("  parameters  {}\n", grouped(parameter_count(model)));
   if (tensors) print_tensors(model);
 }
 
@@ -143,18 +144,18 @@ void info_action(const std::string& directory, const Json& config, bool tensors,
   const ActionNetwork::Config& c = model.network.config;
   const char* architectures[] = {"AcT", "MLP", "convolutions over time", "LSTM"};
   const bool act = c.architecture == ActionArchitecture::act;
-  fmt::print("{}\n", directory);
-  fmt::print("  task        action ({} {})\n", model.preset.empty() ? "own" : model.preset,
-             architectures[static_cast<int>(c.architecture)]);
-  fmt::print("  sizes       width {}, {} layers{}\n", c.width, c.layers,
-             act ? fmt::format(", {} heads, head {}", c.heads, c.head) : "");
-  fmt::print("  poses       {} joints of {} coordinates ({}), {} frames ({})\n", model.poses.joints,
-             model.poses.dims, model.poses.skeleton, model.poses.frames,
-             model.poses.cut == ClipCut::stretch
-                 ? "over the whole clip"
-                 : fmt::format("a window every {}", model.poses.stride));
-  fmt::print("  labels      {}\n", model.labels.size());
-  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  print_output("{}\n", directory);
+  print_output("  task        action ({} {})\n", model.preset.empty() ? "own" : model.preset,
+               architectures[static_cast<int>(c.architecture)]);
+  print_output("  sizes       width {}, {} layers{}\n", c.width, c.layers,
+               act ? fmt::format(", {} heads, head {}", c.heads, c.head) : "");
+  print_output("  poses       {} joints of {} coordinates ({}), {} frames ({})\n",
+               model.poses.joints, model.poses.dims, model.poses.skeleton, model.poses.frames,
+               model.poses.cut == ClipCut::stretch
+                   ? "over the whole clip"
+                   : fmt::format("a window every {}", model.poses.stride));
+  print_output("  labels      {}\n", model.labels.size());
+  print_output("  parameters  {}\n", grouped(parameter_count(model)));
   if (tensors) print_tensors(model);
 }
 
@@ -163,15 +164,15 @@ void info_bert(const std::string& directory, const Json& config, bool tensors, b
   if (json) return print_json(config, model, tensors);
   const BertConfig& c = model.network.bert.config;
   const Bert::Parts parts = model.network.parts();
-  fmt::print("{}\n", directory);
-  fmt::print("  task        {} ({} BERT{})\n", parts.words ? "hidden words" : "encoder",
-             model.preset.empty() ? "own" : model.preset, parts.next ? ", next sentence" : "");
-  fmt::print("  sizes       width {}, {} heads, feed-forward {}, {} layers, {} positions\n",
-             c.hidden_size, c.num_attention_heads, c.intermediate_size, c.num_hidden_layers,
-             c.max_position_embeddings);
-  fmt::print("  vocabulary  {} pieces ({})\n", grouped(c.vocab_size),
-             model.pieces.lower() ? "lower case" : "cased");
-  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  print_output("{}\n", directory);
+  print_output("  task        {} ({} BERT{})\n", parts.words ? "hidden words" : "encoder",
+               model.preset.empty() ? "own" : model.preset, parts.next ? ", next sentence" : "");
+  print_output("  sizes       width {}, {} heads, feed-forward {}, {} layers, {} positions\n",
+               c.hidden_size, c.num_attention_heads, c.intermediate_size, c.num_hidden_layers,
+               c.max_position_embeddings);
+  print_output("  vocabulary  {} pieces ({})\n", grouped(c.vocab_size),
+               model.pieces.lower() ? "lower case" : "cased");
+  print_output("  parameters  {}\n", grouped(parameter_count(model)));
   if (tensors) print_tensors(model);
 }
 
@@ -189,16 +190,16 @@ void info(const std::string& directory, bool tensors, Program& program) {
   if (task == "lm") return info_language(directory, config, tensors, program.json);
   const TranslationModel model = load_translation_model(directory);
   if (program.json) return print_json(config, model, tensors);
-  fmt::print("{}\n", directory);
+  print_output("{}\n", directory);
   if (model.architecture == Architecture::rnn) {
     print_sizes(model, model.rnn.config);
   } else {
     print_sizes(model, model.transformer.config);
   }
-  fmt::print("  vocabulary  {} source ({}), {} target ({}){}\n", grouped(model.source.size()),
-             name_of(model.source.kind()), grouped(model.target.size()),
-             name_of(model.target.kind()), model.joint ? ", joint" : "");
-  fmt::print("  parameters  {}\n", grouped(parameter_count(model)));
+  print_output("  vocabulary  {} source ({}), {} target ({}){}\n", grouped(model.source.size()),
+               name_of(model.source.kind()), grouped(model.target.size()),
+               name_of(model.target.kind()), model.joint ? ", joint" : "");
+  print_output("  parameters  {}\n", grouped(parameter_count(model)));
   if (tensors) print_tensors(model);
 }
 

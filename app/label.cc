@@ -1,6 +1,5 @@
 // qkv tag, classify, intent: text in, labels out, line by line and in order; or, with --evaluate,
 // the scores on labelled text.
-#include <cstdio>
 
 #include "app/command.h"
 #include "app/output.h"

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "app/command.h"
+#include "app/output.h"
 #include "app/train/training.h"
 #include <fmt/format.h>
 
@@ -146,13 +147,13 @@ Line scored(const Settings& s, const std::string& directory, Program& program) {
 
 void print_table(const std::vector<Line>& lines, const char* head) {
   const auto width = [](const Line& line) { return std::max<std::size_t>(12, line.name.size()); };
-  fmt::print("{:>8}", head);
-  for (const Line& line : lines) fmt::print("  {:>{}}", line.name, width(line));
-  fmt::print("\n");
+  print_output("{:>8}", head);
+  for (const Line& line : lines) print_output("  {:>{}}", line.name, width(line));
+  print_output("\n");
   for (const auto& [length, unused] : lines.front().value) {
-    fmt::print("{:>8}", length);
-    for (const Line& line : lines) fmt::print("  {:>{}.1f}", line.value.at(length), width(line));
-    fmt::print("\n");
+    print_output("{:>8}", length);
+    for (const Line& line : lines) print_output("  {:>{}.1f}", line.value.at(length), width(line));
+    print_output("\n");
   }
 }
 
@@ -169,8 +170,8 @@ void print_distances(const Settings& s, const std::vector<Line>& lines) {
       }
     }
     if (points == 0) continue;
-    fmt::print("{}: the attention lies {:.2f} symbols from the {}diagonal on average\n", line.name,
-               sum / points, s.task.copy ? "" : "anti-");
+    print_output("{}: the attention lies {:.2f} symbols from the {}diagonal on average\n",
+                 line.name, sum / points, s.task.copy ? "" : "anti-");
   }
 }
 
@@ -218,7 +219,7 @@ void lengths(const Settings& s, Program& program) {
   const std::filesystem::path directory = s.directory;
   write_file(directory / "lengths.svg", curve_svg(series, picture));
   write_json(directory / "lengths.json", json);
-  if (program.json) fmt::print("{}\n", json.dump());
+  if (program.json) print_output("{}\n", json.dump());
   program.console.line(
       fmt::format("wrote {} and lengths.json", (directory / "lengths.svg").string()));
 }

@@ -2,10 +2,10 @@
 #include "app/look.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 
 #include "app/command.h"
+#include "app/output.h"
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -327,7 +327,7 @@ void add_look(Program& program) {
       s->look.kind = encodes ? "encoder" : "decoder";
     }
     if (s->output.empty()) {
-      fmt::print("{}\n{}\n", maps.title, terminal_picture(maps, s->look));
+      print_output("{}\n{}\n", maps.title, terminal_picture(maps, s->look));
     } else {
       write_picture(maps, s->look, s->output);
       program.console.line("wrote " + s->output);

@@ -1,15 +1,16 @@
 // qkv: one program, verbs first. Exit codes: 0 done, 1 failed (one line says what, where and what
 // to do), 2 wrong usage, 130 interrupted with the state saved.
-#include <csignal>
-#include <cstdio>
+#include <algorithm>
 #include <new>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "app/action.h"
 #include "app/command.h"
 #include "app/config_file.h"
-#include <fmt/core.h>
+#include "app/output.h"
+#include "app/process.h"
 
 #include "qkv/base/parallel.h"
 
@@ -26,17 +27,7 @@ void apply_threads(const Program& program) {
 
 namespace {
 
-int run(int argc, char** argv) {
-  // A reader that went away shows as a failed write, where it can be told from a full disk.
-  std::signal(SIGPIPE, SIG_IGN);
-  Program program;
-  CLI::App& cli = program.cli;
-  cli.description("qkv: train attention models, run them, look at them");
-  cli.name("qkv");
-  cli.set_version_flag("--version", "qkv " QKV_VERSION);
-  cli.require_subcommand(1);
-  cli.fallthrough(false);
-  cli.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+void add_verbs(Program& program) {
   add_demo(program);
   add_train(program);
   add_translate(program);
@@ -55,37 +46,68 @@ int run(int argc, char** argv) {
   add_compare(program);
   add_regress(program);
   add_similar(program);
-  cli.footer("qkv COMMAND --help tells more.");
+}
+
+/// Reads the command line and does what it says; returns the exit code of what went well or was
+/// not understood, throws all else.
+int parse_and_run(Program& program, const std::vector<std::string>& words) {
+  CLI::App& cli = program.cli;
   try {
-    std::vector<std::string> arguments = with_config_file({argv + 1, argv + argc});
+    std::vector<std::string> arguments = with_config_file(words);
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them last first
     cli.parse(std::move(arguments));
   } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return cli.exit(e);
-    if (argc > 1 && argv[1][0] != '-' && cli.get_subcommands().empty()) {
-      fmt::print(stderr, "qkv: there is no command '{}'\nqkv: see qkv --help\n", argv[1]);
-      return 2;
+    if (e.get_exit_code() == 0) {  // --help, --version
+      std::ostringstream text;
+      cli.exit(e, text, text);
+      write_output(text.str());
+      return 0;
     }
-    fmt::print(stderr, "qkv: {}\nqkv: see qkv {}--help\n", e.what(),
-               cli.get_subcommands().empty() ? "" : cli.get_subcommands()[0]->get_name() + " ");
+    if (!words.empty() && words[0][0] != '-' && cli.get_subcommands().empty()) {
+      print_error("qkv: there is no command '{}'\nqkv: see qkv --help\n", words[0]);
+    } else {
+      print_error("qkv: {}\nqkv: see qkv {}--help\n", e.what(),
+                  cli.get_subcommands().empty() ? "" : cli.get_subcommands()[0]->get_name() + " ");
+    }
     return 2;
+  }
+  return 0;
+}
+
+int run(const std::vector<std::string>& words) {
+  Program program;
+  CLI::App& cli = program.cli;
+  cli.description("qkv: train attention models, run them, look at them");
+  cli.name("qkv");
+  cli.set_version_flag("--version", "qkv " QKV_VERSION);
+  cli.require_subcommand(1);
+  cli.fallthrough(false);
+  cli.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  add_verbs(program);
+  cli.footer("qkv COMMAND --help tells more.");
+  try {
+    const int code = parse_and_run(program, words);
+    flush_output();
+    return code;
   } catch (const Interrupted&) {
     return 130;
   } catch (const ClosedPipe&) {
     return 0;
   } catch (const std::bad_alloc&) {
     program.console.clear();
-    fmt::print(stderr, "qkv: out of memory; try smaller batches\n");
+    write_error("qkv: out of memory; try smaller batches\n");
     return 1;
   } catch (const std::exception& e) {
     program.console.clear();
-    fmt::print(stderr, "qkv: {}\n", e.what());
+    print_error("qkv: {}\n", e.what());
     return 1;
   }
-  return 0;
 }
 
 }  // namespace
 }  // namespace qkv::app
 
-int main(int argc, char** argv) { return qkv::app::run(argc, argv); }
+int main(int argc, char** argv) {
+  qkv::app::prepare_process(argv);
+  return qkv::app::run({argv + 1, argv + argc});
+}

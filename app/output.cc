@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "app/command.h"
-#include <fmt/core.h>
+#include <unistd.h>
 
 #include "qkv/base/error.h"
 
@@ -25,6 +25,15 @@ void write_output(std::string_view text) {
 
 void flush_output() {
   if (std::fflush(stdout) != 0) stdout_failed();
+}
+
+void write_error(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const ssize_t n = ::write(STDERR_FILENO, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
 }
 
 }  // namespace qkv::app

@@ -1,8 +1,7 @@
 // qkv perplexity: how well a language model predicts a text.
-#include <cstdio>
 
 #include "app/command.h"
-#include <fmt/core.h>
+#include "app/output.h"
 #include <nlohmann/json.hpp>
 
 #include "qkv/train/language.h"
@@ -27,10 +26,10 @@ void print_total(const TextScore& score, bool json) {
                                    {"characters", score.characters},
                                    {"words", score.words},
                                    {"word_perplexity", score.word_perplexity()}};
-    fmt::print("{}\n", object.dump());
+    print_output("{}\n", object.dump());
     return;
   }
-  fmt::print(
+  print_output(
       "tokens {}  loss {:.4f}  perplexity {:.3f}  bits a character {:.4f}  word perplexity "
       "{:.2f}\n",
       score.tokens, score.loss(), score.perplexity(), score.bits_per_character(),
@@ -50,9 +49,9 @@ void perplexity(const Settings& s, Program& program) {
         const std::string& piece = model.tokeniser.piece(id);
         if (program.json) {
           const nlohmann::json object = {{"token", piece}, {"log_probability", log_probability}};
-          fmt::print("{}\n", object.dump());
+          print_output("{}\n", object.dump());
         } else {
-          fmt::print("{}\t{:.6f}\n", piece == "\n" ? "\\n" : piece, log_probability);
+          print_output("{}\t{:.6f}\n", piece == "\n" ? "\\n" : piece, log_probability);
         }
       });
   print_total(total, program.json);

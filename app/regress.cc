@@ -1,10 +1,10 @@
 // qkv regress: attention pooling as kernel regression, with the weights that make each prediction.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <numeric>
 
 #include "app/command.h"
+#include "app/output.h"
 #include "experiments/regression.h"
 #include <fmt/core.h>
 
@@ -128,15 +128,16 @@ void print_answers(const Data& data, const Tensor& queries, const Answers& a) {
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(),
                      [&](std::int64_t i, std::int64_t j) { return weights[i] > weights[j]; });
-    fmt::print("{}\t{:.6g}\t±{:.4g}\t{:.2f} rows\t", label_of(queries, q), a.mean.data<double>()[q],
-               std::sqrt(a.variance.data<double>()[q]), a.effective.data<double>()[q]);
+    print_output("{}\t{:.6g}\t±{:.4g}\t{:.2f} rows\t", label_of(queries, q),
+                 a.mean.data<double>()[q], std::sqrt(a.variance.data<double>()[q]),
+                 a.effective.data<double>()[q]);
     const std::int64_t shown = std::min(keys, kShownWeights);
     for (std::int64_t i = 0; i < shown; ++i) {
       const std::int64_t k = order[static_cast<std::size_t>(i)];
-      fmt::print("{}{:.4f} of {:g} (row {})", i > 0 ? ", " : "", weights[k],
-                 data.values.data<double>()[k], k + 1);
+      print_output("{}{:.4f} of {:g} (row {})", i > 0 ? ", " : "", weights[k],
+                   data.values.data<double>()[k], k + 1);
     }
-    fmt::print("\n");
+    print_output("\n");
   }
 }
 
@@ -227,7 +228,7 @@ void regress(const Settings& s, Program& program) {
   Answers answers;
   if (queries.defined()) answers = answer(found.model, data, queries);
   if (program.json) {
-    fmt::print("{}\n", json_of(data, found, average_error, queries, answers).dump());
+    print_output("{}\n", json_of(data, found, average_error, queries, answers).dump());
   } else if (queries.defined()) {
     print_answers(data, queries, answers);
   }

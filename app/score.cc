@@ -1,8 +1,8 @@
 // qkv score: BLEU and chrF with sacreBLEU's signatures; spans as conlleval, classes with their
 // confusion.
-#include <cstdio>
 
 #include "app/command.h"
+#include "app/output.h"
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
@@ -42,7 +42,7 @@ void check_counts(const Score& s, const std::vector<std::string>& hypotheses,
 
 template <class Report>
 void print(const Report& report, int digits, bool json) {
-  fmt::print("{}\n", json ? report.json(digits) : report.text(digits));
+  print_output("{}\n", json ? report.json(digits) : report.text(digits));
 }
 
 /// Line i of every reference.
@@ -96,7 +96,7 @@ void tags(const Score& s, bool json) {
     }
   }
   const SpanReport report = score_spans(gold, found);
-  fmt::print("{}", json ? report.json() + "\n" : report.text());
+  print_output("{}", json ? report.json() + "\n" : report.text());
 }
 
 void classes(const Score& s, bool json) {
@@ -104,7 +104,7 @@ void classes(const Score& s, bool json) {
   const auto hypotheses = read_lines(s.hypothesis);
   check_counts(s, hypotheses, references);
   const ClassReport report = score_classes(references[0], hypotheses);
-  fmt::print("{}", json ? report.json() + "\n" : report.text());
+  print_output("{}", json ? report.json() + "\n" : report.text());
 }
 
 }  // namespace

@@ -1,9 +1,7 @@
 // qkv similar: the words whose vectors are nearest to a word's, or to a sum and difference of some.
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 
 #include "app/command.h"
+#include "app/output.h"
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
@@ -55,10 +53,8 @@ void answer(const Settings& s, const VectorModel& model, const std::vector<std::
     object["nearest"].push_back({{"word", model.word(row)}, {"cosine", cosine}});
   }
   if (json) text = object.dump() + "\n";
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    if (errno == EPIPE) throw ClosedPipe{};
-    fail<FileError>("<stdout>: cannot write: {}", std::strerror(errno));
-  }
+  write_output(text);
+  flush_output();
 }
 
 void similar(const Settings& s, Program& program) {
@@ -68,7 +64,7 @@ void similar(const Settings& s, Program& program) {
   for (std::string line; reader.next(line);) {
     const std::vector<std::string> parts = split_columns(line);
     if (!parts.empty()) answer(s, model, parts, program.json);
-    if (!program.json) fmt::print("\n");
+    if (!program.json) write_output("\n");
   }
 }
 

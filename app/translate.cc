@@ -1,6 +1,5 @@
 // qkv translate: text in, text out, line by line and in order.
 #include <algorithm>
-#include <cstdio>
 #include <deque>
 #include <optional>
 

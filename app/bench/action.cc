@@ -6,8 +6,8 @@
 #include <chrono>
 
 #include "app/bench/bench.h"
+#include "app/output.h"
 #include "app/train/training.h"
-#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "qkv/base/error.h"
@@ -85,10 +85,10 @@ void bench_action(const BenchAction& b, Program& program) {
                                  {"fastest", *std::ranges::min_element(seconds)},
                                  {"share_of_fma_peak", share}};
   if (program.json) {
-    fmt::print("{}\n", result.dump());
+    print_output("{}\n", result.dump());
     return;
   }
-  fmt::print(
+  print_output(
       "action: {} of {} parameters, a clip of {} frames, {} threads: {:.3f} ms ({:.1f} MFLOP, "
       "{:.1f} % of the FMA peak)\n",
       name_of(c.architecture), grouped(c.parameters()), c.frames, threads(), 1e3 * typical,

@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 
 #include "app/bench/bench.h"
-#include <fmt/core.h>
+#include "app/output.h"
 #include <nlohmann/json.hpp>
 
 #include "qkv/attention/attend.h"
@@ -97,12 +96,12 @@ void bench_additive(const BenchAdditive& b, Program& program) {
       for (const Tensor& x : {q, k, v, query, key, weight}) clear_gradient(x);
     });
     if (!program.json) {
-      fmt::print(
+      print_output(
           "B{} Q{} K{} H{}: forward {:.3f} ms ({:.1f} FMAs of the peak an element), "
           "forward and backward {:.3f} ms ({:.1f})\n",
           s.batch, s.queries, s.keys, c, forward.seconds * 1e3, forward.multiply_adds,
           both.seconds * 1e3, both.multiply_adds);
-      std::fflush(stdout);
+      flush_output();
     }
     rows.push_back({{"batch", s.batch},
                     {"queries", s.queries},
@@ -113,7 +112,7 @@ void bench_additive(const BenchAdditive& b, Program& program) {
   }
   if (program.json) {
     const nlohmann::json result = {{"bench", "additive"}, {"threads", threads()}, {"cases", rows}};
-    fmt::print("{}\n", result.dump());
+    print_output("{}\n", result.dump());
   }
 }
 

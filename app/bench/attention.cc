@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cstdio>
 
 #include "app/bench/bench.h"
+#include "app/output.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -221,17 +221,18 @@ nlohmann::json to_json(const std::vector<Result>& results) {
 }
 
 void print(const std::vector<Result>& results) {
-  fmt::print("{:<28} {:>10} {:>6} {:>6}   {:>10} {:>6} {:>6}   {:>10}\n", "shape", "forward ms",
-             "peak", "causal", "backw. ms", "peak", "causal", "both ms");
+  print_output("{:<28} {:>10} {:>6} {:>6}   {:>10} {:>6} {:>6}   {:>10}\n", "shape", "forward ms",
+               "peak", "causal", "backw. ms", "peak", "causal", "both ms");
   for (const Result& r : results) {
     const Result* full = without_mask(results, r);
     const auto ratio = [&](const Timing& masked, const Timing Result::*part) {
       return full ? fmt::format("{:.2f}x", (full->*part).seconds / masked.seconds) : std::string();
     };
-    fmt::print("{:<28} {:>10.4f} {:>5.1f}% {:>6}   {:>10.4f} {:>5.1f}% {:>6}   {:>10.4f}\n",
-               r.shape.name, 1e3 * r.forward.seconds, 100 * r.forward.share,
-               ratio(r.forward, &Result::forward), 1e3 * r.backward.seconds, 100 * r.backward.share,
-               ratio(r.backward, &Result::backward), 1e3 * r.both.seconds);
+    print_output("{:<28} {:>10.4f} {:>5.1f}% {:>6}   {:>10.4f} {:>5.1f}% {:>6}   {:>10.4f}\n",
+                 r.shape.name, 1e3 * r.forward.seconds, 100 * r.forward.share,
+                 ratio(r.forward, &Result::forward), 1e3 * r.backward.seconds,
+                 100 * r.backward.share, ratio(r.backward, &Result::backward),
+                 1e3 * r.both.seconds);
   }
 }
 
@@ -276,16 +277,16 @@ void add_bench_attention(CLI::App& bench, Program& program) {
     for (const std::string& name : chosen(b->shapes)) {
       const Shape shape = parse(name);
       if (b->list) {
-        fmt::print("{}\n", name);
+        print_output("{}\n", name);
         continue;
       }
       results.push_back(measure(shape, b->budget));
-      fmt::print(stderr, "{}: {:.3f} ms forward, {:.3f} ms backward\n", name,
-                 1e3 * results.back().forward.seconds, 1e3 * results.back().backward.seconds);
+      print_error("{}: {:.3f} ms forward, {:.3f} ms backward\n", name,
+                  1e3 * results.back().forward.seconds, 1e3 * results.back().backward.seconds);
     }
     if (b->list) return;
     if (program.json) {
-      fmt::print("{}\n", to_json(results).dump());
+      print_output("{}\n", to_json(results).dump());
     } else {
       print(results);
     }

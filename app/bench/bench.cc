@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 
 #include "app/action.h"
-#include <fmt/core.h>
+#include "app/output.h"
 #include <nlohmann/json.hpp>
 
 #include "qkv/autograd/tape.h"
@@ -101,9 +100,9 @@ void bench_train(const Bench& bench, Program& program) {
       {"tensor_allocations_after_warm_up", allocations},
       {"peak_tensor_mib", pool_statistics().peak_bytes_in_use >> 20}};
   if (program.json) {
-    fmt::print("{}\n", result.dump());
+    print_output("{}\n", result.dump());
   } else {
-    fmt::print(
+    print_output(
         "train {}: {:.3f} s a step, {:.0f} target tokens/s, {:.1f} % of the FMA peak, {} threads\n",
         bench.preset, s, static_cast<double>(tokens) / s, 100 * median(shares), threads());
   }

@@ -2,10 +2,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdio>
 
 #include "app/bench/bench.h"
-#include <fmt/core.h>
+#include "app/output.h"
 #include <nlohmann/json.hpp>
 
 #include "qkv/base/error.h"
@@ -152,9 +151,9 @@ void bench_decode(const BenchDecode& b, Program& program) {
       {"hypothesis_rows", counted.rows()},
       {"share_of_fma_peak", median(shares)}};
   if (program.json) {
-    fmt::print("{}\n", result.dump());
+    print_output("{}\n", result.dump());
   } else {
-    fmt::print(
+    print_output(
         "decode: {} sentences, beam {}, {} threads: {:.3f} s, {:.0f} target tokens/s, {:.1f} % of "
         "the "
         "FMA peak\n",

@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "app/bench/bench.h"
-#include <fmt/core.h>
+#include "app/output.h"
 #include <nlohmann/json.hpp>
 
 #include "qkv/base/error.h"
@@ -91,9 +91,9 @@ void bench_label(const BenchLabel& b, Program& program) {
                                    {"sentences_a_second", rate},
                                    {"gflop", work / 1e9},
                                    {"share_of_fma_peak", median(shares)}};
-    fmt::print("{}\n", result.dump());
+    print_output("{}\n", result.dump());
   } else {
-    fmt::print(
+    print_output(
         "label: {} sentences, {} words, {} threads: {:.3f} s, {:.0f} sentences/s, {:.1f} % of the "
         "FMA peak\n",
         sentences.size(), words, threads(), s, rate, 100 * median(shares));

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <optional>
 
 #include "app/bench/bench.h"
+#include "app/output.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -207,20 +207,20 @@ nlohmann::json to_json(const std::vector<Row>& rows) {
 
 void print_table(const std::vector<Row>& rows) {
   const auto number = [](double x) { return std::isnan(x) ? "-" : fmt::format("{:.0f}", x); };
-  fmt::print(
+  print_output(
       "nanoseconds a token and head: forward (share of the FMA peak) / forward and backward, {} "
       "threads\n{:>7}",
       threads(), "tokens");
-  for (const char* name : kNames) fmt::print("{:>22}", name);
-  fmt::print("{:>9}{:>9}\n", "step", "cached");
+  for (const char* name : kNames) print_output("{:>22}", name);
+  print_output("{:>9}{:>9}\n", "step", "cached");
   for (const Row& row : rows) {
-    fmt::print("{:>7}", row.length);
+    print_output("{:>7}", row.length);
     for (const Cost& c : row.ways) {
-      fmt::print("{:>22}", std::isnan(c.forward) ? "-"
-                                                 : fmt::format("{:.0f} ({:.0f} %) / {:.0f}",
-                                                               c.forward, 100 * c.share, c.both));
+      print_output("{:>22}", std::isnan(c.forward) ? "-"
+                                                   : fmt::format("{:.0f} ({:.0f} %) / {:.0f}",
+                                                                 c.forward, 100 * c.share, c.both));
     }
-    fmt::print("{:>9}{:>9}\n", number(row.step), number(row.cached));
+    print_output("{:>9}{:>9}\n", number(row.step), number(row.cached));
   }
 }
 
@@ -252,11 +252,11 @@ void bench_linear(const BenchLinear& b, Program& program) {
     const nlohmann::json result = {{"bench", "linear"},     {"threads", threads()},
                                    {"heads", b.heads},      {"dim", b.dim},
                                    {"rows", to_json(rows)}, {"cheaper_from_tokens", crossings}};
-    fmt::print("{}\n", result.dump());
+    print_output("{}\n", result.dump());
     return;
   }
   print_table(rows);
-  fmt::print("linear is cheaper from this many tokens on: {}\n", text);
+  print_output("linear is cheaper from this many tokens on: {}\n", text);
 }
 
 }  // namespace

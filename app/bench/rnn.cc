@@ -4,7 +4,7 @@
 #include <chrono>
 
 #include "app/bench/bench.h"
-#include <fmt/core.h>
+#include "app/output.h"
 #include <nlohmann/json.hpp>
 
 #include "qkv/autograd/tape.h"
@@ -146,18 +146,18 @@ void bench_rnn(const BenchRnn& b, Program& program) {
                                    {"share_of_fma_peak", operations / seconds / peak},
                                    {"parts", parts},
                                    {"parameters", parameter_count(model)}};
-    fmt::print("{}\n", result.dump());
+    print_output("{}\n", result.dump());
     return;
   }
-  fmt::print(
+  print_output(
       "rnn e{} h{}: {:.1f} ms a step, {:.2f} GFLOP of products, {:.1f} ms at the peak of {:.0f} "
       "GFLOP/s ({:.0f} % of it), {} threads\n",
       b.embedding, b.width, 1e3 * seconds, operations / 1e9, 1e3 * operations / peak, peak / 1e9,
       100 * operations / seconds / peak, threads());
   for (const auto& p : parts) {
-    fmt::print("  {:<11}{:8.1f} ms  {:6.2f} GFLOP  {:3.0f} % of the peak\n",
-               p["part"].get<std::string>(), 1e3 * p["seconds"].get<double>(),
-               p["gflop"].get<double>(), 100 * p["share_of_fma_peak"].get<double>());
+    print_output("  {:<11}{:8.1f} ms  {:6.2f} GFLOP  {:3.0f} % of the peak\n",
+                 p["part"].get<std::string>(), 1e3 * p["seconds"].get<double>(),
+                 p["gflop"].get<double>(), 100 * p["share_of_fma_peak"].get<double>());
   }
 }
 

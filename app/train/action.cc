@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "app/command.h"
+#include "app/output.h"
 #include "app/train/training.h"
 #include <fmt/core.h>
 
@@ -130,7 +131,7 @@ void train_action(const TrainAction& s, Program& program) {
   if (data.test.empty()) return;
   const std::vector<ActionModel> best = {load_action_model(directory)};
   const ClassReport report = score_clips(best.front(), data.test, predict_clips(best, data.test));
-  fmt::print("{}", program.json ? report.json() + "\n" : report.text());
+  print_output("{}", program.json ? report.json() + "\n" : report.text());
 }
 
 void add_data_options(CLI::App* c, TrainAction& s) {

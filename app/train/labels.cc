@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "app/command.h"
+#include "app/output.h"
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
@@ -173,7 +174,7 @@ void train_labels(const TrainLabels& s, Program& program) {
   const LabellerModel best = load_labeller_model(directory);
   const LabelScores scores = score_labelled(test, label_sentences(best, test.words));
   console.line("test: " + test.report.summary());
-  fmt::print("{}", program.json ? scores.json() + "\n" : scores.text());
+  print_output("{}", program.json ? scores.json() + "\n" : scores.text());
 }
 
 void add_model_options(CLI::App* c, TrainLabels& s) {

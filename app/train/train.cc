@@ -1,6 +1,5 @@
 // qkv train translate: two text files in, a model directory out.
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 
 #include "app/action.h"

@@ -1,9 +1,9 @@
 #include "app/train/training.h"
 
-#include <csignal>
 #include <vector>
 
 #include "app/command.h"
+#include "app/process.h"
 #include <fmt/core.h>
 
 #include "qkv/base/file.h"
@@ -12,26 +12,6 @@
 
 namespace qkv::app {
 namespace {
-
-/// While it lives, Ctrl-C and SIGTERM ask the loop to stop; a second one ends the program at once.
-class StopSignals {
- public:
-  StopSignals() {
-    g_interrupt_training = 0;
-    for (int signal : {SIGINT, SIGTERM}) std::signal(signal, &StopSignals::stop);
-  }
-  StopSignals(const StopSignals&) = delete;
-  StopSignals& operator=(const StopSignals&) = delete;
-  ~StopSignals() {
-    for (int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
-  }
-
- private:
-  static void stop(int signal) {
-    if (g_interrupt_training) std::signal(signal, SIG_DFL);
-    g_interrupt_training = 1;
-  }
-};
 
 void write_curve(const std::filesystem::path& directory,
                  std::pair<std::string_view, std::string_view> score) {
@@ -136,7 +116,7 @@ TrainReport run_training(const TrainTask& task, Optimiser& optimiser, const Trai
                          std::pair<std::string_view, std::string_view> score, Console& console) {
   const TrainWatch watch{.progress = console.progress(),
                          .line = [&console](const std::string& text) { console.line(text); }};
-  const StopSignals signals;
+  const StopSignals signals(g_interrupt_training);
   const TrainReport report = qkv::train(task, optimiser, options, directory, resume, watch);
   console.clear();
   write_curve(directory, score);

@@ -17,7 +17,7 @@
 
 namespace qkv {
 
-volatile std::sig_atomic_t g_interrupt_training = 0;
+std::atomic<int> g_interrupt_training = 0;
 
 namespace {
 

@@ -7,7 +7,7 @@
 //   state/                           what --resume needs; removed from nothing, replaced atomically
 #pragma once
 
-#include <csignal>
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -75,8 +75,9 @@ struct TrainReport {
   std::int64_t best_step = 0;
 };
 
-/// Set by signal handlers: the loop finishes its step, saves the state and returns `interrupted`.
-extern volatile std::sig_atomic_t g_interrupt_training;
+/// Set to 1 by another thread or a signal handler (lock-free): the loop finishes its step, saves
+/// the state and returns `interrupted`.
+extern std::atomic<int> g_interrupt_training;
 
 /// Lines for people ("step 100 …"); Progress goes to the bar.
 struct TrainWatch {
