@@ -1,11 +1,15 @@
 #include "qkv/base/file.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,6 +50,30 @@ void append_all(int fd, std::string_view bytes, const std::filesystem::path& pat
   }
 }
 
+constexpr std::string_view kTemporary = ".tmp";  // and the number of the process that writes
+
+/// Removes what processes that were killed while they wrote `path` left beside it. A file whose
+/// writer lives, here or on another machine, is locked by it and stays.
+void remove_abandoned(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  const std::string start = path.filename().string() + std::string(kTemporary);
+  std::error_code ignored;
+  for (std::filesystem::directory_iterator entry(folder, ignored), end; !ignored && entry != end;
+       entry.increment(ignored)) {
+    const std::string name = entry->path().filename().string();
+    pid_t writer = 0;
+    const auto [rest, error] = std::from_chars(name.data() + std::min(start.size(), name.size()),
+                                               name.data() + name.size(), writer);
+    if (!name.starts_with(start) || error != std::errc() || rest != name.data() + name.size() ||
+        writer <= 0 || ::kill(writer, 0) == 0 || errno != ESRCH) {
+      continue;
+    }
+    Descriptor file(::open(entry->path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) {
+      ::unlink(entry->path().c_str());
+    }
+  }
+}
+
 }  // namespace
 
 std::string read_file(const std::filesystem::path& path) {
@@ -67,9 +95,13 @@ std::string read_file(const std::filesystem::path& path) {
 
 void write_file(const std::filesystem::path& path,
                 const std::function<void(const std::function<void(std::string_view)>&)>& write) {
-  const std::filesystem::path temporary = path.string() + fmt::format(".tmp{}", ::getpid());
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  const std::filesystem::path temporary =
+      path.string() + fmt::format("{}{}", kTemporary, ::getpid());
+  remove_abandoned(path, folder);
   Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (file.get() < 0) system_error("create", temporary);
+  ::flock(file.get(), LOCK_EX | LOCK_NB);  // tells remove_abandoned() that somebody writes
   try {
     write([&](std::string_view bytes) { append_all(file.get(), bytes, path); });
     if (::fsync(file.get()) != 0) system_error("sync", path);
@@ -80,7 +112,6 @@ void write_file(const std::filesystem::path& path,
     throw;
   }
   // The new name is durable only once its folder is.
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());
 }

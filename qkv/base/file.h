@@ -16,7 +16,7 @@ std::string read_file(const std::filesystem::path& path);
 
 /// Calls `write(append)` where append(bytes) adds to the new file; then sync + rename. On any error
 /// (full disk included) the temporary file is removed, the old file is untouched, FileError is
-/// thrown.
+/// thrown. Temporary files of `path` whose writer was killed are removed as well.
 void write_file(const std::filesystem::path& path,
                 const std::function<void(const std::function<void(std::string_view)>&)>& write);
 void write_file(const std::filesystem::path& path, std::string_view bytes);
