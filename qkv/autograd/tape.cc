@@ -33,6 +33,14 @@ void copy_to(Tensor& to, const Tensor& from) {
       static_cast<std::size_t>(from.count()) * bytes_of(from.dtype()));
 }
 
+void transpose(const Tensor& from, Tensor& to) {
+  if (from.dtype() == DType::f64) {
+    kernels::transpose(from.dim(0), from.dim(1), from.data<double>(), to.data<double>());
+  } else {
+    kernels::transpose(from.dim(0), from.dim(1), from.data(), to.data());
+  }
+}
+
 void check_shape(const Tensor& input, const Tensor& contribution) {
   if (input.shape() != contribution.shape() || input.dtype() != contribution.dtype()) {
     fail<ShapeError>("gradient {} {} for a tensor {} {}", name_of(contribution.dtype()),
@@ -65,26 +73,28 @@ void clear_gradient(const Tensor& parameter) {
 }
 
 void parameter_changed(const Tensor& parameter) {
-  if (Node* node = node_of(parameter)) node->transposed_current = false;
+  Node* node = node_of(parameter);
+  if (!node) return;
+  const std::lock_guard lock(node->transposing);
+  node->transposed_current = false;
 }
 
 Tensor transposed_parameter(const Tensor& weight) {
   Node* node = node_of(weight);
-  const bool keep = node && node->leaf;
-  if (keep && node->transposed_current) return node->transposed;
-  const Shape shape{weight.dim(1), weight.dim(0)};
-  Tensor out =
-      keep && node->transposed.defined() ? node->transposed : Tensor::empty(shape, weight.dtype());
-  if (weight.dtype() == DType::f64) {
-    kernels::transpose(weight.dim(0), weight.dim(1), weight.data<double>(), out.data<double>());
-  } else {
-    kernels::transpose(weight.dim(0), weight.dim(1), weight.data(), out.data());
+  if (!node || !node->leaf) {
+    Tensor out = Tensor::empty({weight.dim(1), weight.dim(0)}, weight.dtype());
+    transpose(weight, out);
+    return out;
   }
-  if (keep) {
-    node->transposed = out;
+  const std::lock_guard lock(node->transposing);
+  if (!node->transposed_current) {
+    if (!node->transposed.defined()) {
+      node->transposed = Tensor::empty({weight.dim(1), weight.dim(0)}, weight.dtype());
+    }
+    transpose(weight, node->transposed);
     node->transposed_current = true;
   }
-  return out;
+  return node->transposed;
 }
 
 void Tape::backward(const Tensor& output, const Tensor& gradient) {

@@ -8,13 +8,16 @@
 //   { Recording on(tape); loss = f(w); }
 //   tape.backward(loss);            // gradient_of(w) now holds dloss/dw
 //
-// One tape is used by one thread; the kernels inside an operation are parallel.
+// One tape is used by one thread; the kernels inside an operation are parallel. Parameters may be
+// shared: without a tape nothing of them is written but transposed_parameter()'s copy, under a
+// lock.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -28,7 +31,10 @@ struct Node {
   Tensor gradient;       // undefined until the first contribution
   bool present = false;  // whether `gradient` holds a contribution (a parameter keeps its buffer)
   bool leaf = false;     // a parameter: its gradient outlives backward
-  Tensor transposed;     // a parameter's transposed copy, see transposed_parameter()
+  // A parameter's transposed copy, see transposed_parameter(). Models in use are shared by threads,
+  // and the first that wants the copy makes it for all.
+  std::mutex transposing;
+  Tensor transposed;
   bool transposed_current = false;
 };
 
@@ -41,7 +47,8 @@ Tensor gradient_of(const Tensor& parameter);
 void clear_gradient(const Tensor& parameter);
 /// To be called after a parameter's numbers changed: drops derived copies.
 void parameter_changed(const Tensor& parameter);
-/// wᵀ of w [I O]. For a parameter the copy is made once and kept until parameter_changed().
+/// wᵀ of w [I O]. For a parameter the copy is made once and kept until parameter_changed(); any
+/// number of threads may ask at once.
 Tensor transposed_parameter(const Tensor& weight);
 
 class Tape {
