@@ -1,6 +1,11 @@
 // Matrix products over raw row-major memory. Only the forms whose bits do not depend on the number
 // of rows or threads are offered (docs/numerics.md): NN and TN. A product with B transposed is a
 // transposed copy of B followed by NN; a lone row is computed as one of two.
+//
+// Signals: while oneDNN's kernels run, a thread's stack pointer may lie in the middle of the heap
+// (uxlfoundation/oneDNN#4845), where a signal's frame would overwrite what lies there. A thread
+// that multiplies gets an alternate signal stack for this reason; a program that installs handlers
+// must do so with SA_ONSTACK, or keep signals away from threads that multiply.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,11 @@
 #include "qkv/kernels/gemm.h"
 
+#include <array>
+#include <atomic>
+#include <csignal>
+
 #include "kernels/fixtures.h"
+#include <sys/time.h>
 
 namespace qkv::kernels {
 namespace {
@@ -93,6 +98,97 @@ TEST(Gemm, TransposedProductsHaveTheSameBitsForAnyThreads) {
       EXPECT_TRUE(same_bits(c, one)) << team << " threads";
     }
   }
+}
+
+/// Random a [m k] or [k m], b [k n] and their product by `team` threads.
+struct Case {
+  Case(std::int64_t m_, std::int64_t n_, std::int64_t k_)
+      : m(m_), n(n_), k(k_), a(normals(m * k, 11)), b(normals(k * n, 12)) {}
+  std::vector<float> nn(int team, std::int64_t first = 0, std::int64_t rows = -1) const {
+    std::vector<float> c(static_cast<std::size_t>((rows < 0 ? m : rows) * n), 0.5f);
+    const ThreadScope scope(team);
+    gemm_nn(rows < 0 ? m : rows, n, k, a.data() + first * k, k, b.data(), n, 1.0f, c.data(), n);
+    return c;
+  }
+  std::vector<float> tn(int team) const {
+    std::vector<float> c(static_cast<std::size_t>(m * n), 0.5f);
+    const ThreadScope scope(team);
+    gemm_tn(m, n, k, a.data(), m, b.data(), n, 1.0f, c.data(), n);
+    return c;
+  }
+  std::int64_t m, n, k;
+  Guarded<float> a, b;
+};
+
+// All ways of cutting: by rows, by columns, both; with lone rows and columns at the ends.
+constexpr std::array<std::int64_t, 3> kCuts[] = {
+    {2, 1000, 200}, {3, 10000, 64},  {17, 97, 300},  {17, 113, 128}, {33, 49, 200},
+    {65, 65, 128},  {100, 512, 96},  {129, 1, 700},  {257, 33, 100}, {300, 300, 64},
+    {512, 17, 64},  {1025, 128, 32}, {1, 2000, 300}, {64, 768, 768}, {96, 96, 515}};
+
+TEST(Gemm, HasTheSameBitsForAnyThreads) {
+  for (const auto& [m, n, k] : kCuts) {
+    const Case product(m, n, k);
+    const auto nn = product.nn(1), tn = product.tn(1);
+    for (const int team : {2, 3, 4, 7, 12}) {
+      EXPECT_TRUE(same_bits(product.nn(team), nn)) << m << " " << n << " " << k << ", " << team;
+      EXPECT_TRUE(same_bits(product.tn(team), tn)) << m << " " << n << " " << k << ", " << team;
+    }
+  }
+}
+
+TEST(Gemm, IsWholeWhenFewerThreadsComeThanWereAskedFor) {
+  for (const auto& [m, n, k] : kCuts) {
+    const Case product(m, n, k);
+    const auto nn = product.nn(1), tn = product.tn(1);
+    const int levels = omp_get_max_active_levels(), named = omp_get_max_threads();
+    omp_set_num_threads(4);
+    for (const bool outside : {true, false}) {
+      // A region of one thread, as OMP_THREAD_LIMIT=1 gives it, and a product that starts in one.
+      if (outside) omp_set_max_active_levels(0);
+      bool same = true;
+#pragma omp parallel num_threads(1)
+      same = same_bits(product.nn(4), nn) && same_bits(product.tn(4), tn);
+      EXPECT_TRUE(same) << m << " " << n << " " << k << (outside ? "" : ", nested");
+      omp_set_max_active_levels(levels);
+    }
+    EXPECT_EQ(omp_get_max_threads(), 4);  // the caller's setting is back
+    omp_set_num_threads(named);
+  }
+}
+
+TEST(Gemm, LongSumsHaveTheSameBitsWhateverTheirNeighbours) {
+  // oneDNN's own NN changes the order of such sums from about 100 rows on.
+  for (const auto& [n, k] : {std::array<std::int64_t, 2>{768, 1000}, {4096, 1024}, {1000, 2048}}) {
+    const Case product(193, n, k);
+    const auto whole = product.nn(1);
+    EXPECT_TRUE(same_bits(product.nn(3), whole)) << n << " " << k;
+    for (const auto& [first, rows] :
+         {std::array<std::int64_t, 2>{0, 64}, {0, 129}, {5, 112}, {100, 65}, {192, 1}}) {
+      const std::vector<float> want(whole.begin() + first * n, whole.begin() + (first + rows) * n);
+      EXPECT_TRUE(same_bits(product.nn(2, first, rows), want)) << n << " " << k << ", " << rows;
+    }
+  }
+}
+
+std::atomic<int> g_alarms = 0;
+
+TEST(Gemm, AHandlerOnTheAlternateStackLeavesProductsWhole) {
+  const Case product(256, 512, 256);
+  const auto want = product.nn(1);  // and this thread has its signal stack
+  struct sigaction ours {
+  }, before{};
+  ours.sa_handler = [](int) { ++g_alarms; };
+  ours.sa_flags = SA_ONSTACK | SA_RESTART;
+  ASSERT_EQ(::sigaction(SIGALRM, &ours, &before), 0);
+  const itimerval often{{0, 100}, {0, 100}}, never{{0, 0}, {0, 0}};
+  ::setitimer(ITIMER_REAL, &often, nullptr);
+  for (int round = 0; round < 100000 && g_alarms < 200; ++round) {
+    ASSERT_TRUE(same_bits(product.nn(2), want)) << round;
+  }
+  ::setitimer(ITIMER_REAL, &never, nullptr);
+  ::sigaction(SIGALRM, &before, nullptr);
+  EXPECT_GE(g_alarms, 200);
 }
 
 TEST(Transpose, TwiceIsTheSame) {
