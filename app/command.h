@@ -2,9 +2,12 @@
 // holds mathematics.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "app/console.h"
+#include "app/options.h"
 #include <CLI/CLI.hpp>
 
 namespace qkv::app {
@@ -20,6 +23,16 @@ struct Program {
   Console console;
   bool json = false;
   int threads = 0;
+  std::vector<std::unique_ptr<Command>> commands;
+
+  /// A new sub-command: "translate", "train lm". What a command groups ("train") is made with its
+  /// first member, or before with group() to say what it is about.
+  Command& command(const std::string& path, const std::string& about);
+  CLI::App& group(const std::string& name, const std::string& about = "");
+  /// --threads: what the command computes with, set before its action runs.
+  void add_threads(Command& command);
+  /// --json.
+  void add_json(Command& command, const char* help);
 };
 
 void add_demo(Program& program);

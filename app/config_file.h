@@ -1,14 +1,21 @@
-// --config FILE.toml: every long option can stand in a file as `name = value` (true for a flag, an
-// array for an option with several values). The command line wins.
+// Settings files: TOML with lines `option = value`, true or false for a flag, an array for an
+// option that takes several values.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace qkv::app {
 
-/// Replaces "--config FILE" by the options of the file, placed before those of the command line.
-/// Throws DataError with file and line.
-std::vector<std::string> with_config_file(std::vector<std::string> arguments);
+struct ConfigEntry {
+  std::string key;
+  std::vector<std::string> values;
+  bool is_list = false, is_boolean = false;
+  std::int64_t line = 0;
+};
+
+/// In the order of the file. Throws DataError with file and line.
+std::vector<ConfigEntry> read_config_file(const std::string& path);
 
 }  // namespace qkv::app

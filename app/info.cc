@@ -125,7 +125,7 @@ void info_language(const std::string& directory, const Json& config, bool tensor
 void info_vectors(const std::string& directory, const Json& config, bool tensors, bool json) {
   const VectorModel model = load_vector_model(directory);
   if (json) return print_json(config, model, tensors);
-  const WordVectors::Config& c = model.vectors.config;
+  const VectorNetwork::Config& c = model.vectors.config;
   const bool cbow = c.task == VectorTask::cbow;
   print_output("{}\n", directory);
   print_output("  task        word vectors ({}{}, {})\n", cbow ? "CBOW" : "skip-gram",

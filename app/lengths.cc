@@ -17,8 +17,8 @@
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
 #include "qkv/data/lines.h"
+#include "qkv/decode/batch_translator.h"
 #include "qkv/decode/transformer_decoder.h"
-#include "qkv/decode/translator.h"
 #include "qkv/eval/bleu.h"
 #include "qkv/io/json.h"
 #include "qkv/train/translation.h"
@@ -118,14 +118,15 @@ Line scored(const Settings& s, const std::string& directory, Program& program) {
          s.reference, reference.size());
   }
   const TranslationModel model = load_translation_model(directory);
-  TranslatorOptions options;
+  BatchTranslatorOptions options;
   options.search.beam = s.beam;
   set_special_tokens(model, options.search);
   const auto decoder = decoder_of(model, {.source_eos = model.source.eos()});
   std::vector<Tokens> tokens;
   tokens.reserve(source.size());
   for (const std::string& text : source) tokens.push_back(model.source.encode(text));
-  const auto found = Translator(*decoder, options).translate(tokens, program.console.progress());
+  const auto found =
+      BatchTranslator(*decoder, options).translate(tokens, program.console.progress());
   program.console.clear();
   std::map<std::int64_t, std::pair<std::vector<std::string>, std::vector<std::string>>> buckets;
   for (std::size_t i = 0; i < source.size(); ++i) {

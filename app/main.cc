@@ -8,7 +8,6 @@
 
 #include "app/action.h"
 #include "app/command.h"
-#include "app/config_file.h"
 #include "app/output.h"
 #include "app/process.h"
 
@@ -23,6 +22,38 @@ void add_threads(CLI::App& command, Program& program) {
 
 void apply_threads(const Program& program) {
   if (program.threads > 0) set_threads(program.threads);
+}
+
+CLI::App& Program::group(const std::string& name, const std::string& about) {
+  for (CLI::App* known :
+       cli.get_subcommands([&](const CLI::App* c) { return c->get_name() == name; })) {
+    return *known;
+  }
+  CLI::App* made = cli.add_subcommand(name, about);
+  made->require_subcommand(1);
+  return *made;
+}
+
+Command& Program::command(const std::string& path, const std::string& about) {
+  CLI::App* parent = &cli;
+  const auto space = path.find(' ');
+  if (space != std::string::npos) {
+    parent = &group(path.substr(0, space));
+  }
+  CLI::App* app = parent->add_subcommand(path.substr(space + 1), about);
+  commands.push_back(std::make_unique<Command>(*app, path));
+  return *commands.back();
+}
+
+void Program::add_threads(Command& command) {
+  command.option({.name = "threads",
+                  .help = "Threads to compute with (default: all cores)",
+                  .bounds = between(1, 1'000'000)},
+                 threads);
+}
+
+void Program::add_json(Command& command, const char* help) {
+  command.option({.name = "json", .help = help}, json);
 }
 
 namespace {
@@ -53,7 +84,7 @@ void add_verbs(Program& program) {
 int parse_and_run(Program& program, const std::vector<std::string>& words) {
   CLI::App& cli = program.cli;
   try {
-    std::vector<std::string> arguments = with_config_file(words);
+    std::vector<std::string> arguments = words;
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them last first
     cli.parse(std::move(arguments));
   } catch (const CLI::ParseError& e) {
@@ -70,6 +101,18 @@ int parse_and_run(Program& program, const std::vector<std::string>& words) {
                   cli.get_subcommands().empty() ? "" : cli.get_subcommands()[0]->get_name() + " ");
     }
     return 2;
+  }
+  for (const auto& command : program.commands) {
+    if (!command->chosen()) continue;
+    try {
+      command->set_options();
+      apply_threads(program);
+      command->act();
+    } catch (const UsageError& e) {
+      program.console.clear();
+      print_error("qkv: {}\nqkv: see qkv {} --help\n", e.what(), command->path());
+      return 2;
+    }
   }
   return 0;
 }

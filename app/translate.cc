@@ -10,8 +10,8 @@
 
 #include "qkv/base/error.h"
 #include "qkv/data/lines.h"
+#include "qkv/decode/batch_translator.h"
 #include "qkv/decode/transformer_decoder.h"
-#include "qkv/decode/translator.h"
 #include "qkv/systems/translation_model.h"
 #include "qkv/train/translation.h"
 #include "qkv/view/alignment.h"
@@ -21,7 +21,7 @@ namespace {
 
 struct Settings {
   std::string model, input = "-", force, penalty = "power", stop = "full";
-  TranslatorOptions options;
+  BatchTranslatorOptions options;
   bool scores = false, alignment = false, soft_alignment = false, coverage = false;
   std::int64_t layer = -2, head = -1;
 };
@@ -42,7 +42,7 @@ class Writer {
   Writer(const Settings& settings, const TranslationModel& model, bool json)
       : settings_(settings), model_(model), json_(json) {}
 
-  void write(std::int64_t index, const Translation& t) const {
+  void write(std::int64_t index, const Decoded& t) const {
     const bool many = settings_.options.search.n_best > 1;
     for (const Hypothesis& h : t.best) {
       const std::string text = model_.target.decode(h.tokens);
@@ -91,7 +91,7 @@ class Writer {
 void translate(const Settings& settings, Program& program) {
   apply_threads(program);
   const TranslationModel model = load_translation_model(settings.model);
-  TranslatorOptions options = settings.options;
+  BatchTranslatorOptions options = settings.options;
   set_special_tokens(model, options.search);
   options.search.penalty.kind =
       settings.penalty == "gnmt" ? LengthPenalty::Kind::gnmt : LengthPenalty::Kind::power;
@@ -102,7 +102,7 @@ void translate(const Settings& settings, Program& program) {
   const auto decoder = decoder_of(model, {.source_eos = model.source.eos(),
                                           .attention_layer = settings.layer,
                                           .attention_head = settings.head});
-  const Translator translator(*decoder, options);
+  const BatchTranslator translator(*decoder, options);
   const Writer writer(settings, model, program.json);
   LineReader reader(settings.input);
 
@@ -132,7 +132,7 @@ void translate(const Settings& settings, Program& program) {
     return model.source.encode(line);
   };
   source.ready = [&] { return reader.ready(); };
-  const auto sink = [&](std::int64_t index, const Translation& t) {
+  const auto sink = [&](std::int64_t index, const Decoded& t) {
     if (t.cut > 0) {
       program.console.line(
           fmt::format("qkv: {}:{}: {} tokens beyond the model's {} were not translated",

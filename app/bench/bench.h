@@ -6,7 +6,7 @@
 
 #include "app/command.h"
 
-#include "qkv/decode/translator.h"
+#include "qkv/decode/batch_translator.h"
 
 namespace qkv::app {
 
@@ -16,7 +16,7 @@ struct BenchDecode {
   std::string model, file, preset = "tiny", output;
   std::int64_t sentences = 200;
   int runs = 5;
-  TranslatorOptions options;
+  BatchTranslatorOptions options;
 };
 void add_bench_decode(CLI::App& bench, Program& program);
 void add_bench_label(CLI::App& bench, Program& program);

@@ -11,8 +11,8 @@
 #include "qkv/base/file.h"
 #include "qkv/base/parallel.h"
 #include "qkv/data/lines.h"
+#include "qkv/decode/batch_translator.h"
 #include "qkv/decode/transformer_decoder.h"
-#include "qkv/decode/translator.h"
 #include "qkv/kernels/peak.h"
 #include "qkv/train/translation.h"
 
@@ -96,7 +96,7 @@ double decode_operations(const Transformer::Config& c, std::int64_t source_token
 
 void bench_decode(const BenchDecode& b, Program& program) {
   Work work;
-  TranslatorOptions options = b.options;
+  BatchTranslatorOptions options = b.options;
   if (!b.model.empty()) {
     if (b.file.empty()) fail("bench decode: --model needs a file of source sentences");
     work.model = load_translation_model(b.model);
@@ -114,10 +114,10 @@ void bench_decode(const BenchDecode& b, Program& program) {
   for (const Tokens& s : work.sources) source_tokens += static_cast<std::int64_t>(s.size()) + 1;
   const TransformerDecoder decoder(work.model.transformer, {.source_eos = options.search.eos});
   const CountedModel counted(decoder);
-  const Translator translator(counted, options);
+  const BatchTranslator translator(counted, options);
   std::vector<double> seconds, shares;
   std::int64_t tokens = 0;
-  std::vector<Translation> results;
+  std::vector<Decoded> results;
   for (int run = 0; run < b.runs + 1; ++run) {
     const double peak = kernels::measure_fma_peak(threads());
     counted.reset();
@@ -130,11 +130,10 @@ void bench_decode(const BenchDecode& b, Program& program) {
         decode_operations(work.model.transformer.config, source_tokens, counted.rows()) / taken /
         peak);
   }
-  for (const Translation& t : results)
-    tokens += static_cast<std::int64_t>(t.best[0].tokens.size()) + 1;
+  for (const Decoded& t : results) tokens += static_cast<std::int64_t>(t.best[0].tokens.size()) + 1;
   if (!b.output.empty()) {
     std::string text;
-    for (const Translation& t : results) text += work.model.target.decode(t.best[0].tokens) + "\n";
+    for (const Decoded& t : results) text += work.model.target.decode(t.best[0].tokens) + "\n";
     write_file(b.output, text);
   }
   const double s = median(seconds);

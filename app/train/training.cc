@@ -80,7 +80,10 @@ void set_run(const RunSettings& s, TrainOptions& t) {
   set(s.accumulate, t.accumulate);
   set(s.rate, t.schedule.rate);
   set(s.warm_up, t.schedule.warm_up);
-  if (!s.schedule.empty()) t.schedule.kind = schedule_of(s.schedule);
+  if (!s.schedule.empty()) {
+    t.schedule.kind = static_cast<Schedule::Kind>(
+        detail::choice_of(s.schedule, names_of<Schedule::Kind>(), {}, "--schedule"));
+  }
   t.schedule.steps = t.steps;
   if (t.schedule.kind == Schedule::Kind::cosine || t.schedule.kind == Schedule::Kind::linear) {
     if (t.steps <= 0)

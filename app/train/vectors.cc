@@ -24,7 +24,7 @@ struct TrainVectors {
 
 void train_vectors(const TrainVectors& s, Program& program) {
   Console& console = program.console;
-  WordVectors::Config config;
+  VectorNetwork::Config config;
   config.width = s.width;
   set_choice("--task", s.task,
              {std::pair{"cbow", VectorTask::cbow}, std::pair{"skip-gram", VectorTask::skip_gram}},
@@ -44,7 +44,7 @@ void train_vectors(const TrainVectors& s, Program& program) {
   VectorModel model;
   const VectorCorpus corpus = make_vector_corpus(read_text(s.train), words, s.min_count, model);
   config.words = static_cast<std::int64_t>(corpus.counts.size());
-  model.vectors = WordVectors::make(config, Initialiser(s.options.seed));
+  model.vectors = VectorNetwork::make(config, Initialiser(s.options.seed));
   console.line(fmt::format(
       "text: {} words in {} lines, {} more too rare; vocabulary {}; {} numbers",
       grouped(static_cast<std::int64_t>(corpus.ids.size())),

@@ -11,6 +11,7 @@
 // after that have them; a joint that no frame has stands at the mean of the others.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -50,11 +51,13 @@ enum class ClipCut : std::uint8_t {
   slide,    ///< windows of consecutive frames every `stride`, the last one at the end; a shorter
             ///< clip is one shorter window
 };
+constexpr std::array<std::string_view, 2> spelling(ClipCut) { return {"stretch", "slide"}; }
 /// From where and in what unit joints are measured.
 enum class PoseUnit : std::uint8_t {
   frame,  ///< of each frame: the person stands still
   clip,   ///< the mean over the window (centre) and the clip (torso): the person moves
 };
+constexpr std::array<std::string_view, 2> spelling(PoseUnit) { return {"frame", "clip"}; }
 
 struct PoseOptions {
   std::string skeleton = "plain";

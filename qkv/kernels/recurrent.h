@@ -14,13 +14,18 @@
 //                     c' = f ⊙ c + i ⊙ g         h' = o ⊙ tanh c'
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace qkv::kernels {
 
 enum class Cell : std::uint8_t { gru, gru_reset_before, lstm };
+constexpr std::array<std::string_view, 3> spelling(Cell) {
+  return {"gru", "gru_reset_before", "lstm"};
+}
 
 /// G, how many gates stand side by side.
 constexpr std::int64_t gates_of(Cell cell) { return cell == Cell::lstm ? 4 : 3; }

@@ -8,11 +8,13 @@
 //   lstm   `layers` LSTMs, then the state after the last frame
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "qkv/base/options.h"
 #include "qkv/nn/recurrent.h"
 #include "qkv/nn/transformer_layers.h"
 #include "qkv/tensor/segments.h"
@@ -20,6 +22,9 @@
 namespace qkv {
 
 enum class ActionArchitecture : std::uint8_t { act, mlp, conv, lstm };
+constexpr std::array<std::string_view, 4> spelling(ActionArchitecture) {
+  return {"act", "mlp", "conv", "lstm"};
+}
 
 /// Clips end to end: a row is a frame.
 struct ActionBatch {
@@ -53,16 +58,17 @@ struct ActionNetwork {
 
     template <class Self, class Visit>
     static void each(Self& c, Visit&& visit) {
-      visit("architecture", c.architecture);
-      visit("features", c.features);
-      visit("frames", c.frames);
-      visit("classes", c.classes);
-      visit("width", c.width);
-      visit("layers", c.layers);
-      visit("heads", c.heads);
-      visit("head", c.head);
-      visit("kernel", c.kernel);
-      visit("dropout", c.dropout);
+      visit({"architecture", "act, or as large as that: mlp, conv (over time), lstm", {}, "arch"},
+            c.architecture);
+      visit({"features"}, c.features);
+      visit({"frames"}, c.frames);
+      visit({"classes"}, c.classes);
+      visit({"width", "act: width", side_bounds()}, c.width);
+      visit({"layers", "act: encoder layers", side_bounds()}, c.layers);
+      visit({"heads", "act: attention heads", side_bounds()}, c.heads);
+      visit({"head", "act: width of the layer before the classes", side_bounds()}, c.head);
+      visit({"kernel"}, c.kernel);
+      visit({"dropout", "After attention and feed-forward, or between layers", share()}, c.dropout);
     }
     /// Throws with the field's name when a value makes no model.
     void check() const;

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "qkv/base/options.h"
 #include "qkv/models/state_dict.h"
 #include "qkv/nn/transformer_layers.h"
 #include "qkv/ops/loss.h"
@@ -43,6 +44,27 @@ struct BertConfig {
   double layer_norm_eps = 1e-12;
   double initializer_range = 0.02;
 
+  /// `dropout` of the command line sets one, that of attention weights the other.
+  template <class Self, class Visit>
+  static void each(Self& c, Visit&& visit) {
+    visit({"vocab_size"}, c.vocab_size);
+    visit({"hidden_size", "Width of the model", side_bounds(), "width"}, c.hidden_size);
+    visit({"num_hidden_layers", "Layers", side_bounds(), "layers"}, c.num_hidden_layers);
+    visit({"num_attention_heads", "Attention heads", side_bounds(), "heads"},
+          c.num_attention_heads);
+    visit({"intermediate_size", "Width inside the feed-forward blocks; default: 4 times the width",
+           side_bounds(), "feed-forward"},
+          c.intermediate_size);
+    visit({"max_position_embeddings"}, c.max_position_embeddings);
+    visit({"type_vocab_size"}, c.type_vocab_size);
+    visit({"hidden_act", "Inside the feed-forward blocks", {}, "activation"}, c.hidden_act);
+    visit({"hidden_dropout_prob", "Of embeddings and between layers", share(), "dropout"},
+          c.hidden_dropout_prob);
+    visit({"attention_probs_dropout_prob", "Of attention weights", share(), "attention-dropout"},
+          c.attention_probs_dropout_prob);
+    visit({"layer_norm_eps"}, c.layer_norm_eps);
+    visit({"initializer_range"}, c.initializer_range);
+  }
   /// The published shapes: tiny, mini, small, medium, base, large. Throws Error otherwise.
   static BertConfig of(std::string_view size, std::int64_t vocabulary = 30522);
   /// Throws with the field's name when a value makes no model.

@@ -12,11 +12,14 @@
 // (Chen, Zeng, Lou 2019 name such a mask; the reading here is ours) weighs or forbids.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "qkv/base/options.h"
 #include "qkv/models/bert.h"
 #include "qkv/models/transformer.h"
 #include "qkv/nn/linear.h"
@@ -35,6 +38,9 @@ enum class LabelEncoder : std::uint8_t {
   linear,     ///< the same with linear attention (elu + 1), not causal
   bert,       ///< a BERT: a word is the state of its first piece
 };
+constexpr std::array<std::string_view, 6> spelling(LabelEncoder) {
+  return {"fc", "cnn", "rnn", "attention", "linear", "bert"};
+}
 
 /// How a sequence becomes one vector.
 enum class Pooling : std::uint8_t {
@@ -44,6 +50,9 @@ enum class Pooling : std::uint8_t {
               ///< bert, what its pooler makes of [CLS])
   attention,  ///< Σ softmax(u·tanh(W h + b)) h, u trained (Yang et al. 2016)
 };
+constexpr std::array<std::string_view, 4> spelling(Pooling) {
+  return {"mean", "max", "token", "attention"};
+}
 
 /// What the prior table does.
 enum class PriorMask : std::uint8_t {
@@ -51,10 +60,14 @@ enum class PriorMask : std::uint8_t {
   soft,  ///< emissions += log(pᵀ·prior + 1e-6), p the class probabilities; in the loss too
   hard,  ///< a tag of prior 0 under the likeliest class is never predicted; the loss knows nothing
 };
+constexpr std::array<std::string_view, 3> spelling(PriorMask) { return {"none", "soft", "hard"}; }
 /// Whom it binds. The way from tags to class acts on predictions alone: soft, log p(class) += log
 /// (prior[class, tag] + 1e-6) for each distinct decoded tag; hard, a class with a tag of prior 0 is
 /// left out.
 enum class PriorWay : std::uint8_t { to_tags, to_class, both };
+constexpr std::array<std::string_view, 3> spelling(PriorWay) {
+  return {"to_tags", "to_class", "both"};
+}
 
 /// A packed batch of sequences of words. What the model has no use for may stay empty.
 struct LabelBatch {
@@ -140,40 +153,45 @@ struct Labeller {
 
     template <class Self, class Visit>
     static void each(Self& c, Visit&& visit) {
-      visit("words", c.words);
-      visit("characters", c.characters);
-      visit("shapes", c.shapes);
-      visit("tags", c.tags);
-      visit("classes", c.classes);
-      visit("embedding", c.embedding);
-      visit("character_embedding", c.character_embedding);
-      visit("character_filters", c.character_filters);
-      visit("character_kernel", c.character_kernel);
-      visit("shape_embedding", c.shape_embedding);
-      visit("encoder", c.encoder);
-      visit("width", c.width);
-      visit("layers", c.layers);
-      visit("kernel", c.kernel);
-      visit("cell", c.cell);
-      visit("bidirectional", c.bidirectional);
-      visit("heads", c.heads);
-      visit("feed_forward", c.feed_forward);
-      visit("norm", c.norm);
-      visit("activation", c.activation);
-      visit("positions", c.positions);
-      visit("max_length", c.max_length);
-      visit("crf", c.crf);
-      visit("pooling", c.pooling);
-      visit("pooling_heads", c.pooling_heads);
-      visit("class_to_tags", c.class_to_tags);
-      visit("tags_to_class", c.tags_to_class);
-      visit("prior", c.prior);
-      visit("prior_way", c.prior_way);
-      visit("dropout", c.dropout);
-      visit("embedding_dropout", c.embedding_dropout);
-      visit("attention_dropout", c.attention_dropout);
-      visit("word_dropout", c.word_dropout);
-      visit("unknown", c.unknown);
+      visit({"words"}, c.words);
+      visit({"characters"}, c.characters);
+      visit({"shapes"}, c.shapes);
+      visit({"tags"}, c.tags);
+      visit({"classes"}, c.classes);
+      visit({"embedding", "Width of the word embeddings", side_bounds()}, c.embedding);
+      visit({"character_embedding"}, c.character_embedding);
+      visit(
+          {"character_filters", "Columns of the character features (0: none)", between(0, 1 << 20)},
+          c.character_filters);
+      visit({"character_kernel"}, c.character_kernel);
+      visit({"shape_embedding", "Width of the word-shape embeddings: capitals, digits (0: none)",
+             between(0, 1 << 20)},
+            c.shape_embedding);
+      visit({"encoder", "fc: each position by itself; linear: attention of linear cost"},
+            c.encoder);
+      visit({"width", "Width of the encoder", side_bounds()}, c.width);
+      visit({"layers", "Encoder layers", side_bounds()}, c.layers);
+      visit({"kernel", "cnn: positions that one sees", side_bounds()}, c.kernel);
+      visit({"cell", "rnn: the recurrent cell"}, c.cell);
+      visit({"bidirectional"}, c.bidirectional);
+      visit({"heads", "attention, linear: heads", side_bounds()}, c.heads);
+      visit({"feed_forward", "attention, linear: width inside", side_bounds()}, c.feed_forward);
+      visit({"norm"}, c.norm);
+      visit({"activation"}, c.activation);
+      visit({"positions"}, c.positions);
+      visit({"max_length"}, c.max_length);
+      visit({"crf", "Whether the tags of a sentence are judged together"}, c.crf);
+      visit({"pooling", "How a sentence becomes one vector"}, c.pooling);
+      visit({"pooling_heads"}, c.pooling_heads);
+      visit({"class_to_tags"}, c.class_to_tags);
+      visit({"tags_to_class"}, c.tags_to_class);
+      visit({"prior", "Which tags go with which class, from the training text"}, c.prior);
+      visit({"prior_way", "Whom the prior binds"}, c.prior_way);
+      visit({"dropout", "Between layers and before the heads", share()}, c.dropout);
+      visit({"embedding_dropout", "Of the features", share()}, c.embedding_dropout);
+      visit({"attention_dropout", "Of attention weights", share()}, c.attention_dropout);
+      visit({"word_dropout", "Words that training reads as unknown", share()}, c.word_dropout);
+      visit({"unknown"}, c.unknown);
     }
     /// Throws with the field's name when a value makes no model.
     void check() const;

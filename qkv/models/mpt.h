@@ -15,6 +15,7 @@
 
 #include "qkv/attention/cache.h"
 #include "qkv/attention/linear.h"
+#include "qkv/base/options.h"
 #include "qkv/models/state_dict.h"
 #include "qkv/nn/multi_head.h"
 #include "qkv/nn/residual.h"
@@ -93,6 +94,53 @@ struct Mpt {
     /// The norms run in the autocast type there; all is fp32 here, where both are the same.
     bool low_precision_layernorm = true;
 
+    /// Those of attn_config stand in one list with the rest. What follows from others (attn_type,
+    /// logit_scale by name) is left to the configuration file.
+    template <class Self, class Visit>
+    static void each(Self& c, Visit&& visit) {
+      auto& a = c.attn_config;
+      visit({"d_model", "Width of the model", side_bounds(), "width"}, c.d_model);
+      visit({"n_heads", "Attention heads", side_bounds(), "heads"}, c.n_heads);
+      visit({"n_layers", "Layers", side_bounds(), "layers"}, c.n_layers);
+      visit({"expansion_ratio", "Width of the feed-forward blocks over --width", between(1, 1024),
+             "expansion"},
+            c.expansion_ratio);
+      visit({"max_seq_len"}, c.max_seq_len);
+      visit({"vocab_size"}, c.vocab_size);
+      visit({"resid_pdrop", "On embeddings and between layers", share(), "dropout"}, c.resid_pdrop);
+      visit({"emb_pdrop", "On embeddings and between layers", share(), "dropout"}, c.emb_pdrop);
+      visit({"learned_pos_emb"}, c.learned_pos_emb);
+      visit({"no_bias"}, c.no_bias);
+      visit({"embedding_fraction",
+             "Share of the gradient that embeddings get",
+             {.least = 0, .most = 1, .open_least = true}},
+            c.embedding_fraction);
+      visit({"low_precision_layernorm"}, c.low_precision_layernorm);
+      visit({"kv_n_heads", "Heads of keys and values; 1: multi-query (0: as many as --heads)",
+             between(0, 1 << 20), "kv-heads"},
+            a.kv_n_heads);
+      visit({"attn_pdrop", "On attention weights", share(), "attention-dropout"}, a.attn_pdrop);
+      visit({"qk_ln", "LayerNorm on queries and keys", {}, "qk-norm"}, a.qk_ln);
+      visit({"clip_qkv", "Queries, keys and values within this bound (0: none)", non_negative()},
+            a.clip_qkv);
+      visit({"softmax_scale", "Factor of the scores (0: one over the root of a head's width)",
+             non_negative()},
+            a.softmax_scale);
+      visit({"prefix_lm",
+             "What is given sees all of itself, also ahead: up to half of a training window, the "
+             "prompt of generate",
+             {},
+             "prefix"},
+            a.prefix_lm);
+      visit({"attn_uses_sequence_id"}, a.attn_uses_sequence_id);
+      visit({"alibi"}, a.alibi);
+      visit({"alibi_bias_max", "ALiBi: the largest exponent of a slope", positive(), "alibi-max"},
+            a.alibi_bias_max);
+      visit({"rope"}, a.rope);
+      visit({"rope_theta", "Rotary positions: the base of the wave lengths", positive()},
+            a.rope_theta);
+      visit({"linear"}, a.linear);
+    }
     /// Throws with the option's name when a value makes no model.
     void check() const;
     /// How many numbers a model has, without making it.

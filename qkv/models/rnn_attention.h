@@ -11,8 +11,10 @@
 // of a predictive window do not sum to 1: they say too how near p the words are.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "qkv/attention/attend.h"
@@ -25,6 +27,9 @@ struct RnnMemory;
 struct RnnTranslator;
 
 enum class RnnLocal : std::uint8_t { none, monotonic, predictive };
+constexpr std::array<std::string_view, 3> spelling(RnnLocal) {
+  return {"none", "monotonic", "predictive"};
+}
 
 /// One for a memory and for all steps of a batch; both must outlive it.
 class RnnAttention {

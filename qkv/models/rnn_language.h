@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "qkv/base/options.h"
 #include "qkv/nn/linear.h"
 #include "qkv/nn/recurrent.h"
 #include "qkv/ops/loss.h"
@@ -26,15 +27,18 @@ struct RnnLanguage {
 
     template <class Self, class Visit>
     static void each(Self& c, Visit&& visit) {
-      visit("vocab_size", c.vocab_size);
-      visit("embedding", c.embedding);
-      visit("width", c.width);
-      visit("layers", c.layers);
-      visit("cell", c.cell);
-      visit("tie_output", c.tie_output);
-      visit("embedding_dropout", c.embedding_dropout);
-      visit("dropout", c.dropout);
-      visit("output_dropout", c.output_dropout);
+      visit({"vocab_size"}, c.vocab_size);
+      visit({"embedding", "Width of the embeddings", side_bounds()}, c.embedding);
+      visit({"width", "Width of the model", side_bounds()}, c.width);
+      visit({"layers", "Layers", side_bounds()}, c.layers);
+      visit({"cell", "The recurrent cell"}, c.cell);
+      visit({"tie_output", "Whether the embeddings are the output matrix too", {}, "tied"},
+            c.tie_output);
+      visit({"embedding_dropout", "On embeddings and between layers", share(), "dropout"},
+            c.embedding_dropout);
+      visit({"dropout", "On embeddings and between layers", share()}, c.dropout);
+      visit({"output_dropout", "On embeddings and between layers", share(), "dropout"},
+            c.output_dropout);
     }
     /// Throws with the field's name when a value makes no model.
     void check() const;

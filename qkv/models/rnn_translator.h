@@ -8,11 +8,13 @@
 // gets its gradient from one product (qkv/ops/steps.h).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "qkv/base/options.h"
 #include "qkv/models/rnn_attention.h"
 #include "qkv/models/transformer.h"
 #include "qkv/nn/linear.h"
@@ -26,12 +28,24 @@ enum class RnnContext : std::uint8_t {
   before,  ///< c from the state before the step; the cell reads [c; embedding]
   after,   ///< c from the new state; tanh(W_c [c; h]) goes to the output
 };
+constexpr std::array<std::string_view, 3> spelling(RnnContext) {
+  return {"fixed", "before", "after"};
+}
+constexpr std::array<std::string_view, 3> synonyms(RnnContext) {
+  return {"none", "bahdanau", "luong"};
+}
 
 enum class RnnScore : std::uint8_t {
   additive,  ///< w·tanh(W_q q + W_k k), no biases; with RnnContext::after Luong's "concat"
   dot,       ///< q·k; both have one width
   general,   ///< q W k
 };
+constexpr std::array<std::string_view, 3> spelling(RnnScore) {
+  return {"additive", "dot", "general"};
+}
+constexpr std::array<std::string_view, 3> synonyms(RnnScore) {
+  return {"concat", "dot", "general"};
+}
 
 /// What an encoder leaves of a batch.
 struct RnnMemory {
@@ -63,23 +77,32 @@ struct RnnTranslator {
 
     template <class Self, class Visit>
     static void each(Self& c, Visit&& visit) {
-      visit("source_vocabulary", c.source_vocabulary);
-      visit("target_vocabulary", c.target_vocabulary);
-      visit("embedding", c.embedding);
-      visit("width", c.width);
-      visit("layers", c.layers);
-      visit("cell", c.cell);
-      visit("bidirectional", c.bidirectional);
-      visit("context", c.context);
-      visit("score", c.score);
-      visit("attention_width", c.attention_width);
-      visit("local", c.local);
-      visit("local_width", c.local_width);
-      visit("input_feeding", c.input_feeding);
-      visit("max_length", c.max_length);
-      visit("dropout", c.dropout);
-      visit("embedding_dropout", c.embedding_dropout);
-      visit("attention_dropout", c.attention_dropout);
+      visit({"source_vocabulary"}, c.source_vocabulary);
+      visit({"target_vocabulary"}, c.target_vocabulary);
+      visit({"embedding", "Width of the embeddings", side_bounds()}, c.embedding);
+      visit({"width", "Width of the model", side_bounds()}, c.width);
+      visit({"layers", "Encoder and decoder layers", side_bounds()}, c.layers);
+      visit({"cell", "The recurrent cell"}, c.cell);
+      visit({"bidirectional", "Encode in both directions"}, c.bidirectional);
+      visit({"context",
+             "bahdanau (asked before the cell), luong (after it) or none",
+             {},
+             "attention"},
+            c.context);
+      visit({"score", "Of attention; additive is also Luong's concat"}, c.score);
+      visit({"attention_width"}, c.attention_width);
+      visit(
+          {"local", "Attend to a window around the target's place or one that the model predicts"},
+          c.local);
+      visit({"local_width", "How far the window of --local reaches to both sides", side_bounds(),
+             "window"},
+            c.local_width);
+      visit({"input_feeding", "The cell reads what attention gave before"}, c.input_feeding);
+      visit({"max_length"}, c.max_length);
+      visit({"dropout", "On embeddings and sub-layers", share()}, c.dropout);
+      visit({"embedding_dropout", "On embeddings and sub-layers", share(), "dropout"},
+            c.embedding_dropout);
+      visit({"attention_dropout", "On attention weights", share()}, c.attention_dropout);
     }
     /// Fields that files of an earlier version lack.
     static bool added_later(std::string_view name) {

@@ -3,11 +3,13 @@
 // variant with ReLU projections and no W_O (`page` preset; docs/models.md).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "qkv/base/options.h"
 #include "qkv/nn/positions.h"
 #include "qkv/nn/transformer_layers.h"
 #include "qkv/ops/loss.h"
@@ -16,6 +18,9 @@
 namespace qkv {
 
 enum class PositionKind : std::uint8_t { none, sinusoidal, learned };
+constexpr std::array<std::string_view, 3> spelling(PositionKind) {
+  return {"none", "sinusoidal", "learned"};
+}
 
 /// A packed batch of sentence pairs. target_in is the target shifted right (begins with <bos>),
 /// target_out the same ending with <eos>.
@@ -52,28 +57,31 @@ struct Transformer {
     /// visit(name, field) for every field: configuration files and printing follow from it.
     template <class Self, class Visit>
     static void each(Self& c, Visit&& visit) {
-      visit("source_vocabulary", c.source_vocabulary);
-      visit("target_vocabulary", c.target_vocabulary);
-      visit("width", c.width);
-      visit("heads", c.heads);
-      visit("feed_forward", c.feed_forward);
-      visit("encoder_layers", c.encoder_layers);
-      visit("decoder_layers", c.decoder_layers);
-      visit("norm", c.norm);
-      visit("final_norm", c.final_norm);
-      visit("activation", c.activation);
-      visit("positions", c.positions);
-      visit("sinusoid", c.sinusoid);
-      visit("max_length", c.max_length);
-      visit("dropout", c.dropout);
-      visit("attention_dropout", c.attention_dropout);
-      visit("activation_dropout", c.activation_dropout);
-      visit("norm_eps", c.norm_eps);
-      visit("share_embeddings", c.share_embeddings);
-      visit("tie_output", c.tie_output);
-      visit("output_bias", c.output_bias);
-      visit("attention_output", c.attention_output);
-      visit("relu_projections", c.relu_projections);
+      visit({"source_vocabulary"}, c.source_vocabulary);
+      visit({"target_vocabulary"}, c.target_vocabulary);
+      visit({"width", "Width of the model", side_bounds()}, c.width);
+      visit({"heads", "Attention heads", side_bounds()}, c.heads);
+      visit({"feed_forward", "Width inside the feed-forward blocks", side_bounds()},
+            c.feed_forward);
+      visit({"encoder_layers", "Encoder and decoder layers", side_bounds(), "layers"},
+            c.encoder_layers);
+      visit({"decoder_layers", "Encoder and decoder layers", side_bounds(), "layers"},
+            c.decoder_layers);
+      visit({"norm", "Where layers are normed"}, c.norm);
+      visit({"final_norm"}, c.final_norm);
+      visit({"activation"}, c.activation);
+      visit({"positions", "How a token knows its place"}, c.positions);
+      visit({"sinusoid"}, c.sinusoid);
+      visit({"max_length"}, c.max_length);
+      visit({"dropout", "On embeddings and sub-layers", share()}, c.dropout);
+      visit({"attention_dropout", "On attention weights", share()}, c.attention_dropout);
+      visit({"activation_dropout", "Inside feed-forward blocks", share()}, c.activation_dropout);
+      visit({"norm_eps"}, c.norm_eps);
+      visit({"share_embeddings"}, c.share_embeddings);
+      visit({"tie_output"}, c.tie_output);
+      visit({"output_bias"}, c.output_bias);
+      visit({"attention_output"}, c.attention_output);
+      visit({"relu_projections"}, c.relu_projections);
     }
     /// Throws with the field's name when a value makes no model.
     void check() const;

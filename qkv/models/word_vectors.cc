@@ -89,21 +89,21 @@ AliasTable::AliasTable(std::span<const double> weights)
   }
 }
 
-void WordVectors::Config::check() const {
+void VectorNetwork::Config::check() const {
   if (words < 2) fail("word vectors: {} words, there must be 2", words);
   if (width < 1) fail("word vectors: width is {}, must be positive", width);
 }
 
-WordVectors WordVectors::make(const Config& c, Initialiser init) {
+VectorNetwork VectorNetwork::make(const Config& c, Initialiser init) {
   c.check();
-  WordVectors m;
+  VectorNetwork m;
   m.config = c;
   m.input = init.uniform({c.words, c.width}, 0.5 / static_cast<double>(c.width));
   m.output = init.zeros({c.loss == VectorLoss::hierarchical ? c.words - 1 : c.words, c.width});
   return m;
 }
 
-Tensor WordVectors::hidden(std::span<const std::int32_t> words, const Segments& contexts) const {
+Tensor VectorNetwork::hidden(std::span<const std::int32_t> words, const Segments& contexts) const {
   const Tensor rows = embed(std::vector<std::int32_t>(words.begin(), words.end()), input);
   const Tensor mean = segment_mean(rows, contexts);
   if (config.context == ContextSum::mean) return mean;
@@ -116,14 +116,14 @@ Tensor WordVectors::hidden(std::span<const std::int32_t> words, const Segments& 
   return multiply(mean, Tensor::of(lengths, mean.shape()).to(mean.dtype()));
 }
 
-Tensor WordVectors::logits(std::span<const std::int32_t> words, const Segments& contexts) const {
+Tensor VectorNetwork::logits(std::span<const std::int32_t> words, const Segments& contexts) const {
   if (config.loss != VectorLoss::negative) {
     fail("word vectors: a tree has no logits of words");
   }
   return linear(hidden(words, contexts), transposed_parameter(output));
 }
 
-VectorTargets vector_targets(const WordVectors::Config& config,
+VectorTargets vector_targets(const VectorNetwork::Config& config,
                              std::span<const std::int64_t> counts, std::int64_t negatives,
                              double power) {
   if (static_cast<std::int64_t>(counts.size()) != config.words) {

@@ -3,11 +3,14 @@
 // as what is predicted (`output`), or an inner node of a Huffman tree.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "qkv/base/options.h"
 #include "qkv/nn/module.h"
 #include "qkv/tensor/segments.h"
 
@@ -17,8 +20,13 @@ enum class VectorTask : std::uint8_t {
   cbow,       ///< a word from the words around it
   skip_gram,  ///< the words around it from a word: each pair an example
 };
+constexpr std::array<std::string_view, 2> spelling(VectorTask) { return {"cbow", "skip_gram"}; }
 enum class ContextSum : std::uint8_t { mean, sum };  // of the context's vectors, CBOW
+constexpr std::array<std::string_view, 2> spelling(ContextSum) { return {"mean", "sum"}; }
 enum class VectorLoss : std::uint8_t { negative, hierarchical };
+constexpr std::array<std::string_view, 2> spelling(VectorLoss) {
+  return {"negative", "hierarchical"};
+}
 
 /// The way to a word in the tree: inner nodes from the root, and which branch to take at each.
 struct HuffmanPath {
@@ -46,7 +54,7 @@ class AliasTable {
   std::vector<std::int32_t> other_;
 };
 
-struct WordVectors {
+struct VectorNetwork {
   struct Config {
     std::int64_t words = 0;  // V
     std::int64_t width = 100;
@@ -55,11 +63,11 @@ struct WordVectors {
     VectorLoss loss = VectorLoss::negative;
     template <class Self, class Visit>
     static void each(Self& c, Visit&& visit) {
-      visit("words", c.words);
-      visit("width", c.width);
-      visit("task", c.task);
-      visit("context", c.context);
-      visit("loss", c.loss);
+      visit({"words"}, c.words);
+      visit({"width", "Numbers of a vector", side_bounds()}, c.width);
+      visit({"task", "cbow: a word from those around; skip_gram: each of them alone"}, c.task);
+      visit({"context", "cbow: mean or sum of the vectors around"}, c.context);
+      visit({"loss", "Negative sampling, or a hierarchical softmax over a tree"}, c.loss);
     }
     void check() const;
   };
@@ -67,7 +75,7 @@ struct WordVectors {
   Tensor input;   // [V D], U(−½, ½)/D at first
   Tensor output;  // [V D], zeros at first; hierarchical: [V − 1, D], the tree's inner nodes
 
-  static WordVectors make(const Config& config, Initialiser init);
+  static VectorNetwork make(const Config& config, Initialiser init);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("input", m.input);
@@ -86,7 +94,7 @@ struct VectorTargets {
   AliasTable noise;                // negative: counts^¾
   std::int64_t negatives = 5;
 };
-VectorTargets vector_targets(const WordVectors::Config& config,
+VectorTargets vector_targets(const VectorNetwork::Config& config,
                              std::span<const std::int64_t> counts, std::int64_t negatives = 5,
                              double power = 0.75);
 
@@ -105,7 +113,7 @@ struct LinearCongruence {
 /// gradient). Returns −log p of what was right, from before the step.
 class VectorStep {
  public:
-  VectorStep(WordVectors& model, const VectorTargets& targets)
+  VectorStep(VectorNetwork& model, const VectorTargets& targets)
       : model_(model),
         targets_(targets),
         scratch_(static_cast<std::size_t>(2 * model.config.width)) {}
@@ -116,7 +124,7 @@ class VectorStep {
  private:
   double towards(const float* h, std::int32_t word, float rate, float* error,
                  LinearCongruence& random);
-  WordVectors& model_;
+  VectorNetwork& model_;
   const VectorTargets& targets_;
   std::vector<float> scratch_;  // h and error
   bool measure_ = false;

@@ -5,7 +5,9 @@
 // residual + dropout + norm.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 #include "qkv/nn/linear.h"
@@ -14,6 +16,7 @@
 namespace qkv {
 
 enum class NormPlacement : std::uint8_t { post, pre };
+constexpr std::array<std::string_view, 2> spelling(NormPlacement) { return {"post", "pre"}; }
 
 class ResidualStream {
  public:

@@ -12,22 +12,6 @@
 
 namespace qkv {
 
-template <>
-std::span<const std::string_view> names_of<ActionArchitecture>() {
-  static constexpr std::string_view names[] = {"act", "mlp", "conv", "lstm"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<ClipCut>() {
-  static constexpr std::string_view names[] = {"stretch", "slide"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<PoseUnit>() {
-  static constexpr std::string_view names[] = {"frame", "clip"};
-  return names;
-}
-
 namespace {
 
 constexpr std::int64_t kMostFrames = 1 << 20;  // no weight bounds them in conv and lstm
@@ -106,10 +90,6 @@ std::vector<std::string> read_labels(FieldReader& reader, const Json& config) {
 }
 
 }  // namespace
-
-std::string_view name_of(ActionArchitecture architecture) {
-  return names_of<ActionArchitecture>()[static_cast<std::size_t>(architecture)];
-}
 
 void save_action_model(const ActionModel& model, const std::filesystem::path& directory) {
   std::filesystem::create_directories(directory);

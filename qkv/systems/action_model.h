@@ -26,9 +26,6 @@ struct ActionModel {
   }
 };
 
-/// "act", "mlp", "conv", "lstm".
-std::string_view name_of(ActionArchitecture architecture);
-
 /// Written file by file, each atomically, the configuration last.
 void save_action_model(const ActionModel& model, const std::filesystem::path& directory);
 /// Checks everything: format version, fields, that the parts fit each other, names and shapes of

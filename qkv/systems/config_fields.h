@@ -3,53 +3,24 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
-#include <string_view>
 #include <type_traits>
 
 #include "qkv/base/error.h"
+#include "qkv/base/options.h"
 #include "qkv/io/json.h"
-#include "qkv/kernels/recurrent.h"
-#include "qkv/models/transformer.h"
 
 namespace qkv {
-
-/// An enumeration as configuration files spell it, in the order of its values.
-template <class E>
-std::span<const std::string_view> names_of();
-
-template <>
-inline std::span<const std::string_view> names_of<NormPlacement>() {
-  static constexpr std::string_view names[] = {"post", "pre"};
-  return names;
-}
-template <>
-inline std::span<const std::string_view> names_of<Activation>() {
-  static constexpr std::string_view names[] = {"none",      "relu", "gelu",
-                                               "gelu_tanh", "tanh", "sigmoid"};
-  return names;
-}
-template <>
-inline std::span<const std::string_view> names_of<PositionKind>() {
-  static constexpr std::string_view names[] = {"none", "sinusoidal", "learned"};
-  return names;
-}
-template <>
-inline std::span<const std::string_view> names_of<kernels::Cell>() {
-  static constexpr std::string_view names[] = {"gru", "gru_reset_before", "lstm"};
-  return names;
-}
 
 template <class Config>
 Json config_json(const Config& config) {
   Json json = Json::object();
-  Config::each(config, [&](const char* name, const auto& field) {
+  Config::each(config, [&](const About& about, const auto& field) {
     using Field = std::remove_cvref_t<decltype(field)>;
     if constexpr (std::is_enum_v<Field>) {
-      json[name] = names_of<Field>()[static_cast<std::size_t>(field)];
+      json[about.name] = name_of(field);
     } else {
-      json[name] = field;
+      json[about.name] = field;
     }
   });
   return json;
@@ -60,7 +31,8 @@ Json config_json(const Config& config) {
 template <class Config>
 Config config_from(FieldReader reader, const std::string& path) {
   Config config;
-  Config::each(config, [&](const char* name, auto& field) {
+  Config::each(config, [&](const About& about, auto& field) {
+    const char* name = about.name;
     using Field = std::remove_cvref_t<decltype(field)>;
     if constexpr (requires { Config::added_later(name); }) {
       if (Config::added_later(name) && !reader.has(name)) return;

@@ -17,32 +17,6 @@
 
 namespace qkv {
 
-template <>
-std::span<const std::string_view> names_of<LabelEncoder>() {
-  static constexpr std::string_view names[] = {"fc", "cnn", "rnn", "attention", "linear", "bert"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<Pooling>() {
-  static constexpr std::string_view names[] = {"mean", "max", "token", "attention"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<PriorMask>() {
-  static constexpr std::string_view names[] = {"none", "soft", "hard"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<PriorWay>() {
-  static constexpr std::string_view names[] = {"to_tags", "to_class", "both"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<WordCut>() {
-  static constexpr std::string_view names[] = {"space", "word", "character"};
-  return names;
-}
-
 namespace {
 
 constexpr std::int64_t kLongestTable = 1 << 20;  // positions; a table of them is not in the file

@@ -13,32 +13,6 @@
 
 namespace qkv {
 
-template <>
-std::span<const std::string_view> names_of<Sinusoid>() {
-  static constexpr std::string_view names[] = {"interleaved", "blocks", "legacy"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<Architecture>() {
-  static constexpr std::string_view names[] = {"transformer", "rnn"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<RnnContext>() {
-  static constexpr std::string_view names[] = {"fixed", "before", "after"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<RnnScore>() {
-  static constexpr std::string_view names[] = {"additive", "dot", "general"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<RnnLocal>() {
-  static constexpr std::string_view names[] = {"none", "monotonic", "predictive"};
-  return names;
-}
-
 namespace {
 
 constexpr std::int64_t kLongestTable = 1 << 20;  // positions; a table of them is not in the file
@@ -60,10 +34,6 @@ bool plausible(const RnnTranslator::Config& c, std::int64_t stored, std::int64_t
 }
 
 }  // namespace
-
-std::string_view name_of(Architecture architecture) {
-  return names_of<Architecture>()[static_cast<std::size_t>(architecture)];
-}
 
 CrossEntropyResult TranslationModel::loss(const TranslationBatch& batch,
                                           const CrossEntropyOptions& options) const {

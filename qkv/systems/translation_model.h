@@ -4,6 +4,7 @@
 //   source.*, target.* or joint.*   the tokenisers
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -15,8 +16,7 @@
 namespace qkv {
 
 enum class Architecture : std::uint8_t { transformer, rnn };
-/// "transformer", "rnn", as configurations spell it.
-std::string_view name_of(Architecture architecture);
+constexpr std::array<std::string_view, 2> spelling(Architecture) { return {"transformer", "rnn"}; }
 
 struct TranslationModel {
   Architecture architecture = Architecture::transformer;

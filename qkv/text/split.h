@@ -2,6 +2,7 @@
 // (see normalise.h); results are views into it unless said otherwise.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -33,6 +34,9 @@ std::vector<std::string_view> split_words(std::string_view text);
 /// How running text becomes words: space leaves words as they stand between spaces, word cuts as
 /// split_words does, character makes every character but spaces a word.
 enum class WordCut : std::uint8_t { space, word, character };
+constexpr std::array<std::string_view, 3> spelling(WordCut) {
+  return {"space", "word", "character"};
+}
 /// "space", "word", "character"; the second form throws Error with that list.
 std::string_view name_of(WordCut cut);
 WordCut word_cut_of(std::string_view name);

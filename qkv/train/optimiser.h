@@ -3,11 +3,13 @@
 // it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "qkv/base/options.h"
 #include "qkv/nn/module.h"
 
 namespace qkv {
@@ -22,7 +24,20 @@ struct OptimiserOptions {
   bool bias_correction = true;  // of Adam's moments; BERT's published training has none
   double clip_norm = 0.0;       // largest global gradient norm; 0: no clipping
   double ema = 0.0;             // decay of the exponential moving average of the weights; 0: none
+
+  template <class Self, class Visit>
+  static void each(Self& o, Visit&& visit) {
+    visit({"optimiser", "adam (AdamW with --decay) or sgd"}, o.kind);
+    visit({"beta2", "Adam's second decay", share()}, o.beta2);
+    visit({"momentum", "For sgd", share()}, o.momentum);
+    visit({"decay", "Weight decay", between(0, 1)}, o.decay);
+    visit({"clip", "Largest gradient norm (0: none)", non_negative()}, o.clip_norm);
+    visit({"ema", "Decay of a moving average of the weights (0: none)", share()}, o.ema);
+  }
 };
+constexpr std::array<std::string_view, 2> spelling(OptimiserOptions::Kind) {
+  return {"adam", "sgd"};
+}
 
 class Optimiser {
  public:

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <numbers>
 
-#include "qkv/base/error.h"
-
 namespace qkv {
 
 double Schedule::at(std::int64_t step) const {
@@ -26,28 +24,6 @@ double Schedule::at(std::int64_t step) const {
       return rate + (floor - rate) * done;
   }
   return rate;
-}
-
-std::string_view name_of(Schedule::Kind kind) {
-  switch (kind) {
-    case Schedule::Kind::constant:
-      return "constant";
-    case Schedule::Kind::inverse_sqrt:
-      return "inverse_sqrt";
-    case Schedule::Kind::cosine:
-      return "cosine";
-    case Schedule::Kind::linear:
-      return "linear";
-  }
-  return "";
-}
-
-Schedule::Kind schedule_of(std::string_view name) {
-  using enum Schedule::Kind;
-  for (Schedule::Kind kind : {constant, inverse_sqrt, cosine, linear}) {
-    if (name_of(kind) == name) return kind;
-  }
-  fail("schedule '{}' is not one of constant, inverse_sqrt, cosine, linear", name);
 }
 
 }  // namespace qkv

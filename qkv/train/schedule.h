@@ -1,8 +1,11 @@
 // Learning rates by step.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
+
+#include "qkv/base/options.h"
 
 namespace qkv {
 
@@ -23,11 +26,19 @@ struct Schedule {
   std::int64_t drop_after = 0;  // from the step after this one on the rate is `dropped`; 0: never
   double dropped = 0.0;
 
+  template <class Self, class Visit>
+  static void each(Self& s, Visit&& visit) {
+    visit({"rate", "Peak learning rate", positive()}, s.rate);
+    visit({"warm_up", "Updates until the peak", between(0, 1e12)}, s.warm_up);
+    visit({"schedule", "How the rate goes on from the peak"}, s.kind);
+    visit({"floor", "The rate where cosine and linear end", non_negative()}, s.floor);
+  }
   /// The rate of step 1, 2, …
   double at(std::int64_t step) const;
 };
 
-std::string_view name_of(Schedule::Kind kind);
-Schedule::Kind schedule_of(std::string_view name);
+constexpr std::array<std::string_view, 4> spelling(Schedule::Kind) {
+  return {"constant", "inverse_sqrt", "cosine", "linear"};
+}
 
 }  // namespace qkv

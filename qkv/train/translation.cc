@@ -184,11 +184,11 @@ TranslationPreset translation_preset(std::string_view name, Architecture archite
 
 std::vector<std::string> translate_tokens(const TranslationModel& model,
                                           std::span<const Tokens> sources,
-                                          TranslatorOptions options) {
+                                          BatchTranslatorOptions options) {
   set_special_tokens(model, options.search);
   const auto decoder = decoder_of(model, {.source_eos = model.source.eos()});
   std::vector<std::string> lines;
-  for (const Translation& t : Translator(*decoder, options).translate(sources)) {
+  for (const Decoded& t : BatchTranslator(*decoder, options).translate(sources)) {
     lines.push_back(model.target.decode(t.best.front().tokens));
   }
   return lines;

@@ -11,8 +11,8 @@
 
 #include "qkv/data/batching.h"
 #include "qkv/data/pairs.h"
+#include "qkv/decode/batch_translator.h"
 #include "qkv/decode/transformer_decoder.h"
-#include "qkv/decode/translator.h"
 #include "qkv/ops/loss.h"
 #include "qkv/systems/translation_model.h"
 #include "qkv/train/loop.h"
@@ -70,7 +70,7 @@ std::unique_ptr<StepModel> decoder_of(const TranslationModel& model,
 /// The best translation of each source as text.
 std::vector<std::string> translate_tokens(const TranslationModel& model,
                                           std::span<const Tokens> sources,
-                                          TranslatorOptions options);
+                                          BatchTranslatorOptions options);
 
 /// Mean loss of pairs under the model, without noise.
 BatchLoss evaluate_loss(const TranslationModel& model, const TokenPairs& pairs,

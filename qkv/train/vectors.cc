@@ -14,24 +14,6 @@
 
 namespace qkv {
 
-template <>
-std::span<const std::string_view> names_of<WordCut>();  // labeller_model.cc
-template <>
-std::span<const std::string_view> names_of<VectorTask>() {
-  static constexpr std::string_view names[] = {"cbow", "skip_gram"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<ContextSum>() {
-  static constexpr std::string_view names[] = {"mean", "sum"};
-  return names;
-}
-template <>
-std::span<const std::string_view> names_of<VectorLoss>() {
-  static constexpr std::string_view names[] = {"negative", "hierarchical"};
-  return names;
-}
-
 namespace {
 
 constexpr const char* kWordsFile = "words.vocabulary";
@@ -43,7 +25,7 @@ std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 /// The pass over the corpus, place by place.
 class VectorRun {
  public:
-  VectorRun(WordVectors& model, const VectorCorpus& corpus, const VectorOptions& options,
+  VectorRun(VectorNetwork& model, const VectorCorpus& corpus, const VectorOptions& options,
             const ProgressSink& progress)
       : model_(model),
         corpus_(corpus),
@@ -128,7 +110,7 @@ class VectorRun {
     measured_ += measure;
   }
 
-  WordVectors& model_;
+  VectorNetwork& model_;
   const VectorCorpus& corpus_;
   const VectorOptions& options_;
   const ProgressSink& progress_;
@@ -187,7 +169,7 @@ double keep_probability(std::int64_t count, std::int64_t total, double sample) {
   return std::min(1.0, (std::sqrt(c / expected) + 1) * expected / c);
 }
 
-VectorReport train_vectors(WordVectors& model, const VectorCorpus& corpus,
+VectorReport train_vectors(VectorNetwork& model, const VectorCorpus& corpus,
                            const VectorOptions& options, const ProgressSink& progress) {
   if (options.epochs < 1 || options.window < 1 || !(options.sample >= 0) || !(options.rate >= 0)) {
     fail(
@@ -228,7 +210,7 @@ VectorModel load_vector_model(const std::filesystem::path& directory) {
   model.word_options.zero_digits = words.boolean("zero_digits");
   model.word_options.cut = static_cast<WordCut>(words.choice("cut", names_of<WordCut>()));
   words.finish();
-  const auto sizes = config_from<WordVectors::Config>(reader.object("model"), config_path);
+  const auto sizes = config_from<VectorNetwork::Config>(reader.object("model"), config_path);
   reader.finish();
   model.words = Vocabulary::load(directory / kWordsFile);
   if (label_count(model.words) != sizes.words) {
@@ -240,7 +222,7 @@ VectorModel load_vector_model(const std::filesystem::path& directory) {
   // A hostile configuration must not take memory that the weights do not fill.
   weights.require(sizes.words <= weights.numbers() &&
                   sizes.width <= weights.numbers() / sizes.words);
-  model.vectors = WordVectors::make(sizes, Initialiser::blank());
+  model.vectors = VectorNetwork::make(sizes, Initialiser::blank());
   weights.take_all(model);
   weights.finish();
   return model;

@@ -19,7 +19,7 @@
 namespace qkv {
 
 struct VectorModel {
-  WordVectors vectors;
+  VectorNetwork vectors;
   Vocabulary words;
   WordOptions word_options;
 
@@ -28,7 +28,7 @@ struct VectorModel {
   const std::string& word(std::int32_t row) const { return label_name(words, row); }
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
-    WordVectors::each(m.vectors, visit);
+    VectorNetwork::each(m.vectors, visit);
   }
 };
 void save_vector_model(const VectorModel& model, const std::filesystem::path& directory);
@@ -66,7 +66,7 @@ struct VectorReport {
   double seconds = 0;
 };
 /// One thread, one place after the other: the result is a pure function of its arguments.
-VectorReport train_vectors(WordVectors& model, const VectorCorpus& corpus,
+VectorReport train_vectors(VectorNetwork& model, const VectorCorpus& corpus,
                            const VectorOptions& options, const ProgressSink& progress = {});
 
 }  // namespace qkv

@@ -57,9 +57,9 @@ TEST(AliasTable, DrawsByWeight) {
   EXPECT_THROW(AliasTable(std::vector<double>{1, -1}), Error);
 }
 
-WordVectors some_vectors(ContextSum context, VectorLoss loss, std::int64_t words = 9) {
-  WordVectors m = WordVectors::make({.words = words, .width = 6, .context = context, .loss = loss},
-                                    Initialiser(1));
+VectorNetwork some_vectors(ContextSum context, VectorLoss loss, std::int64_t words = 9) {
+  VectorNetwork m = VectorNetwork::make(
+      {.words = words, .width = 6, .context = context, .loss = loss}, Initialiser(1));
   for (Tensor* t : {&m.input, &m.output}) {
     const Tensor x = random_tensor(t->shape(), t == &m.input ? 5 : 6);
     std::copy_n(x.data(), x.count(), t->data());
@@ -92,7 +92,7 @@ double loss_of(const Tensor& input, const Tensor& output, const Example& e, bool
 /// A step against finite differences of the loss; what goes to the parts of a mean is |context|
 /// times the gradient, as in word2vec.c.
 void check_step(ContextSum context, VectorLoss loss) {
-  WordVectors m = some_vectors(context, loss);
+  VectorNetwork m = some_vectors(context, loss);
   const bool mean = context == ContextSum::mean;
   const std::vector<std::int64_t> counts = {9, 8, 7, 6, 5, 4, 3, 2, 1};
   const VectorTargets targets = vector_targets(m.config, counts, 3);
@@ -135,7 +135,7 @@ void check_step(ContextSum context, VectorLoss loss) {
   }
 }
 
-TEST(WordVectors, AStepIsTheGradient) {
+TEST(VectorNetwork, AStepIsTheGradient) {
   for (const ContextSum context : {ContextSum::mean, ContextSum::sum}) {
     for (const VectorLoss loss : {VectorLoss::negative, VectorLoss::hierarchical}) {
       check_step(context, loss);
@@ -143,8 +143,8 @@ TEST(WordVectors, AStepIsTheGradient) {
   }
 }
 
-TEST(WordVectors, TheTreeSpreadsProbabilityOverAllWords) {
-  WordVectors m = some_vectors(ContextSum::sum, VectorLoss::hierarchical);
+TEST(VectorNetwork, TheTreeSpreadsProbabilityOverAllWords) {
+  VectorNetwork m = some_vectors(ContextSum::sum, VectorLoss::hierarchical);
   const VectorTargets targets =
       vector_targets(m.config, std::vector<std::int64_t>{9, 8, 7, 6, 5, 4, 3, 2, 1});
   VectorStep step(m, targets);
@@ -155,23 +155,23 @@ TEST(WordVectors, TheTreeSpreadsProbabilityOverAllWords) {
   EXPECT_NEAR(sum, 1.0, 1e-5);
 }
 
-TEST(WordVectors, StartsAsWord2vecDoes) {
-  const WordVectors m = WordVectors::make({.words = 50, .width = 10}, Initialiser(1));
+TEST(VectorNetwork, StartsAsWord2vecDoes) {
+  const VectorNetwork m = VectorNetwork::make({.words = 50, .width = 10}, Initialiser(1));
   EXPECT_EQ(parameter_count(m), 2 * 50 * 10);
   const auto [low, high] = std::minmax_element(m.input.values().begin(), m.input.values().end());
   EXPECT_GE(*low, -0.05F);
   EXPECT_LE(*high, 0.05F);
   EXPECT_GT(*high - *low, 0.09F);
   for (const float v : m.output.values()) EXPECT_EQ(v, 0.0F);
-  EXPECT_EQ(parameter_count(
-                WordVectors::make({.words = 50, .loss = VectorLoss::hierarchical}, Initialiser(1))),
+  EXPECT_EQ(parameter_count(VectorNetwork::make({.words = 50, .loss = VectorLoss::hierarchical},
+                                                Initialiser(1))),
             99 * 100);
-  EXPECT_THROW((void)WordVectors::make({.words = 1}, Initialiser(1)), Error);
+  EXPECT_THROW((void)VectorNetwork::make({.words = 1}, Initialiser(1)), Error);
 }
 
-TEST(WordVectors, LayersGiveMeanAndSum) {
-  const WordVectors mean = some_vectors(ContextSum::mean, VectorLoss::negative);
-  WordVectors sum = mean;
+TEST(VectorNetwork, LayersGiveMeanAndSum) {
+  const VectorNetwork mean = some_vectors(ContextSum::mean, VectorLoss::negative);
+  VectorNetwork sum = mean;
   sum.config.context = ContextSum::sum;
   const std::vector<std::int32_t> words = {1, 3, 3, 8, 0};
   const Segments contexts({3, 2});
@@ -190,8 +190,8 @@ TEST(WordVectors, LayersGiveMeanAndSum) {
 /// softmax head: that is CBOW of the mean. Both are built from the same layers; the logits are the
 /// same bits where the number of words is a power of two (a mean by division, the other by its
 /// inverse), and within two roundings elsewhere.
-TEST(WordVectors, BertWithoutLayersIsCbow) {
-  const WordVectors cbow = some_vectors(ContextSum::mean, VectorLoss::negative, 9);
+TEST(VectorNetwork, BertWithoutLayersIsCbow) {
+  const VectorNetwork cbow = some_vectors(ContextSum::mean, VectorLoss::negative, 9);
   const Linear head{.weight = transposed_parameter(cbow.output), .bias = {}};
   const Segments sentences({5, 9, 3, 4, 2});
   std::vector<std::int32_t> words;
@@ -230,7 +230,7 @@ TEST(WordVectors, BertWithoutLayersIsCbow) {
   }
 }
 
-TEST(WordVectors, NearestByCosine) {
+TEST(VectorNetwork, NearestByCosine) {
   const Tensor table = testing::matrix({{1, 0}, {2, 0.1}, {0, 3}, {-1, 0}, {0, 0}, {4, 0}});
   const auto near = nearest_rows(table, unit_row(table, 0), 3, std::vector<std::int32_t>{0});
   ASSERT_EQ(near.size(), 3U);

@@ -36,10 +36,5 @@ TEST(Schedule, CosineAndLinearEndAtTheFloor) {
   EXPECT_EQ(s.at(1), 1.0);
 }
 
-TEST(Schedule, NamesGoBothWays) {
-  EXPECT_EQ(schedule_of(name_of(Schedule::Kind::cosine)), Schedule::Kind::cosine);
-  EXPECT_THROW((void)schedule_of("step"), Error);
-}
-
 }  // namespace
 }  // namespace qkv

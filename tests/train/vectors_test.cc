@@ -29,14 +29,14 @@ std::vector<std::string> two_worlds(int lines) {
   return text;
 }
 
-VectorModel trained(const WordVectors::Config& config, const VectorOptions& options,
+VectorModel trained(const VectorNetwork::Config& config, const VectorOptions& options,
                     VectorReport* report = nullptr) {
   VectorModel model;
   const VectorCorpus corpus = make_vector_corpus(two_worlds(300), {}, 1, model);
-  WordVectors::Config c = config;
+  VectorNetwork::Config c = config;
   c.words = 10;
   c.width = 12;
-  model.vectors = WordVectors::make(c, Initialiser(options.seed));
+  model.vectors = VectorNetwork::make(c, Initialiser(options.seed));
   const VectorReport r = train_vectors(model.vectors, corpus, options);
   if (report) *report = r;
   return model;

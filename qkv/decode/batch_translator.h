@@ -14,7 +14,7 @@
 
 namespace qkv {
 
-struct TranslatorOptions {
+struct BatchTranslatorOptions {
   SearchOptions search = {};
   // What is translated at once, by all threads together: more is faster up to a point (about 32
   // sentences a thread) and takes more memory.
@@ -23,7 +23,7 @@ struct TranslatorOptions {
   std::int64_t window = 2048;  // sentences that a stream reads before it answers
 };
 
-struct Translation {
+struct Decoded {
   std::vector<Hypothesis> best;  // at most n_best; an empty source has one empty hypothesis
   std::int64_t cut = 0;          // source tokens dropped because the model cannot hold more
 };
@@ -38,20 +38,20 @@ struct SentenceSource {
 };
 
 /// Gets the answers, in order, on the caller's thread.
-using TranslationSink = std::function<void(std::int64_t index, const Translation&)>;
+using DecodedSink = std::function<void(std::int64_t index, const Decoded&)>;
 
-class Translator {
+class BatchTranslator {
  public:
   /// The model must outlive it. Throws when the options make no sense.
-  Translator(const StepModel& model, TranslatorOptions options);
+  BatchTranslator(const StepModel& model, BatchTranslatorOptions options);
 
   /// One translation a source. Progress counts sentences and may be reported from any thread, one
   /// at a time. Exceptions of sink or progress end the work and reach the caller.
-  std::vector<Translation> translate(std::span<const Tokens> sources,
-                                     const ProgressSink& progress = {}) const;
+  std::vector<Decoded> translate(std::span<const Tokens> sources,
+                                 const ProgressSink& progress = {}) const;
   /// Reads, translates and answers window by window, so memory does not grow with the stream.
   /// Returns how many sentences there were.
-  std::int64_t stream(const SentenceSource& source, const TranslationSink& sink,
+  std::int64_t stream(const SentenceSource& source, const DecodedSink& sink,
                       const ProgressSink& progress = {}) const;
   /// Forced scoring (score.h) of sources[i] with targets[i], in batches.
   std::vector<Hypothesis> score(std::span<const Tokens> sources, std::span<const Tokens> targets,
@@ -59,7 +59,7 @@ class Translator {
 
  private:
   const StepModel& model_;
-  TranslatorOptions options_;
+  BatchTranslatorOptions options_;
 };
 
 }  // namespace qkv

@@ -1,4 +1,4 @@
-#include "qkv/decode/translator.h"
+#include "qkv/decode/batch_translator.h"
 
 #include <algorithm>
 #include <mutex>
@@ -49,7 +49,7 @@ using Batch = std::span<const std::int64_t>;
 // work: a batch that stays on one thread needs no agreement between threads at every product. Only
 // a lone batch spreads its products over the threads.
 template <class Work>
-void in_batches(const TranslatorOptions& options, std::span<const std::int64_t> lengths,
+void in_batches(const BatchTranslatorOptions& options, std::span<const std::int64_t> lengths,
                 Counter& counter, Work&& work) {
   std::vector<ExampleLength> examples;
   std::vector<std::int64_t> index;
@@ -78,9 +78,9 @@ void in_batches(const TranslatorOptions& options, std::span<const std::int64_t> 
                });
 }
 
-std::vector<Translation> translate_all(const StepModel& model, const TranslatorOptions& options,
-                                       std::span<const Tokens> sources, Counter& counter) {
-  std::vector<Translation> results(sources.size());
+std::vector<Decoded> translate_all(const StepModel& model, const BatchTranslatorOptions& options,
+                                   std::span<const Tokens> sources, Counter& counter) {
+  std::vector<Decoded> results(sources.size());
   std::vector<Tokens> shortened(sources.size());
   std::vector<const Tokens*> read;
   std::vector<std::int64_t> lengths;
@@ -108,7 +108,7 @@ std::vector<Translation> translate_all(const StepModel& model, const TranslatorO
 
 }  // namespace
 
-Translator::Translator(const StepModel& model, TranslatorOptions options)
+BatchTranslator::BatchTranslator(const StepModel& model, BatchTranslatorOptions options)
     : model_(model), options_(std::move(options)) {
   options_.search.check(model.vocabulary());
   if (options_.batch_tokens < 1 || options_.batch_sentences < 1 || options_.window < 1) {
@@ -117,14 +117,14 @@ Translator::Translator(const StepModel& model, TranslatorOptions options)
   }
 }
 
-std::vector<Translation> Translator::translate(std::span<const Tokens> sources,
-                                               const ProgressSink& progress) const {
+std::vector<Decoded> BatchTranslator::translate(std::span<const Tokens> sources,
+                                                const ProgressSink& progress) const {
   Counter counter(progress, "translating", static_cast<std::int64_t>(sources.size()));
   return translate_all(model_, options_, sources, counter);
 }
 
-std::int64_t Translator::stream(const SentenceSource& source, const TranslationSink& sink,
-                                const ProgressSink& progress) const {
+std::int64_t BatchTranslator::stream(const SentenceSource& source, const DecodedSink& sink,
+                                     const ProgressSink& progress) const {
   Counter counter(progress, "translating", 0);
   std::int64_t answered = 0;
   std::vector<Tokens> window;
@@ -137,16 +137,16 @@ std::int64_t Translator::stream(const SentenceSource& source, const TranslationS
       if (!more) break;
       window.push_back(std::move(*sentence));
     }
-    for (const Translation& t : translate_all(model_, options_, window, counter)) {
+    for (const Decoded& t : translate_all(model_, options_, window, counter)) {
       sink(answered++, t);
     }
   }
   return answered;
 }
 
-std::vector<Hypothesis> Translator::score(std::span<const Tokens> sources,
-                                          std::span<const Tokens> targets,
-                                          const ProgressSink& progress) const {
+std::vector<Hypothesis> BatchTranslator::score(std::span<const Tokens> sources,
+                                               std::span<const Tokens> targets,
+                                               const ProgressSink& progress) const {
   if (sources.size() != targets.size()) {
     fail("score: {} sources but {} targets", sources.size(), targets.size());
   }

@@ -1,4 +1,4 @@
-#include "qkv/decode/translator.h"
+#include "qkv/decode/batch_translator.h"
 
 #include "decode/tiny_transformer.h"
 #include "decode/toy_model.h"
@@ -29,7 +29,7 @@ void expect_same(const std::vector<Hypothesis>& a, const std::vector<Hypothesis>
 }
 
 // A sentence alone, in any batch, in any order, with any number of threads: the same bits.
-TEST(Translator, SameBits) {
+TEST(BatchTranslator, SameBits) {
   const Threads restore(1);
   Transformer::Config config = tiny_config();
   config.width = 36;  // odd sizes: tails in every kernel
@@ -39,7 +39,7 @@ TEST(Translator, SameBits) {
   const TransformerDecoder decoder(model);
   const auto sources = random_sentences(20, 12, 131);
   for (const int beam : {1, 4}) {
-    TranslatorOptions options;
+    BatchTranslatorOptions options;
     options.search = {.beam = beam, .n_best = std::min(beam, 2), .attention = true};
     std::vector<std::vector<Hypothesis>> alone;
     for (const Tokens& source : sources) {
@@ -50,8 +50,8 @@ TEST(Translator, SameBits) {
       const Threads set(threads);
       for (const std::int64_t batch : {3, 64}) {
         options.batch_sentences = batch;
-        const auto forward = Translator(decoder, options).translate(sources);
-        const auto backward = Translator(decoder, options).translate(reversed);
+        const auto forward = BatchTranslator(decoder, options).translate(sources);
+        const auto backward = BatchTranslator(decoder, options).translate(reversed);
         ASSERT_EQ(forward.size(), sources.size());
         for (std::size_t i = 0; i < sources.size(); ++i) {
           expect_same(forward[i].best, alone[i]);
@@ -65,12 +65,12 @@ TEST(Translator, SameBits) {
   }
 }
 
-TEST(Translator, EmptySourcesDoNotReachTheModel) {
+TEST(BatchTranslator, EmptySourcesDoNotReachTheModel) {
   const ToyModel model;
-  const Translator translator(model, {});
+  const BatchTranslator translator(model, {});
   const auto none = translator.translate(std::vector<Tokens>(3));
   ASSERT_EQ(none.size(), 3u);
-  for (const Translation& t : none) {
+  for (const Decoded& t : none) {
     ASSERT_EQ(t.best.size(), 1u);
     EXPECT_TRUE(t.best[0].tokens.empty());
     EXPECT_EQ(t.best[0].score, 0.0);
@@ -82,17 +82,17 @@ TEST(Translator, EmptySourcesDoNotReachTheModel) {
   EXPECT_FALSE(mixed[1].best.at(0).token_scores.empty());
 }
 
-TEST(Translator, LongSourcesAreCutAndCounted) {
+TEST(BatchTranslator, LongSourcesAreCutAndCounted) {
   ToyModel model;
   model.longest = 10;
-  const Translator translator(model, {});
+  const BatchTranslator translator(model, {});
   const auto t = translator.translate(std::vector<Tokens>{Tokens(100'000, 3), Tokens(10, 3)});
   EXPECT_EQ(t[0].cut, 99'990);
   EXPECT_EQ(t[1].cut, 0);
   expect_same(t[0].best, t[1].best);
 }
 
-TEST(Translator, BatchesKeepTheirBudget) {
+TEST(BatchTranslator, BatchesKeepTheirBudget) {
   struct Watched final : StepModel {
     ToyModel inner;
     mutable std::int64_t tokens = 0, sentences = 0, batches = 0;
@@ -110,36 +110,36 @@ TEST(Translator, BatchesKeepTheirBudget) {
     }
   } model;
   const Threads one(1);
-  TranslatorOptions options;
+  BatchTranslatorOptions options;
   options.search.max_length = 2;
   options.batch_tokens = 25;
   options.batch_sentences = 4;
   auto sources = random_sentences(50, 9, 5);
   sources.push_back(Tokens(60, 3));  // alone above the budget
-  const auto result = Translator(model, options).translate(sources);
+  const auto result = BatchTranslator(model, options).translate(sources);
   EXPECT_EQ(result.size(), 51u);
   EXPECT_LE(model.tokens, 25);
   EXPECT_LE(model.sentences, 4);
   EXPECT_GE(model.batches, 13);
 }
 
-TEST(Translator, StreamAnswersInOrder) {
+TEST(BatchTranslator, StreamAnswersInOrder) {
   const Threads one(1);
   const ToyModel model;
   const auto sources = random_sentences(25, 6, 5);
-  TranslatorOptions options;
-  const auto expected = Translator(model, options).translate(sources);
+  BatchTranslatorOptions options;
+  const auto expected = BatchTranslator(model, options).translate(sources);
   for (const std::int64_t window : {1, 4, 25, 1000}) {
     options.window = window;
     std::size_t next = 0;
     std::int64_t answered = 0;
     const auto count =
-        Translator(model, options)
+        BatchTranslator(model, options)
             .stream({.next = [&]() -> std::optional<Tokens> {
                       if (next == sources.size()) return std::nullopt;
                       return sources[next++];
                     }},
-                    [&](std::int64_t index, const Translation& t) {
+                    [&](std::int64_t index, const Decoded& t) {
                       EXPECT_EQ(index, answered++);
                       expect_same(t.best, expected[static_cast<std::size_t>(index)].best);
                       EXPECT_LE(static_cast<std::int64_t>(next), index + window);
@@ -149,27 +149,28 @@ TEST(Translator, StreamAnswersInOrder) {
   }
 }
 
-TEST(Translator, StreamAnswersBeforeItWaits) {
+TEST(BatchTranslator, StreamAnswersBeforeItWaits) {
   const ToyModel model;
   std::int64_t asked = 0, answered = 0;
-  Translator(model, {}).stream({.next = [&]() -> std::optional<Tokens> {
-                                  EXPECT_EQ(answered, asked);  // all earlier lines are answered
-                                  return asked++ < 5 ? std::optional(Tokens{3}) : std::nullopt;
-                                },
-                                .ready = [] { return false; }},
-                               [&](std::int64_t, const Translation&) { ++answered; });
+  BatchTranslator(model, {}).stream({.next = [&]() -> std::optional<Tokens> {
+                                       EXPECT_EQ(answered,
+                                                 asked);  // all earlier lines are answered
+                                       return asked++ < 5 ? std::optional(Tokens{3}) : std::nullopt;
+                                     },
+                                     .ready = [] { return false; }},
+                                    [&](std::int64_t, const Decoded&) { ++answered; });
   EXPECT_EQ(answered, 5);
 }
 
-TEST(Translator, ProgressAndItsExceptions) {
+TEST(BatchTranslator, ProgressAndItsExceptions) {
   const ToyModel model;
   const Threads two(2);
   auto sources = random_sentences(30, 6, 5);
   sources[4].clear();
   std::int64_t last = 0;
-  TranslatorOptions options;
+  BatchTranslatorOptions options;
   options.batch_sentences = 4;
-  const Translator translator(model, options);
+  const BatchTranslator translator(model, options);
   translator.translate(sources, [&](const Progress& p) {
     EXPECT_EQ(p.total, 30);
     EXPECT_GT(p.done, last);
@@ -180,34 +181,34 @@ TEST(Translator, ProgressAndItsExceptions) {
   EXPECT_THROW(translator.translate(sources, [](const Progress&) { throw Stop(); }), Stop);
 }
 
-TEST(Translator, ScoresInBatches) {
+TEST(BatchTranslator, ScoresInBatches) {
   const Transformer model = tiny_transformer(tiny_config());
   const TransformerDecoder decoder(model);
   const auto sources = random_sentences(20, 9, 50), targets = random_sentences(20, 9, 50, 6);
-  TranslatorOptions options;
+  BatchTranslatorOptions options;
   options.batch_sentences = 3;
-  const auto together = Translator(decoder, options).score(sources, targets);
+  const auto together = BatchTranslator(decoder, options).score(sources, targets);
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const auto alone = score(decoder, std::vector<Tokens>{sources[i]},
                              std::vector<Tokens>{targets[i]}, options.search);
     expect_same({together[i]}, alone);
   }
-  EXPECT_THROW(Translator(decoder, {}).score(sources, {}), Error);
+  EXPECT_THROW(BatchTranslator(decoder, {}).score(sources, {}), Error);
 }
 
-TEST(Translator, BadOptionsThrow) {
+TEST(BatchTranslator, BadOptionsThrow) {
   const ToyModel model;
-  TranslatorOptions options;
+  BatchTranslatorOptions options;
   options.batch_tokens = 0;
-  EXPECT_THROW(Translator(model, options), Error);
+  EXPECT_THROW(BatchTranslator(model, options), Error);
   options = {};
   options.search.beam = 0;
-  EXPECT_THROW(Translator(model, options), Error);
+  EXPECT_THROW(BatchTranslator(model, options), Error);
 }
 
 // Weights + 64 MiB at beam 5 and 32 sentences, with the shapes of the preset `tiny`, though no
 // hypothesis of these random weights ends before its maximum length.
-TEST(Translator, MemoryStaysSmall) {
+TEST(BatchTranslator, MemoryStaysSmall) {
   Transformer::Config config = tiny_config();
   config.source_vocabulary = config.target_vocabulary = 10000;
   config.width = 128;
@@ -218,10 +219,10 @@ TEST(Translator, MemoryStaysSmall) {
   const Threads two(2);
   const std::int64_t weights = 4 * parameter_count(model);
   const TransformerDecoder decoder(model);
-  TranslatorOptions options;
+  BatchTranslatorOptions options;
   options.search.beam = 5;
   options.batch_sentences = 32;
-  const Translator translator(decoder, options);
+  const BatchTranslator translator(decoder, options);
   const auto sources = random_sentences(64, 20, 10000);
   release_pool();
   translator.translate(sources);
