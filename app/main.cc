@@ -11,6 +11,7 @@
 #include "app/output.h"
 #include "app/process.h"
 
+#include "qkv/base/notice.h"
 #include "qkv/base/parallel.h"
 
 namespace qkv::app {
@@ -119,6 +120,10 @@ int parse_and_run(Program& program, const std::vector<std::string>& words) {
 
 int run(const std::vector<std::string>& words) {
   Program program;
+  set_notice_sink([&program](std::string_view line) {
+    program.console.clear();
+    print_error("qkv: {}\n", line);
+  });
   CLI::App& cli = program.cli;
   cli.description("qkv: train attention models, run them, look at them");
   cli.name("qkv");

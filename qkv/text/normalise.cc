@@ -16,11 +16,6 @@ const utf8proc_uint8_t* bytes_of_text(std::string_view text) {
   return reinterpret_cast<const utf8proc_uint8_t*>(text.data());
 }
 
-// Bytes of the first code point, negative when they are not valid.
-utf8proc_ssize_t read(std::string_view text, utf8proc_int32_t& value) {
-  return utf8proc_iterate(bytes_of_text(text), static_cast<utf8proc_ssize_t>(text.size()), &value);
-}
-
 void append(std::string& text, utf8proc_int32_t value) {
   utf8proc_uint8_t buffer[4];
   const utf8proc_ssize_t n = utf8proc_encode_char(value, buffer);
@@ -49,21 +44,6 @@ std::string to_lower(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::size_t> first_bad_byte(std::string_view text) {
-  std::size_t at = 0;
-  while (at < text.size()) {
-    if (static_cast<unsigned char>(text[at]) < 0x80) {
-      ++at;
-      continue;
-    }
-    utf8proc_int32_t value = 0;
-    const utf8proc_ssize_t n = read(text.substr(at), value);
-    if (n <= 0) return at;
-    at += static_cast<std::size_t>(n);
-  }
-  return std::nullopt;
-}
-
 std::string repair_utf8(std::string_view text) {
   std::string repaired;
   repaired.reserve(text.size());
@@ -79,23 +59,6 @@ std::string normalise(std::string_view text, Normalisation how) {
   if (how.nfkc) result = to_nfkc(result);
   if (how.lower) result = to_lower(result);
   return result;
-}
-
-CodePoint first_code_point(std::string_view text) {
-  utf8proc_int32_t value = 0;
-  const utf8proc_ssize_t n = read(text, value);
-  if (n <= 0) return {U'\uFFFD', text.substr(0, 1)};
-  return {static_cast<char32_t>(value), text.substr(0, static_cast<std::size_t>(n))};
-}
-
-std::vector<CodePoint> code_points(std::string_view text) {
-  std::vector<CodePoint> points;
-  points.reserve(text.size());
-  while (!text.empty()) {
-    points.push_back(first_code_point(text));
-    text.remove_prefix(points.back().bytes.size());
-  }
-  return points;
 }
 
 std::vector<std::string_view> characters(std::string_view text) {
