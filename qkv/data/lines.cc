@@ -11,32 +11,17 @@
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <utf8proc.h>
 #include <zlib.h>
 
 #include "qkv/base/error.h"
+#include "qkv/base/notice.h"
+#include "qkv/base/utf8.h"
 
 namespace qkv {
 namespace {
 
 constexpr std::size_t kChunk = 1 << 16;
 constexpr int kGzip = 15 + 16;  // zlib: largest window, gzip header
-
-std::optional<std::size_t> bad_byte(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
-    if (static_cast<unsigned char>(text[at]) < 0x80) {
-      ++at;
-      continue;
-    }
-    utf8proc_int32_t value = 0;
-    const utf8proc_ssize_t n =
-        utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + at,
-                         static_cast<utf8proc_ssize_t>(text.size() - at), &value);
-    if (n <= 0) return at;
-    at += static_cast<std::size_t>(n);
-  }
-  return std::nullopt;
-}
 
 }  // namespace
 
@@ -97,20 +82,41 @@ class LineReader::Bytes {
     started_ = true;
     while (have_ < 2 && fill()) {
     }
-    gzip_ = have_ >= 2 && chunk_[0] == '\x1f' && chunk_[1] == '\x8b';
+    gzip_ = have_ >= 2 && starts_member();
     if (gzip_ && ::inflateInit2(&inflate_, kGzip) != Z_OK) fail("{}: zlib has no memory", name_);
+  }
+
+  bool starts_member() const { return chunk_[at_] == '\x1f' && chunk_[at_ + 1] == '\x8b'; }
+
+  // After a member: whether another one begins. Zeros are padding, as tapes and devices leave it;
+  // at other bytes gzip, too, keeps what it has read and warns.
+  bool next_member() {
+    for (;;) {
+      while (have_ > 0 && chunk_[at_] == '\0') {
+        ++at_;
+        --have_;
+      }
+      if (have_ >= 2 || !fill()) break;
+    }
+    if (have_ == 0) return false;
+    if (have_ >= 2 && starts_member()) return true;
+    notice(fmt::format("{}: bytes behind the end of the gzip data are passed over", name_));
+    have_ = 0;
+    tail_ = true;
+    return false;
   }
 
   bool inflate_to(std::string& text, std::int64_t line) {
     const std::size_t before = text.size();
     while (text.size() == before) {
-      if (have_ == 0 && !fill()) {
-        if (member_ended_) return false;
-        throw DataError(name_, line, "the gzip file is truncated; copy it again");
-      }
+      if (tail_) return false;
       if (member_ended_) {  // files may be several gzip members, one after another
+        if (!next_member()) return false;
         if (::inflateReset(&inflate_) != Z_OK) fail("{}: zlib cannot go on", name_);
         member_ended_ = false;
+      }
+      if (have_ == 0 && !fill()) {
+        throw DataError(name_, line, "the gzip file is truncated; copy it again");
       }
       text.resize(before + kChunk);
       inflate_.next_in = reinterpret_cast<Bytef*>(chunk_.data() + at_);
@@ -136,13 +142,16 @@ class LineReader::Bytes {
   bool started_ = false;
   bool gzip_ = false;
   bool member_ended_ = false;
+  bool tail_ = false;  // what is left is no gzip data
   z_stream inflate_ = {};
   std::array<char, kChunk> chunk_;
   std::size_t at_ = 0, have_ = 0;  // bytes of chunk_ that wait
 };
 
-LineReader::LineReader(std::string path)
-    : name_(path == "-" ? "<stdin>" : path), bytes_(std::make_unique<Bytes>(path, name_)) {}
+LineReader::LineReader(std::string path, std::size_t longest_line)
+    : name_(path == "-" ? "<stdin>" : path),
+      bytes_(std::make_unique<Bytes>(path, name_)),
+      longest_(longest_line) {}
 LineReader::LineReader(LineReader&&) noexcept = default;
 LineReader& LineReader::operator=(LineReader&&) noexcept = default;
 LineReader::~LineReader() = default;
@@ -154,6 +163,7 @@ bool LineReader::next(std::string& line) {
     if (end != std::string::npos || ended_) {
       const std::size_t stop = std::min(end, buffer_.size());
       if (end == std::string::npos && begin_ == stop) return false;
+      if (stop - begin_ > longest_) refuse_length();
       std::string_view found(buffer_.data() + begin_, stop - begin_);
       begin_ = std::min(stop + 1, buffer_.size());
       ++line_;
@@ -166,12 +176,21 @@ bool LineReader::next(std::string& line) {
     buffer_.erase(0, begin_);
     begin_ = 0;
     searched = buffer_.size();
+    if (searched > longest_) refuse_length();
     ended_ = !bytes_->append_to(buffer_, line_ + 1);
   }
 }
 
 bool LineReader::ready() const {
   return ended_ || buffer_.find('\n', begin_) != std::string::npos || bytes_->readable();
+}
+
+void LineReader::refuse_length() const {
+  throw DataError(
+      name_, line_ + 1,
+      fmt::format("the line has more than {} bytes; is this a text file, with an end to "
+                  "each line?",
+                  longest_));
 }
 
 void LineReader::check(std::string_view line) const {
@@ -181,7 +200,7 @@ void LineReader::check(std::string_view line) const {
   if (line.find('\0') != std::string_view::npos) {
     throw DataError(name_, line_, "holds a NUL byte: this is not a text file");
   }
-  if (const std::optional<std::size_t> at = bad_byte(line)) {
+  if (const std::optional<std::size_t> at = first_bad_byte(line)) {
     throw DataError(name_, line_,
                     fmt::format("byte {} is not UTF-8; convert the file, e.g. "
                                 "iconv -f WINDOWS-1252 -t UTF-8",

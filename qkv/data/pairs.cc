@@ -4,26 +4,11 @@
 #include <utility>
 
 #include "qkv/base/error.h"
+#include "qkv/base/utf8.h"
 #include "qkv/data/lines.h"
 
 namespace qkv {
 namespace {
-
-// ASCII blanks and the two wide spaces that Chinese and web text is full of.
-bool is_blank(std::string_view line) {
-  while (!line.empty()) {
-    if (line.front() == ' ' || (line.front() >= '\t' && line.front() <= '\r')) {
-      line.remove_prefix(1);
-    } else if (line.starts_with("\u00A0")) {
-      line.remove_prefix(2);
-    } else if (line.starts_with("\u3000")) {
-      line.remove_prefix(3);
-    } else {
-      return false;
-    }
-  }
-  return true;
-}
 
 void add(TextPairs& pairs, std::string source, std::string target, const ReadOptions& options) {
   ++pairs.report.read;
