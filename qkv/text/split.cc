@@ -48,11 +48,6 @@ utf8proc_category_t category(char32_t c) {
 
 bool is_digit(char32_t c) { return category(c) == UTF8PROC_CATEGORY_ND; }
 
-bool is_mark(char32_t c) {
-  const utf8proc_category_t k = category(c);
-  return k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_MC || k == UTF8PROC_CATEGORY_ME;
-}
-
 // Letters, digits and what else may stand inside a word (joiners, "_").
 bool is_word(char32_t c) { return !is_space(c) && !is_cjk(c) && !is_punctuation(c); }
 
@@ -77,6 +72,20 @@ bool closes(char32_t c) {
   return std::u32string_view(U".,!?;:%/\u2026\u2030\u00B0").find(c) != std::u32string_view::npos;
 }
 
+bool is_regional(char32_t c) { return c >= 0x1F1E6 && c <= 0x1F1FF; }
+
+/// Whether the next word goes on with a sign of several code points: those that were cut apart by
+/// an older vocabulary become one again.
+bool completes(std::string_view before, std::string_view next) {
+  const char32_t c = first_code_point(next).value;
+  if (c == 0x200D || c == 0xFE0F || c == 0x20E3) return true;  // joiner, keycap
+  if ((c >= 0x1F3FB && c <= 0x1F3FF) || (c >= 0xE0020 && c <= 0xE007F)) return true;  // skin, tags
+  if (before.ends_with("\u200D")) return is_punctuation(c);
+  // One half of a flag, and the other.
+  return is_regional(c) && next.size() == 4 && before.size() == 4 &&
+         is_regional(first_code_point(before).value);
+}
+
 bool opens(char32_t c) {
   const utf8proc_category_t k = category(c);
   if (k == UTF8PROC_CATEGORY_PS || k == UTF8PROC_CATEGORY_PI) return true;
@@ -84,13 +93,6 @@ bool opens(char32_t c) {
 }
 
 }  // namespace
-
-bool is_space(char32_t c) {
-  if (c <= 0x20) return c == 0x20 || (c >= 0x09 && c <= 0x0D);
-  const utf8proc_category_t k = category(c);
-  return c == 0x85 || k == UTF8PROC_CATEGORY_ZS || k == UTF8PROC_CATEGORY_ZL ||
-         k == UTF8PROC_CATEGORY_ZP;
-}
 
 bool is_cjk(char32_t c) { return c >= 0x2E80 && within(kCjk, c); }
 bool is_latin(char32_t c) { return within(kLatin, c); }
@@ -125,25 +127,64 @@ std::string plain_spaces(std::string_view text) {
   return plain;
 }
 
-std::vector<std::string_view> split_words(std::string_view text) {
-  const std::vector<CodePoint> points = code_points(text);
-  std::vector<std::string_view> words;
-  for (std::size_t i = 0; i < points.size();) {
-    const char32_t c = points[i].value;
-    const std::size_t begin = i++;
-    if (is_space(c)) continue;
-    if (is_word(c)) {
-      while (i < points.size() &&
-             (is_word(points[i].value) ||
-              (i + 1 < points.size() &&
-               joins(points[i - 1].value, points[i].value, points[i + 1].value)))) {
-        ++i;
-      }
-    } else if (is_punctuation(c)) {
-      while (i < points.size() && points[i].value == c) ++i;
+namespace {
+
+/// A grapheme cluster: what must not be parted. White space is one by itself, whatever follows.
+struct Cluster {
+  std::string_view bytes;
+  char32_t first, second, last;  // code points; second is 0 when there is none
+};
+
+std::vector<Cluster> clusters_of(std::string_view text) {
+  std::vector<Cluster> clusters;
+  utf8proc_int32_t state = 0;
+  for (const CodePoint& c : code_points(text)) {
+    const auto value = static_cast<utf8proc_int32_t>(c.value);
+    const bool apart =
+        clusters.empty() || utf8proc_grapheme_break_stateful(
+                                static_cast<utf8proc_int32_t>(clusters.back().last), value, &state);
+    if (apart || is_space(clusters.back().last)) {
+      clusters.push_back({.bytes = c.bytes, .first = c.value, .second = 0, .last = c.value});
+    } else {
+      Cluster& cluster = clusters.back();
+      cluster.bytes = cover(cluster.bytes, c.bytes);
+      if (cluster.second == 0) cluster.second = c.value;
+      cluster.last = c.value;
     }
-    while (i < points.size() && is_mark(points[i].value)) ++i;  // accents go with their letter
-    words.push_back(cover(points[begin].bytes, points[i - 1].bytes));
+  }
+  return clusters;
+}
+
+/// The end of the word that begins at `begin` with a word character.
+std::size_t word_end(const std::vector<Cluster>& clusters, std::size_t begin) {
+  const auto goes_on = [&clusters](std::size_t i) {
+    const Cluster& c = clusters[i];
+    if (is_word(c.first)) return true;
+    const char32_t after = c.second != 0             ? c.second
+                           : i + 1 < clusters.size() ? clusters[i + 1].first
+                                                     : U' ';
+    return joins(clusters[i - 1].last, c.first, after);
+  };
+  std::size_t end = begin + 1;
+  while (end < clusters.size() && goes_on(end)) ++end;
+  return end;
+}
+
+}  // namespace
+
+std::vector<std::string_view> split_words(std::string_view text) {
+  const std::vector<Cluster> clusters = clusters_of(text);
+  std::vector<std::string_view> words;
+  for (std::size_t i = 0; i < clusters.size();) {
+    const Cluster& first = clusters[i];
+    const std::size_t begin = i++;
+    if (is_space(first.first)) continue;
+    if (is_word(first.first)) {
+      i = word_end(clusters, begin);
+    } else if (is_punctuation(first.first)) {
+      while (i < clusters.size() && clusters[i].bytes == first.bytes) ++i;
+    }
+    words.push_back(cover(first.bytes, clusters[i - 1].bytes));
   }
   return words;
 }
@@ -191,9 +232,10 @@ std::vector<std::string> split_page(std::string_view text) {
 
 std::string join_words(std::span<const std::string_view> words) {
   std::string text;
-  char32_t before = 0;  // last code point so far
-  bool glued = true;    // nothing may stand between the last word and the next one
-  bool open[2] = {};    // inside "…", inside '…'
+  char32_t before = 0;    // last code point so far
+  bool glued = true;      // nothing may stand between the last word and the next one
+  bool open[2] = {};      // inside "…", inside '…'
+  std::string_view last;  // the word before, unless it was the second half of a flag
   for (const std::string_view word : words) {
     if (word.empty()) continue;
     const char32_t first = first_code_point(word).value;
@@ -201,8 +243,10 @@ std::string join_words(std::span<const std::string_view> words) {
     bool& quoted = open[word == "'"];
     const bool east =
         is_cjk(first) || is_cjk(before) || is_wide_mark(first) || is_wide_mark(before);
-    const bool space = !glued && !east && !closes(first) && !(quote && quoted);
+    const bool one = !last.empty() && completes(last, word);
+    const bool space = !glued && !east && !closes(first) && !(quote && quoted) && !one;
     if (space) text += ' ';
+    last = one && is_regional(first) ? std::string_view() : word;
     text += word;
     before = code_points(word).back().value;
     glued = quote ? !quoted : opens(before);

@@ -9,9 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "qkv/base/utf8.h"
+
 namespace qkv {
 
-bool is_space(char32_t c);
 /// Written without spaces between words: Han, kana, bopomofo.
 bool is_cjk(char32_t c);
 /// Punctuation and symbols of any script.
@@ -28,7 +29,8 @@ std::string plain_spaces(std::string_view text);
 /// Words, numbers, punctuation marks and single CJK characters:
 ///   "Don't pay 3.50, 王先生!"  ->  Don't | pay | 3.50 | , | 王 | 先 | 生 | !
 /// Apostrophes and hyphens inside a word and points inside a number belong to it; a run of one mark
-/// ("...") stays together.
+/// ("...") stays together, and so does a sign of several code points (a flag, a family, a skin
+/// tone: Unicode's grapheme clusters, UAX 29).
 std::vector<std::string_view> split_words(std::string_view text);
 
 /// How running text becomes words: space leaves words as they stand between spaces, word cuts as
@@ -49,7 +51,7 @@ std::vector<std::string> split_page(std::string_view text);
 
 /// The opposite of split_words for conventionally spaced text: no space before , . ! ? ) or after
 /// (, straight quotes by turns open and close, nothing between CJK characters and around their
-/// marks.
+/// marks, and none inside a sign of several code points that was cut into words.
 std::string join_words(std::span<const std::string_view> words);
 
 }  // namespace qkv

@@ -32,6 +32,27 @@ TEST(SplitWords, WordsMarksAndCjkCharacters) {
   EXPECT_TRUE(split_words("").empty());
 }
 
+TEST(SplitWords, SignsOfSeveralCodePointsStayWhole) {
+  const char* signs[] = {
+      "👍🏽",       "🇩🇪",      "👨‍👩‍👧",           "👩🏿‍💻", "❤️",
+      "🏳️‍🌈", "1️⃣", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "#️⃣",         "☝🏻",
+      "©️"};
+  for (const std::string sign : signs) {
+    EXPECT_THAT(split_words("well done " + sign + " Paula"),
+                ElementsAre("well", "done", sign, "Paula"));
+    EXPECT_THAT(split_words(sign), ElementsAre(sign));
+    EXPECT_THAT(split_words("(" + sign + ")"), ElementsAre("(", sign, ")"));
+  }
+  EXPECT_THAT(split_words("🇩🇪🇫🇷"), ElementsAre("🇩🇪", "🇫🇷"));
+  EXPECT_THAT(split_words("👍🏽👍🏽!"), ElementsAre("👍🏽👍🏽", "!"));
+  EXPECT_THAT(split_words("ok👍🏽ok"), ElementsAre("ok", "👍🏽", "ok"));
+  EXPECT_THAT(split_words("\u1112\u1161\u11AB글"), ElementsAre("\u1112\u1161\u11AB글"));  // jamo
+  EXPECT_THAT(split_words("क्षि नि"), ElementsAre("क्षि", "नि"));
+  EXPECT_THAT(split_words("a \u0301b"),
+              ElementsAre("a", "\u0301b"));  // nothing is lost behind a space
+  EXPECT_THAT(split_words("\u845B\U000E0100x"), ElementsAre("\u845B\U000E0100", "x"));
+}
+
 TEST(SplitPage, KeepsLatinLettersAndApostrophes) {
   EXPECT_THAT(split_page("It's 5 o'clock, Müller-Straße! 你好 日 Ж a1b"),
               ElementsAre("It's", "o'clock", "MüllerStraße", "ab"));
@@ -48,6 +69,15 @@ TEST(JoinWords, GivesConventionalTextBack) {
         "Was? Ja! Ein Auto.", "and/or", "«Oui», dit-il", "¿Qué tal?", "", "x"}) {
     EXPECT_EQ(again(text), text);
   }
+}
+
+TEST(JoinWords, SignsThatWereCutApartBecomeWhole) {
+  const auto join = [](std::vector<std::string_view> words) { return join_words(words); };
+  EXPECT_EQ(join({"well", "done", "👍🏽", "Paula"}), "well done 👍🏽 Paula");
+  EXPECT_EQ(join({"done", "👍", "🏽", "Paula"}), "done 👍🏽 Paula");
+  EXPECT_EQ(join({"🇩", "🇪", "🇫", "🇷"}), "🇩🇪 🇫🇷");
+  EXPECT_EQ(join({"🇩🇪", "🇫🇷"}), "🇩🇪 🇫🇷");
+  EXPECT_EQ(join({"👨", "\u200D", "👩", "ok"}), "👨\u200D👩 ok");
 }
 
 TEST(Classes, OfCodePoints) {
