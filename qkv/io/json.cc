@@ -26,7 +26,7 @@ std::string reason_of(std::string_view what) {
   }
   const auto expected = what.rfind("; expected ");
   std::string reason(what.substr(0, what.find("; last read")));
-  if (expected != what.npos) reason += what.substr(expected);
+  if (expected != what.npos && expected >= reason.size()) reason += what.substr(expected);
   if (reason.size() > 160) reason.resize(160);
   for (char& c : reason) {
     if (c < 0x20 || c == 0x7f) c = '?';  // bytes of UTF-8 are negative, so these go too
@@ -86,6 +86,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 Json parse_json(std::string_view text, std::string_view name, std::int64_t line) {
+  if (text.find_first_not_of(" \t\r\n") == text.npos) {
+    throw DataError(name, line, "is empty, expected JSON");
+  }
   std::vector<std::set<std::string>> open;  // names seen in the objects around this place
   const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
     using Event = Json::parse_event_t;

@@ -7,6 +7,7 @@
 #include <sentencepiece_trainer.h>
 
 #include "qkv/base/error.h"
+#include "qkv/base/utf8.h"
 #include "qkv/text/split.h"
 
 namespace qkv {
@@ -14,6 +15,7 @@ namespace {
 
 namespace sp = sentencepiece;
 
+constexpr char32_t kSpacePiece = U'\u2581';  // how the library writes a space
 constexpr std::size_t kLongestSentence = 1 << 16;
 
 // Feeds sentences to the trainer, normalised on the way.
@@ -104,14 +106,64 @@ Subword Subword::train(const SubwordOptions& options, std::span<const std::strin
 Subword Subword::from_model(std::string bytes, std::string_view path) {
   silence();
   auto processor = std::make_shared<sp::SentencePieceProcessor>();
-  const sp::util::Status status = processor->LoadFromSerializedProto(bytes);
-  if (!status.ok() || processor->GetPieceSize() == 0) {
-    throw DataError(path, 0, "not a whole SentencePiece model; copy or train it again");
+  bool whole = false;
+  try {
+    whole = processor->LoadFromSerializedProto(bytes).ok() && processor->GetPieceSize() > 0;
+  } catch (const std::exception&) {  // its table of pieces throws, at a piece without letters, say
   }
+  if (!whole) {
+    throw DataError(path, 0,
+                    "not a whole SentencePiece model, or it has a piece without letters; copy or "
+                    "train it again");
+  }
+  std::vector<char32_t> letters = {kSpacePiece};
+  for (int i = 0; i < processor->GetPieceSize(); ++i) {
+    const std::string& piece = processor->IdToPiece(i);
+    if (piece.empty()) throw DataError(path, 0, fmt::format("piece {} has no letters", i));
+    for (const CodePoint& c : code_points(piece)) letters.push_back(c.value);
+  }
+  std::sort(letters.begin(), letters.end());
+  letters.erase(std::unique(letters.begin(), letters.end()), letters.end());
   Subword subword;
   subword.model_ = std::make_shared<const std::string>(std::move(bytes));
+  subword.letters_ = std::make_shared<const std::vector<char32_t>>(std::move(letters));
   subword.processor_ = std::move(processor);
   return subword;
+}
+
+// A run of characters that are in no piece becomes one unknown token, but the library joins it a
+// character at a time, which costs the square of its length. So long runs go in as one character.
+struct Subword::Runs {
+  std::string text;
+  std::vector<std::string_view> whole;  // every run of the text, as it was
+  bool shortened = false;
+};
+
+Subword::Runs Subword::shorten(std::string_view text) const {
+  constexpr std::size_t kLong = 64;  // bytes; below it the square is nothing
+  Runs runs;
+  runs.text.reserve(text.size());
+  std::string_view run;
+  const auto flush = [&] {
+    if (run.empty()) return;
+    runs.whole.push_back(run);
+    const bool cut = run.size() > kLong;
+    runs.text += cut ? first_code_point(run).bytes : run;
+    runs.shortened = runs.shortened || cut;
+    run = {};
+  };
+  while (!text.empty()) {
+    const CodePoint c = first_code_point(text);
+    if (c.value == U' ' || std::binary_search(letters_->begin(), letters_->end(), c.value)) {
+      flush();
+      runs.text += c.bytes;
+    } else {
+      run = run.empty() ? c.bytes : std::string_view(run.data(), run.size() + c.bytes.size());
+    }
+    text.remove_prefix(c.bytes.size());
+  }
+  flush();
+  return runs;
 }
 
 std::int32_t Subword::size() const { return processor_->GetPieceSize(); }
@@ -129,17 +181,39 @@ bool Subword::is_control(std::int32_t id) const { return processor_->IsControl(i
 bool Subword::is_byte(std::int32_t id) const { return processor_->IsByte(id); }
 
 std::vector<std::int32_t> Subword::encode(std::string_view text) const {
+  const std::string plain = plain_spaces(text);
+  const Runs runs = has_bytes() ? Runs{} : shorten(plain);
   std::vector<int> ids;
-  const sp::util::Status status = processor_->Encode(plain_spaces(text), &ids);
+  const sp::util::Status status = processor_->Encode(runs.shortened ? runs.text : plain, &ids);
   if (!status.ok()) fail("tokeniser: cannot encode: {}", reason_of(status));
   return ids;
 }
 
 std::vector<std::string> Subword::pieces(std::string_view text) const {
+  const std::string plain = plain_spaces(text);
+  const Runs runs = has_bytes() ? Runs{} : shorten(plain);
   std::vector<std::string> pieces;
-  const sp::util::Status status = processor_->Encode(plain_spaces(text), &pieces);
+  const sp::util::Status status = processor_->Encode(runs.shortened ? runs.text : plain, &pieces);
   if (!status.ok()) fail("tokeniser: cannot encode: {}", reason_of(status));
+  if (!runs.shortened) return pieces;
+  // A run lies within one piece, so the runs of the pieces are those of the text, in its order.
+  std::size_t next = 0;
+  for (std::string& piece : pieces) {
+    std::string restored;
+    bool inside = false;
+    for (const CodePoint& c : code_points(piece)) {
+      const bool known = std::binary_search(letters_->begin(), letters_->end(), c.value);
+      if (known) restored += c.bytes;
+      if (!known && !inside && next < runs.whole.size()) restored += runs.whole[next++];
+      inside = !known;
+    }
+    piece = std::move(restored);
+  }
   return pieces;
+}
+
+bool Subword::has_bytes() const {
+  return size() > 0 && processor_->IsByte(processor_->PieceToId("<0x00>"));
 }
 
 std::string Subword::decode(std::span<const std::int32_t> ids) const {

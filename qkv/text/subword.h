@@ -31,7 +31,8 @@ class Subword {
   /// there is no text or the vocabulary cannot even hold its characters. Lines above 64 KiB are
   /// not learned from.
   static Subword train(const SubwordOptions& options, std::span<const std::string> sentences);
-  /// A model in SentencePiece's own format; `path` is for the message of the DataError.
+  /// A model in SentencePiece's own format; `path` is for the message of the DataError, which says
+  /// when it is damaged or has a piece without letters.
   static Subword from_model(std::string bytes, std::string_view path);
 
   /// The model in SentencePiece's format.
@@ -50,7 +51,12 @@ class Subword {
   std::string decode(std::span<const std::int32_t> ids) const;
 
  private:
+  struct Runs;
+  bool has_bytes() const;  // unknown characters become byte pieces
+  Runs shorten(std::string_view text) const;
+
   std::shared_ptr<const std::string> model_;
+  std::shared_ptr<const std::vector<char32_t>> letters_;  // of all pieces, sorted
   std::shared_ptr<const sentencepiece::SentencePieceProcessor> processor_;
 };
 

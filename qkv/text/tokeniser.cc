@@ -17,7 +17,9 @@ namespace {
 using Kind = TokeniserOptions::Kind;
 using Table = std::shared_ptr<const Vocabulary>;
 
-constexpr int kVersion = 1;
+constexpr std::uint64_t kVersion = 1;
+constexpr std::array<std::string_view, 7> kFields = {"format", "version", "kind", "nfkc",
+                                                     "lower",  "bytes",   "crc32"};
 constexpr std::string_view kFormat = "qkv tokeniser";
 constexpr int kSubwords = 8000;
 constexpr std::string_view kUnknownCharacter = "\u2047";  // as SentencePiece prints it
@@ -65,24 +67,60 @@ std::filesystem::path payload_path(const std::filesystem::path& directory, std::
   return directory / fmt::format("{}.{}", stem, is_subword(kind) ? "model" : "vocab");
 }
 
-// What a description says; anything unexpected throws nlohmann's exceptions or Error.
 struct Description {
-  Kind kind;
+  Kind kind = Kind::word;
   Normalisation normalise;
-  std::uint64_t bytes;
-  std::uint32_t crc32;
+  std::uint64_t bytes = 0;
+  std::uint64_t crc32 = 0;
 };
 
+/// A field of the description, or the reason why it is none, as an Error.
+const nlohmann::json& field_of(const nlohmann::json& json, const char* name,
+                               bool (nlohmann::json::*is)() const noexcept, const char* what) {
+  const auto found = json.find(name);
+  if (found == json.end()) fail("has no {}; is it truncated?", name);
+  if (!((*found).*is)()) {
+    const std::string text = found->is_primitive() ? found->dump(-1, ' ', true) : "a structure";
+    fail("{} is {}, not {}", name, text.substr(0, 40), what);
+  }
+  return *found;
+}
+
+// What a description says; anything unexpected throws nlohmann's exceptions or Error.
 Description parse(const std::string& text) {
-  const nlohmann::json json = nlohmann::json::parse(text);
-  if (json.at("format").get<std::string>() != kFormat) fail("not a qkv tokeniser");
-  if (const int version = json.at("version").get<int>(); version != kVersion) {
+  using Json = nlohmann::json;
+  const Json json = Json::parse(text);
+  if (!json.is_object()) fail("not the description of a tokeniser");
+  const auto whole = [&json](const char* name) {
+    return field_of(json, name, &Json::is_number_unsigned, "a whole number").get<std::uint64_t>();
+  };
+  const auto text_of = [&json](const char* name) {
+    return field_of(json, name, &Json::is_string, "a text").get<std::string>();
+  };
+  const auto flag = [&json](const char* name) {
+    return field_of(json, name, &Json::is_boolean, "true or false").get<bool>();
+  };
+  if (text_of("format") != kFormat) fail("not a qkv tokeniser");
+  if (const std::uint64_t version = whole("version"); version != kVersion) {
     fail("version {} of the tokeniser, this program reads version {}", version, kVersion);
   }
-  return {kind_of(json.at("kind").get<std::string>()),
-          {json.at("nfkc").get<bool>(), json.at("lower").get<bool>()},
-          json.at("bytes").get<std::uint64_t>(),
-          json.at("crc32").get<std::uint32_t>()};
+  for (const auto& entry : json.items()) {
+    if (std::ranges::find(kFields, entry.key()) == kFields.end()) {
+      fail("has a field '{}' that this program does not know", entry.key().substr(0, 40));
+    }
+  }
+  return {kind_of(text_of("kind")), {flag("nfkc"), flag("lower")}, whole("bytes"), whole("crc32")};
+}
+
+/// Nothing but special tokens comes of a count that no word reaches, and of too small a size.
+void expect_tokens(const Vocabulary& vocabulary, const TokeniserOptions& options) {
+  if (vocabulary.size() > Vocabulary::kSpecials) return;
+  if (options.vocabulary_size > 0 && options.vocabulary_size <= Vocabulary::kSpecials) {
+    fail("tokeniser: a vocabulary of {} has no room beside its {} special tokens",
+         options.vocabulary_size, Vocabulary::kSpecials);
+  }
+  fail("only 0 {} occur {} times; give more text or a lower --min-count",
+       options.kind == Kind::character ? "characters" : "words", options.min_count);
 }
 
 // What happens where two pieces meet; U+2581 is SentencePiece's space.
@@ -137,7 +175,9 @@ Tokeniser Tokeniser::train(const TokeniserOptions& options,
   if (counts.empty()) fail("tokeniser: there is no text to learn a vocabulary from");
   VocabularyOptions table = {.min_count = options.min_count, .max_size = options.vocabulary_size};
   if (options.kind == Kind::page) table.specials = {"<PAD>", "<UNK>", "<S>", "</S>"};
-  tokeniser.table_ = std::make_shared<const Vocabulary>(counts, table);
+  const auto vocabulary = std::make_shared<const Vocabulary>(counts, table);
+  expect_tokens(*vocabulary, options);
+  tokeniser.table_ = vocabulary;
   return tokeniser;
 }
 
@@ -182,7 +222,16 @@ Tokeniser Tokeniser::load(const std::filesystem::path& directory, std::string_vi
   tokeniser.kind_ = description.kind;
   tokeniser.normalise_ = description.normalise;
   if (is_subword(description.kind)) {
-    tokeniser.table_ = Subword::from_model(std::move(bytes), payload.string());
+    const Subword model = Subword::from_model(std::move(bytes), payload.string());
+    for (const auto& [name, id] :
+         {std::pair{"<pad>", model.pad()}, std::pair{"<unk>", model.unk()},
+          std::pair{"<bos>", model.bos()}, std::pair{"<eos>", model.eos()}}) {
+      if (id >= 0) continue;
+      throw DataError(
+          payload.string(), 0,
+          fmt::format("has no {}, without which no model can work; train it again", name));
+    }
+    tokeniser.table_ = model;
   } else {
     tokeniser.table_ =
         std::make_shared<const Vocabulary>(Vocabulary::from_text(bytes, payload.string()));

@@ -31,8 +31,8 @@ Vocabulary labels_of(std::span<const std::string> labels, std::string_view what)
   for (const std::string& label : labels) count_token(counts, label);
   Vocabulary vocabulary(counts);
   if (label_count(vocabulary) < 2) {
-    fail("training needs at least two {}, the text has {}; is this the right column?", what,
-         label_count(vocabulary));
+    fail("training needs at least two {}, the text has {}; is this the right column (--column)?",
+         what, label_count(vocabulary));
   }
   // A column of words taken for one of labels would ask for a table of its square.
   constexpr std::int32_t kMost = 4096;
@@ -118,6 +118,9 @@ LabellerModel make_labeller(const LabellingPreset& preset, const LabelledText& t
     }
   }
   model.words = Vocabulary(words, {.min_count = preset.min_count});
+  if (!by_pieces && label_count(model.words) == 0) {
+    fail("only 0 words occur {} times; give more text or a lower --min-count", preset.min_count);
+  }
   Labeller::Config config = preset.model;
   config.words = by_pieces ? 0 : model.words.size();
   if (by_pieces) {

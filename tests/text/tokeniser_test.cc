@@ -5,6 +5,7 @@
 #include "text/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
@@ -308,7 +309,16 @@ TEST(Tokeniser, RefusesForeignDescriptions) {
   EXPECT_THAT(loading(R"({"format":"other","version":1,"kind":"word",)" + rest),
               ThrowsMessage<DataError>(HasSubstr("not a qkv tokeniser")));
   EXPECT_THAT(loading(R"({"format":"qkv tokeniser","version":1,"kind":7,)" + rest),
-              ThrowsMessage<DataError>(HasSubstr("t.tokeniser.json: truncated or not")));
+              ThrowsMessage<DataError>(HasSubstr("t.tokeniser.json: kind is 7, not a text")));
+  for (const char* version : {"1e38", "1.5", "-1", "\"1\"", "[[1]]"}) {
+    EXPECT_THAT(
+        loading(fmt::format(R"({{"format":"qkv tokeniser","version":{},"kind":"word",)", version) +
+                rest),
+        ThrowsMessage<DataError>(HasSubstr("t.tokeniser.json: version is ")))
+        << version;
+  }
+  EXPECT_THAT(loading(R"({"format":"qkv tokeniser","version":1,"kind":"word","dropout":1,)" + rest),
+              ThrowsMessage<DataError>(HasSubstr("a field 'dropout'")));
   for (const char* junk : {"", "[]", "null", "{}", "\xFF\xFE", "[[[[[[[["}) {
     EXPECT_THROW(loading(junk)(), DataError) << junk;
   }
@@ -328,6 +338,59 @@ TEST(Tokeniser, BareModelsOpen) {
   write_file(folder / "bad.model", "this is no model");
   EXPECT_THROW(Tokeniser::open_model(folder / "bad.model"), DataError);
   EXPECT_THROW(Tokeniser::open_model(folder / "none.model"), FileError);
+}
+
+TEST(Tokeniser, ACountThatNothingReachesIsRefused) {
+  const std::vector<std::string> text = {"the dog", "the cat"};
+  EXPECT_THAT([&] { Tokeniser::train({.kind = Kind::word, .min_count = 100}, text); },
+              ThrowsMessage<Error>(HasSubstr("only 0 words occur 100 times; give more text or")));
+  EXPECT_THAT([&] { Tokeniser::train({.kind = Kind::character, .min_count = 100}, text); },
+              ThrowsMessage<Error>(HasSubstr("only 0 characters occur 100 times")));
+  EXPECT_THAT([&] { Tokeniser::train({.kind = Kind::page, .vocabulary_size = 4}, text); },
+              ThrowsMessage<Error>(HasSubstr("a vocabulary of 4 has no room")));
+  EXPECT_EQ(Tokeniser::train({.kind = Kind::word, .min_count = 2}, text).size(), 5);
+}
+
+TEST(Tokeniser, ModelsWithoutWhatTheyNeedAreRefusedWhenLoaded) {
+  const std::vector<std::string> text = {"ab ab b", "b a ab"};
+  const Temporary folder;
+  Tokeniser::train({.kind = Kind::bpe}, text).save(folder.path(), "t");
+  std::string model = read_file(folder / "t.model");
+  const std::string empty_piece = model + std::string("\x0A\x00", 2);  // a piece of no field
+  EXPECT_THAT([&] { Subword::from_model(empty_piece, "m"); },
+              ThrowsMessage<DataError>(HasSubstr("m: ")));
+  model[model.find("<bos>") + 1] = 'x';
+  write_file(folder / "t.model", model);
+  const auto crc =
+      ::crc32(0, reinterpret_cast<const Bytef*>(model.data()), static_cast<uInt>(model.size()));
+  write_file(folder / "t.tokeniser.json",
+             fmt::format(R"({{"format":"qkv tokeniser","version":1,"kind":"bpe","nfkc":false,)"
+                         R"("lower":false,"bytes":{},"crc32":{}}})",
+                         model.size(), crc));
+  EXPECT_THAT([&] { Tokeniser::load(folder.path(), "t"); },
+              ThrowsMessage<DataError>(HasSubstr("t.model: has no <bos>")));
+}
+
+// A run of unknown characters is one token however long it is, and costs no more than other text.
+TEST(Tokeniser, LongRunsOfUnknownCharactersStayOneToken) {
+  for (const Kind kind : {Kind::bpe, Kind::unigram}) {
+    const Tokeniser t = trained(kind);
+    for (const std::string sign : {"\u200D", "\u2603", "Ж"}) {
+      std::string run;
+      for (int i = 0; i < 500; ++i) run += sign;
+      const std::string shorter = "the " + run.substr(0, 20 * sign.size()) + " dog " + sign + "s";
+      const std::string longer = "the " + run + " dog " + sign + "s";
+      EXPECT_EQ(t.encode(longer), t.encode(shorter)) << sign;
+      std::string whole;
+      for (const std::string& piece : t.pieces(longer)) whole += piece;
+      EXPECT_NE(whole.find(run), std::string::npos);
+      EXPECT_EQ(t.pieces(longer).size(), t.encode(longer).size());
+    }
+  }
+  const Tokeniser t = trained(Kind::bpe);
+  std::string run;
+  for (int i = 0; i < 1000000; ++i) run += "\u200D";  // by the square an hour
+  EXPECT_LE(t.encode(run).size(), 2u);
 }
 
 TEST(Tokeniser, DamagedBareModelsNeverCrash) {
