@@ -113,7 +113,7 @@ void label(const Settings& s, Program& program) {
            (sentences.empty() || reader.ready())) {
       more = reader.next(line);
       if (!more) break;
-      sentences.push_back(cut_words(line, cut));
+      sentences.push_back(model.cut(line, cut));
       const auto words = static_cast<std::int64_t>(sentences.back().size());
       if (longest > 0 && words > longest) {
         program.console.line(fmt::format("qkv: {}:{}: {} words beyond the model's {} were not read",

@@ -113,7 +113,7 @@ AttentionMaps attention_in(const std::string& directory, const LookSettings& s) 
 AttentionMaps attention_of(const LabellerModel& model, const LookSettings& s) {
   if (!s.target.empty()) fail("look: --target is for translators");
   const std::vector<std::vector<std::string>> sentence = {
-      cut_words(s.source, model.word_options.cut)};
+      model.cut(s.source, model.word_options.cut)};
   if (sentence.front().empty()) fail("look: the source is empty");
   const Labelled result = label_sentences(model, sentence).front();
   AttentionMaps maps;

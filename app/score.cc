@@ -1,13 +1,13 @@
 // qkv score: BLEU and chrF with sacreBLEU's signatures; spans as conlleval, classes with their
 // confusion.
-
 #include "app/command.h"
 #include "app/output.h"
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
-#include "qkv/data/labelled.h"
+#include "qkv/base/utf8.h"
 #include "qkv/data/lines.h"
+#include "qkv/data/tag_forms.h"
 #include "qkv/eval/bleu.h"
 #include "qkv/eval/chrf.h"
 #include "qkv/eval/classification.h"
@@ -80,31 +80,61 @@ void chrf(const Score& s, bool json) {
   }
 }
 
+std::string name_of_hypothesis(const Score& s) {
+  return s.hypothesis == "-" ? "<stdin>" : s.hypothesis;
+}
+
+std::int64_t line_number(TagPlace at) { return static_cast<std::int64_t>(at.sentence) + 1; }
+
+std::vector<std::string> flat(const std::vector<Tags>& sentences) {
+  std::vector<std::string> all;
+  for (const Tags& tags : sentences) all.insert(all.end(), tags.begin(), tags.end());
+  return all;
+}
+
 void tags(const Score& s, bool json) {
   const auto references = read_references(s);
   const auto hypotheses = read_lines(s.hypothesis);
   check_counts(s, hypotheses, references);
   std::vector<Tags> gold, found;
   for (std::size_t i = 0; i < hypotheses.size(); ++i) {
-    gold.push_back(split_columns(references[0][i]));
-    found.push_back(split_columns(hypotheses[i]));
+    const auto right = split_columns(references[0][i]), given = split_columns(hypotheses[i]);
+    gold.emplace_back(right.begin(), right.end());
+    found.emplace_back(given.begin(), given.end());
     if (gold.back().size() != found.back().size()) {
-      throw DataError(s.hypothesis == "-" ? "<stdin>" : s.hypothesis,
-                      static_cast<std::int64_t>(i) + 1,
+      throw DataError(name_of_hypothesis(s), static_cast<std::int64_t>(i) + 1,
                       fmt::format("has {} tags, {} has {}", found.back().size(), s.references[0],
                                   gold.back().size()));
     }
   }
+  if (settle_tags(gold, s.references[0], line_number).other > 0) {  // parts of speech, say
+    const ClassReport report = score_classes(flat(gold), flat(found));
+    return write_output(json ? report.json() + "\n" : report.text());
+  }
+  const TagReading given = settle_tags(found, name_of_hypothesis(s), line_number);
+  if (given.odd) {
+    throw DataError(name_of_hypothesis(s), line_number(*given.odd),
+                    fmt::format("'{}' is no tag of spans, as those of {} are",
+                                found[given.odd->sentence][given.odd->word], s.references[0]));
+  }
   const SpanReport report = score_spans(gold, found);
-  print_output("{}", json ? report.json() + "\n" : report.text());
+  write_output(json ? report.json() + "\n" : report.text());
+}
+
+/// As labels are read for training.
+std::vector<std::string> trimmed(const std::vector<std::string>& lines) {
+  std::vector<std::string> labels;
+  labels.reserve(lines.size());
+  for (const std::string& line : lines) labels.emplace_back(trim_spaces(line));
+  return labels;
 }
 
 void classes(const Score& s, bool json) {
   const auto references = read_references(s);
   const auto hypotheses = read_lines(s.hypothesis);
   check_counts(s, hypotheses, references);
-  const ClassReport report = score_classes(references[0], hypotheses);
-  print_output("{}", json ? report.json() + "\n" : report.text());
+  const ClassReport report = score_classes(trimmed(references[0]), trimmed(hypotheses));
+  write_output(json ? report.json() + "\n" : report.text());
 }
 
 }  // namespace
@@ -148,7 +178,9 @@ void add_score(Program& program) {
     c->add_flag("--json", program.json, "Print JSON");
     c->callback([s, &program, run] { run(*s, program.json); });
   };
-  labelled("tags", "F1 of spans as conlleval computes and prints it; a sentence's tags a line",
+  labelled("tags",
+           "F1 of spans as conlleval computes and prints it, accuracy of other tags; a sentence's "
+           "tags a line",
            tags);
   labelled("classes", "Accuracy, macro-F1 and the confusion matrix; a label a line", classes);
 }

@@ -8,6 +8,7 @@
 #include "app/command.h"
 #include "app/output.h"
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
@@ -329,6 +330,12 @@ void add_label_files(CLI::App& command, LabelFiles& files, LabelTask task, const
       .add_option("--column", files.column, "columns: that of the tags, from 1 (default: the last)")
       ->check(CLI::PositiveNumber)
       ->group(group);
+  command
+      .add_option("--word-column", files.word_column,
+                  "columns: that of the words, from 1 (default: the first, or the one behind a "
+                  "column that counts them)")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
   command.add_option("--field", files.field, "conllu: upos, xpos, lemma, feats or deprel")
       ->group(group)
       ->capture_default_str();
@@ -347,13 +354,22 @@ LabelledText read_labelled(const std::vector<std::string>& paths, const LabelFil
     }
   }
   if (format == "columns" && task == LabelTask::tag) {
-    return read_columns(paths.front(), files.column);
+    return read_columns(paths.front(), {.tags = files.column, .words = files.word_column});
   }
   if (format == "conllu" && task == LabelTask::tag) return read_conllu(paths.front(), files.field);
   if (format == "table" && task == LabelTask::classify) return read_label_table(paths.front());
   if (format == "slots") {
     if (paths.size() == 2) fail("give the folder, or the files of words, tags and labels");
-    return paths.size() == 3 ? read_slots(paths[0], paths[1], paths[2]) : read_slots(paths.front());
+    LabelledText text =
+        paths.size() == 3 ? read_slots(paths[0], paths[1], paths[2]) : read_slots(paths.front());
+    // A classifier cuts text itself, in training as in use.
+    if (task == LabelTask::classify) {
+      for (const auto& words : text.words)
+        text.texts.push_back(fmt::format("{}", fmt::join(words, " ")));
+      text.words.clear();
+      text.tags.clear();
+    }
+    return text;
   }
   fail("--format '{}' is not one of {}", format,
        task == LabelTask::tag ? "columns, conllu, slots" : "table, slots");

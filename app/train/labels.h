@@ -18,7 +18,7 @@ struct Program;
 /// Which part of a labelled file is what.
 struct LabelFiles {
   std::string format;  // columns, conllu, slots or table; empty: by task and name
-  std::int64_t column = 0;
+  std::int64_t column = 0, word_column = 0;
   std::string field = "upos";
 };
 void add_label_files(CLI::App& command, LabelFiles& files, LabelTask task, const char* group);

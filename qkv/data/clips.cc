@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <map>
+#include <optional>
 
 #include "qkv/base/error.h"
+#include "qkv/base/number.h"
+#include "qkv/base/utf8.h"
 #include "qkv/data/lines.h"
 
 namespace qkv {
@@ -39,7 +41,7 @@ class ClipParser {
     std::vector<Clip> clips;
     std::string line;
     while (lines_.next(line)) {
-      if (line.find_first_not_of(kBlanks) == std::string::npos) continue;
+      if (is_blank(line)) continue;
       clips.push_back(header(line));
       frames(clips.back());
       if (clips.back().joints != clips.front().joints ||
@@ -108,11 +110,9 @@ class ClipParser {
                            words.size(), clip.joints, clip.values, clip.joints * clip.values));
       }
       for (const std::string_view word : words) {
-        float value = 0;
-        if (!parse(word, value) || !std::isfinite(value)) {
-          refuse(fmt::format("'{}' is no finite number", word.substr(0, 20)));
-        }
-        clip.numbers.push_back(value);
+        const std::optional<float> value = parse_float(word);
+        if (!value) refuse(fmt::format("'{}' is no finite number", word.substr(0, 20)));
+        clip.numbers.push_back(*value);
       }
     }
   }

@@ -2,42 +2,20 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <filesystem>
-#include <optional>
+#include <set>
 #include <utility>
 
 #include "qkv/base/error.h"
+#include "qkv/base/notice.h"
+#include "qkv/base/utf8.h"
+#include "qkv/data/column_layout.h"
+#include "qkv/data/labelled_sentences.h"
 #include "qkv/data/lines.h"
+#include "qkv/data/tag_forms.h"
 
 namespace qkv {
 namespace {
-
-constexpr std::string_view kBlanks = " \t";
-
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(kBlanks) == std::string_view::npos;
-}
-
-/// A sentence that grows word by word.
-struct Sentence {
-  std::vector<std::string> words, tags;
-};
-
-void finish(LabelledText& text, Sentence& sentence) {
-  if (sentence.words.empty()) return;
-  ++text.report.read;
-  text.report.tokens += static_cast<std::int64_t>(sentence.words.size());
-  text.words.push_back(std::move(sentence.words));
-  text.tags.push_back(std::move(sentence.tags));
-  sentence = {};
-}
-
-void expect_sentences(const LabelledText& text, const std::string& path, std::string_view form) {
-  if (text.size() == 0) {
-    throw DataError(path, 0, fmt::format("holds no sentence; expected {}", form));
-  }
-}
 
 std::vector<std::string_view> split_tabs(std::string_view line) {
   std::vector<std::string_view> fields;
@@ -47,23 +25,6 @@ std::vector<std::string_view> split_tabs(std::string_view line) {
     if (end == std::string_view::npos) return fields;
     begin = end + 1;
   }
-}
-
-/// All of `text` as a number.
-std::optional<std::int64_t> number(std::string_view text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
-}
-
-/// What the first field of a CoNLL-U line stands for.
-enum class Node : std::uint8_t { word, range, empty, unknown };
-Node node_of(std::string_view id) {
-  const std::size_t mark = id.find_first_of("-.");
-  if (mark == std::string_view::npos) return number(id) ? Node::word : Node::unknown;
-  if (!number(id.substr(0, mark)) || !number(id.substr(mark + 1))) return Node::unknown;
-  return id[mark] == '-' ? Node::range : Node::empty;
 }
 
 constexpr std::array<std::string_view, 10> kFields = {"id",    "form", "lemma",  "upos", "xpos",
@@ -85,15 +46,15 @@ void add_node(const std::string& line, const LineReader& lines, std::size_t fiel
   if (fields.size() != kFields.size()) {
     refuse(fmt::format("has {} fields between tabs, CoNLL-U has 10", fields.size()));
   }
-  const Node node = node_of(fields[0]);
-  if (node == Node::unknown) {
+  const Counter node = counter_of(fields[0]);
+  if (node == Counter::none) {
     refuse(fmt::format("'{}' is no word number; expected 1, 1-2 or 1.1", fields[0]));
   }
-  if (node == Node::range) ++text.report.ranges;
-  if (node == Node::empty) ++text.report.empty_nodes;
-  if (node != Node::word) return;
+  if (node == Counter::range) ++text.report.ranges;
+  if (node == Counter::empty) ++text.report.empty_nodes;
+  if (node != Counter::word) return;
   const auto expected = static_cast<std::int64_t>(sentence.words.size()) + 1;
-  if (number(fields[0]) != expected) {
+  if (fields[0] != std::to_string(expected)) {
     refuse(
         fmt::format("word {} stands where {} is due; is a line missing, or the blank line "
                     "between two sentences?",
@@ -109,6 +70,20 @@ void add_node(const std::string& line, const LineReader& lines, std::size_t fiel
   sentence.tags.emplace_back(fields[field]);
 }
 
+/// A text before the tab and its label behind it: many labels that are sentences, few texts.
+void check_order(const LabelledText& text, const std::string& path) {
+  const std::set<std::string_view> labels(text.labels.begin(), text.labels.end()),
+      texts(text.texts.begin(), text.texts.end());
+  if (labels.size() <= texts.size()) return;
+  const auto spaced =
+      std::count_if(text.labels.begin(), text.labels.end(),
+                    [](const std::string& label) { return label.find(' ') != std::string::npos; });
+  const std::string counts =
+      fmt::format("{} labels for {} texts; a line is label TAB text", labels.size(), texts.size());
+  if (2 * spaced >= text.size()) throw DataError(path, 0, counts + ": change the columns over");
+  notice(fmt::format("{}: {}; are they the other way round?", path, counts));
+}
+
 }  // namespace
 
 std::string LabelledReport::summary() const {
@@ -121,56 +96,8 @@ std::string LabelledReport::summary() const {
   say(documents, "document marks");
   say(ranges, "word ranges");
   say(empty_nodes, "empty nodes");
+  say(comments, "comments");
   if (!passed.empty()) text += "; passed over: " + passed;
-  return text;
-}
-
-std::vector<std::string> split_columns(std::string_view line) {
-  std::vector<std::string> columns;
-  for (std::size_t begin = line.find_first_not_of(kBlanks); begin != std::string_view::npos;) {
-    const std::size_t end = std::min(line.find_first_of(kBlanks, begin), line.size());
-    columns.emplace_back(line.substr(begin, end - begin));
-    begin = line.find_first_not_of(kBlanks, end);
-  }
-  return columns;
-}
-
-LabelledText read_columns(const std::string& path, std::int64_t column) {
-  if (column < 0) fail("column {} is less than 0; columns count from 1, 0 is the last", column);
-  LineReader lines(path);
-  LabelledText text;
-  Sentence sentence;
-  std::size_t width = 0;
-  std::string line;
-  while (lines.next(line)) {
-    if (is_blank(line)) {
-      finish(text, sentence);
-      continue;
-    }
-    if (line.starts_with("-DOCSTART-")) {
-      finish(text, sentence);
-      ++text.report.documents;
-      continue;
-    }
-    const std::vector<std::string> columns = split_columns(line);
-    const auto wanted = static_cast<std::size_t>(column == 0 ? 2 : column);
-    if (columns.size() < wanted) {
-      throw DataError(path, lines.line_number(),
-                      fmt::format("has {} columns, expected a word and its tag in column {}",
-                                  columns.size(), wanted));
-    }
-    if (width == 0) width = columns.size();
-    if (columns.size() != width) {
-      throw DataError(path, lines.line_number(),
-                      fmt::format("has {} columns, the lines before have {}; is the blank line "
-                                  "between two sentences or a tag missing?",
-                                  columns.size(), width));
-    }
-    sentence.words.push_back(columns.front());
-    sentence.tags.push_back(column == 0 ? columns.back() : columns[wanted - 1]);
-  }
-  finish(text, sentence);
-  expect_sentences(text, path, "a word and its tag a line");
   return text;
 }
 
@@ -181,8 +108,9 @@ LabelledText read_conllu(const std::string& path, std::string_view field) {
   Sentence sentence;
   std::string line;
   while (lines.next(line)) {
-    if (line.starts_with('#')) continue;
-    if (is_blank(line)) {
+    if (line.starts_with('#')) {
+      ++text.report.comments;
+    } else if (is_blank(line)) {
       finish(text, sentence);
     } else {
       add_node(line, lines, at, text, sentence);
@@ -197,6 +125,7 @@ LabelledText read_slots(const std::string& words_path, const std::string& tags_p
                         const std::string& labels_path) {
   LineReader words(words_path), tags(tags_path), labels(labels_path);
   LabelledText text;
+  std::vector<std::int64_t> lines;  // of the sentences that are kept
   std::string word_line, tag_line, label_line;
   for (;;) {
     const bool more = words.next(word_line);
@@ -215,7 +144,7 @@ LabelledText read_slots(const std::string& words_path, const std::string& tags_p
     }
     if (!more) break;
     ++text.report.read;
-    Sentence sentence{split_columns(word_line), split_columns(tag_line)};
+    Sentence sentence{strings(split_columns(word_line)), strings(split_columns(tag_line))};
     if (sentence.words.size() != sentence.tags.size()) {
       throw DataError(tags_path, tags.line_number(),
                       fmt::format("has {} tags for the {} words of {}", sentence.tags.size(),
@@ -225,17 +154,16 @@ LabelledText read_slots(const std::string& words_path, const std::string& tags_p
       ++text.report.dropped_empty;
       continue;
     }
-    const std::vector<std::string> label = split_columns(label_line);
-    if (label.size() != 1) {
-      throw DataError(labels_path, labels.line_number(),
-                      fmt::format("expected one label without spaces, found {}", label.size()));
-    }
+    const std::string_view label = trim_spaces(label_line);
+    if (label.empty()) throw DataError(labels_path, labels.line_number(), "expected a label");
     text.report.tokens += static_cast<std::int64_t>(sentence.words.size());
     text.words.push_back(std::move(sentence.words));
     text.tags.push_back(std::move(sentence.tags));
-    text.labels.push_back(label.front());
+    text.labels.emplace_back(label);
+    lines.push_back(tags.line_number());
   }
   expect_sentences(text, words_path, "a sentence a line");
+  settle_tags(text.tags, tags_path, [&lines](TagPlace at) { return lines[at.sentence]; });
   return text;
 }
 
@@ -261,21 +189,21 @@ LabelledText read_label_table(const std::string& path) {
     if (tab == std::string::npos) {
       throw DataError(path, lines.line_number(), "expected label TAB text, found no tab");
     }
-    const std::vector<std::string> label = split_columns(std::string_view(line).substr(0, tab));
-    if (label.size() != 1) {
+    const std::string_view label = trim_spaces(std::string_view(line).substr(0, tab));
+    if (label.empty()) {
       throw DataError(path, lines.line_number(),
-                      fmt::format("expected label TAB text, found {} before the tab",
-                                  label.empty() ? "nothing" : "several words"));
+                      "expected label TAB text, found nothing before the tab");
     }
     if (is_blank(std::string_view(line).substr(tab + 1))) {
       ++text.report.dropped_empty;
       continue;
     }
-    text.labels.push_back(label.front());
+    text.labels.emplace_back(label);
     text.texts.push_back(line.substr(tab + 1));
-    text.report.tokens += static_cast<std::int64_t>(split_columns(text.texts.back()).size());
+    text.report.tokens += static_cast<std::int64_t>(split_blanks(text.texts.back()).size());
   }
   expect_sentences(text, path, "label TAB text a line");
+  check_order(text, path);
   return text;
 }
 

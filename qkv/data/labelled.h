@@ -17,6 +17,7 @@ struct LabelledReport {
   std::int64_t documents = 0;      // -DOCSTART- lines passed over
   std::int64_t ranges = 0;         // CoNLL-U: multi-word ranges passed over (their words are kept)
   std::int64_t empty_nodes = 0;    // CoNLL-U: nodes that stand for no word
+  std::int64_t comments = 0;       // lines that begin with # and are no words
 
   /// "14041 sentences read, 203621 tokens; dropped: 3 empty; passed over: 946 document marks"
   std::string summary() const;
@@ -34,27 +35,36 @@ struct LabelledText {
   }
 };
 
-/// The parts of `line` between spaces and tabs.
-std::vector<std::string> split_columns(std::string_view line);
+/// Columns count from 1.
+struct ColumnOptions {
+  std::int64_t tags = 0;   // 0: the last
+  std::int64_t words = 0;  // 0: the first, or the one behind a column that only counts words
+};
 
-/// CoNLL columns: a word a line, the word in the first column, a blank line between sentences,
-/// lines that begin with -DOCSTART- passed over. `column` is that of the tags, from 1; 0: the last.
-/// Every line must have as many columns as the first.
-LabelledText read_columns(const std::string& path, std::int64_t column = 0);
+/// CoNLL columns: a word a line, a blank line between sentences. Fields stand between tabs where
+/// lines have tabs (a word may then hold spaces), else between blanks. Every line must have as many
+/// columns as the first; with a column of tags by number, as the first of its sentence
+/// (CoNLL-2009). Passed over and counted: lines that begin with -DOCSTART-, comments (lines that
+/// begin with # before a sentence and are not laid out as its words are), and beside a column that
+/// counts words the ranges and empty nodes of CoNLL-U. Tags of spans in any common form become IOB2
+/// (tag_forms.h). What was found out about the file is told by notice().
+LabelledText read_columns(const std::string& path, const ColumnOptions& columns = {});
 
 /// CoNLL-U: ten fields between tabs. Tags are the field upos, xpos, lemma, feats or deprel.
 /// Comments, multi-word ranges (1-2) and empty nodes (1.1) are passed over; the words must be
 /// numbered 1, 2, 3 ….
 LabelledText read_conllu(const std::string& path, std::string_view field = "upos");
 
-/// Line-aligned files: words, their tags, and a label for each line. A line without words is
-/// dropped when it has no tags.
+/// Line-aligned files: words, their tags, and a label for each line. Tabs part the words, or the
+/// tags, of a line that has some, else blanks do. A line without words is dropped when it has no
+/// tags. Tags of spans in any common form become IOB2.
 LabelledText read_slots(const std::string& words_path, const std::string& tags_path,
                         const std::string& labels_path);
 /// The same from a folder that holds seq.in, seq.out and label.
 LabelledText read_slots(const std::string& folder);
 
-/// A table: label TAB text. Sentences whose text is blank are dropped.
+/// A table: label TAB text; a label may hold spaces. Sentences whose text is blank are dropped.
+/// Throws DataError when the columns stand the other way round, as far as their counts show it.
 LabelledText read_label_table(const std::string& path);
 
 }  // namespace qkv

@@ -199,6 +199,13 @@ LabelBatch LabellerModel::piece_batch(std::span<const std::vector<std::string>> 
   return b;
 }
 
+std::vector<std::string> LabellerModel::cut(std::string_view line, WordCut how) const {
+  if (how != WordCut::space || network.config.tags == 0) return cut_words(line, how);
+  const std::string repaired = repair_utf8(line);
+  const std::vector<std::string_view> parts = split_blanks(repaired);
+  return {parts.begin(), parts.end()};
+}
+
 LabelBatch LabellerModel::batch(std::span<const std::vector<std::string>> sentences) const {
   if (network.config.encoder == LabelEncoder::bert) return piece_batch(sentences);
   LabelBatch b;

@@ -63,6 +63,9 @@ struct LabellerModel {
   }
   /// "tag", "classify" or "intent": which heads there are.
   std::string_view task() const;
+  /// A line as words. With tags, whose words came cut, `space` means spaces and tabs alone, as in
+  /// the files of columns and slots: a no-break space stays in its word.
+  std::vector<std::string> cut(std::string_view line, WordCut how) const;
   /// What the network reads of these sentences; tags and classes stay empty.
   LabelBatch batch(std::span<const std::vector<std::string>> sentences) const;
 

@@ -56,6 +56,7 @@ TEST_F(Clips, WhatDoesNotFitIsRefusedByLine) {
   refused("clip 1 0 wave 1 2 2\n1 2 3\n",
           ":2: frame 0 of clip 1 has 3 numbers, 2 joints of 2 are 4");
   refused("clip 1 0 wave 1 2 2\n1 2 3 nan\n", ":2: 'nan' is no finite number");
+  refused("clip 1 0 wave 1 2 2\n1 2 3 +-5\n", ":2: '+-5' is no finite number");
   refused("clip 1 0 wave 1 2 2\n1 2 3 4x\n", ":2: '4x'");
   refused("clip 1 0 wave 1 1 2\n1 2\nclip 2 0 sit 1 1 2\n1 2\n",
           ":3: label 0 is called 'sit' here and 'wave' before");

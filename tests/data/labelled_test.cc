@@ -1,5 +1,6 @@
 #include "qkv/data/labelled.h"
 
+#include "data/notices.h"
 #include "text/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -32,15 +33,15 @@ TEST_F(Labelled, Columns) {
   EXPECT_THAT(text.words, ElementsAre(ElementsAre("EU", "rejects"), ElementsAre("Peter")));
   EXPECT_THAT(text.tags, ElementsAre(ElementsAre("I-ORG", "O"), ElementsAre("I-PER")));
   EXPECT_EQ(text.report.summary(), "2 sentences read, 3 tokens; passed over: 1 document marks");
-  EXPECT_THAT(read_columns(path, 2).tags,
+  EXPECT_THAT(read_columns(path, {.tags = 2}).tags,
               ElementsAre(ElementsAre("NNP", "VBZ"), ElementsAre("NNP")));
-  EXPECT_THROW(read_columns(path, -1), Error);
+  EXPECT_THROW(read_columns(path, {.tags = -1}), Error);
 }
 
 TEST_F(Labelled, ColumnsThatDoNotFitSayWhere) {
   const auto refused = [&](const std::string& bytes, std::int64_t column, const char* why) {
     const std::string path = file("c", bytes);
-    EXPECT_THAT([&] { read_columns(path, column); },
+    EXPECT_THAT([&] { read_columns(path, {.tags = column}); },
                 ThrowsMessage<DataError>(HasSubstr(path + why)))
         << bytes;
   };
@@ -64,7 +65,7 @@ TEST_F(Labelled, Conllu) {
   EXPECT_THAT(text.words, ElementsAre(ElementsAre("Do", "n't", "go now"), ElementsAre("Hi")));
   EXPECT_THAT(text.tags, ElementsAre(ElementsAre("AUX", "PART", "VERB"), ElementsAre("INTJ")));
   EXPECT_EQ(text.report.summary(),
-            "2 sentences read, 4 tokens; passed over: 1 word ranges, 1 empty nodes");
+            "2 sentences read, 4 tokens; passed over: 1 word ranges, 1 empty nodes, 1 comments");
   EXPECT_EQ(read_conllu(path, "xpos").tags[0][1], "RB");
   EXPECT_EQ(read_conllu(path, "feats").tags[0][1], "_");
   EXPECT_EQ(read_conllu(path, "deprel").tags[1][0], "root");
@@ -100,6 +101,33 @@ TEST_F(Labelled, Slots) {
   EXPECT_THROW(read_slots((folder_ / "none").string()), FileError);
 }
 
+TEST_F(Labelled, FieldsBetweenTabsMayHoldSpaces) {
+  file("seq.in", "fly to\tNew York\nhi\n");
+  file("seq.out", "O\tB-city name\nO\n");
+  file("label", " book a flight\u00A0\ngreet\n");
+  const LabelledText text = read_slots(folder_.path().string());
+  EXPECT_THAT(text.words[0], ElementsAre("fly to", "New York"));
+  EXPECT_THAT(text.tags[0], ElementsAre("O", "B-city name"));
+  EXPECT_THAT(text.labels, ElementsAre("book a flight", "greet"));
+  EXPECT_THAT(read_label_table(file("t", "very good \tfine\nbad\t no\n")).labels,
+              ElementsAre("very good", "bad"));
+}
+
+TEST_F(Labelled, SlotsInAnotherSchemeBecomeIob2) {
+  file("seq.in", "to New York\n");
+  file("seq.out", "O B-city L-city\n");
+  file("label", "flight\n");
+  const Notices said;
+  EXPECT_THAT(read_slots(folder_.path().string()).tags[0], ElementsAre("O", "B-city", "I-city"));
+  EXPECT_EQ(said.lines.size(), 1u);
+}
+
+TEST_F(Labelled, ManyLabelsForFewTextsAreSaid) {
+  const Notices said;
+  read_label_table(file("t", "a\tpos\nb\tneg\nc\tpos\n"));
+  EXPECT_THAT(said.lines, ElementsAre(HasSubstr("3 labels for 2 texts")));
+}
+
 TEST_F(Labelled, SlotsThatDoNotFitSayWhere) {
   const auto refused = [&](const char* words, const char* tags, const char* labels,
                            const std::string& why) {
@@ -107,8 +135,7 @@ TEST_F(Labelled, SlotsThatDoNotFitSayWhere) {
     EXPECT_THAT([&] { read_slots(a, b, c); }, ThrowsMessage<DataError>(HasSubstr(why))) << why;
   };
   refused("a b\nc\n", "O O\nO O\n", "x\ny\n", "t:2: has 2 tags for the 1 words of");
-  refused("a\n", "O\n", "\n", "l:1: expected one label without spaces, found 0");
-  refused("a\n", "O\n", "x y\n", "l:1: expected one label without spaces, found 2");
+  refused("a\n", "O\n", "\n", "l:1: expected a label");
   refused("a\nb\nc\n", "O\nO\n", "x\n", "has 3 lines,");
   refused("", "", "", "holds no sentence");
 }
@@ -122,7 +149,7 @@ TEST_F(Labelled, Table) {
   for (const auto& [bytes, why] :
        {std::pair{"a\tb\nno tab\n", ":2: expected label TAB text, found no"},
         std::pair{"\ttext\n", ":1: expected label TAB text, found nothing"},
-        std::pair{"some text\tpos\n", ":1: expected label TAB text, found"},
+        std::pair{"a text\tpos\nno text\tpos\n", ": 2 labels for 1 texts; a line is label TAB"},
         std::pair{"", ": holds no sentence"}}) {
     const std::string bad = file("b", bytes);
     EXPECT_THAT([&] { read_label_table(bad); }, ThrowsMessage<DataError>(HasSubstr(bad + why)));

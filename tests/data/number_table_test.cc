@@ -1,5 +1,6 @@
 #include "qkv/data/number_table.h"
 
+#include "data/notices.h"
 #include "text/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,6 +20,11 @@ class Numbers : public testing::Test {
   NumberTable read(std::string_view text) {
     write_file(folder_ / "t", text);
     return read_number_table((folder_ / "t").string());
+  }
+  void said_nothing(std::string_view text) {
+    const Notices said;
+    EXPECT_EQ(read(text).header_line, 0);
+    EXPECT_TRUE(said.lines.empty());
   }
   Temporary folder_;
 };
@@ -48,9 +54,34 @@ TEST_F(Numbers, WhatIsNoNumberIsNamedWithItsLine) {
   refused("1,2\n1,nan\n", "t:2: field 2 is 'nan'");
   refused("1,2\n1,1e999\n", "t:2: field 2 is '1e999'");
   refused("1,2\n1,2 3\n", "t:2: field 2 is '2 3'");
+  refused("1,NA\n2,3\n", "t:1: field 2 is 'NA'");
+  refused("NA,NA\n2,3\n", "t:1: field 1 is 'NA'");
+  refused("nan\tnan\n2\t3\n", "t:1: field 1 is 'nan'");
+  refused("a,2020\n1,2\n", "t:1: field 1 is 'a'");
+  refused("1;2\n3;4\n", "t:1: field 1 is '1;2'");
+  refused("12kg,5cm\n1,2\n", "t:1: field 1 is '12kg'");
+  refused("a,-inf\n1,2\n", "t:1: field 1 is 'a'");
+  refused("-,?\n1,2\n", "t:1: field 1 is '-'");
+  refused("1,+-5\n", "t:1: field 2 is '+-5'");
   refused("", "holds no row of numbers");
   refused("a,b\n", "holds no row of numbers");
   refused(std::string_view("1,2\0\n", 5), "t:1:");
+}
+
+TEST_F(Numbers, AHeaderIsSaid) {
+  const Notices said;
+  const NumberTable t = read("# made by hand\n\"metres, up\",\"the \"\"s\"\"\"\n\"2\",3\n");
+  EXPECT_THAT(t.names, ElementsAre("metres, up", "the \"s\""));
+  EXPECT_THAT(t.values, ElementsAre(2, 3));
+  EXPECT_EQ(t.header_line, 2);
+  EXPECT_THAT(said.lines, ElementsAre(HasSubstr("t:2: is no row, it names the columns: metres"),
+                                      HasSubstr("1 lines that begin with #")));
+  EXPECT_THAT(read(",x,größe\n1,2,3\n").names, ElementsAre("x1", "x", "größe"));
+  said_nothing("\"2\",\"3\"\n4,5\n");
+}
+
+TEST_F(Numbers, TooSmallIsNought) {
+  EXPECT_THAT(read("1e-400 -1e-400 2\n").values, ElementsAre(0, 0, 2));
 }
 
 }  // namespace

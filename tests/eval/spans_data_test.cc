@@ -18,7 +18,7 @@ TEST(SpansData, PrintsWhatConllevalPrints) {
   if (!std::filesystem::exists(kVectors)) GTEST_SKIP() << "no " << kVectors;
   const std::string vectors = kVectors + "ground_truth.txt";
   const SpanReport report =
-      score_spans(read_columns(vectors, 3).tags, read_columns(vectors, 4).tags);
+      score_spans(read_columns(vectors, {.tags = 3}).tags, read_columns(vectors, {.tags = 4}).tags);
   std::ifstream file(kVectors + "expected-conlleval.txt");
   std::ostringstream expected;
   expected << file.rdbuf();
