@@ -38,9 +38,4 @@ class Console {
   Clock::time_point started_, shown_;
 };
 
-/// "1:02:05", "12:31"
-std::string duration_text(double seconds);
-/// "2,568,192"
-std::string grouped(std::int64_t number);
-
 }  // namespace qkv::app

@@ -185,15 +185,21 @@ void Command::lay(OptionField& field) {
   entry->taken = true;
 }
 
-void Command::agree(OptionField& field, std::string_view where) {
-  const Entry* entry = *field.about.help == '\0' ? nullptr : find(field.flag);
+void Command::go_on(OptionField& field, const std::map<std::string, std::string>& begun,
+                    std::string_view where) {
+  const auto found = begun.find(field.flag);
+  if (field.about.free || *field.about.help == '\0' || found == begun.end()) return;
+  if (!found->second.empty()) {
+    field.set(std::vector<std::string>{found->second}, std::string(where) + ": " + field.flag);
+  }
+  const Entry* entry = find(field.flag);
   if (entry == nullptr || !entry->given) return;
   const std::string before = field.get();
   field.set(entry->values, entry->shown);
   if (const std::string now = field.get(); now != before) {
     throw UsageError(
-        fmt::format("{} {}: the run in {} has {}; leave it out to go on with that, or "
-                    "train into another directory",
+        fmt::format("{} {}: the run in {} was begun with {}; leave it out to go on with "
+                    "that, or train into another directory",
                     entry->shown, now, where, before.empty() ? "none" : before));
   }
 }

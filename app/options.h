@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -73,12 +74,12 @@ class Command {
   void lay_over(Options& target) {
     for (OptionField& f : fields_of(target)) lay(f);
   }
-  /// Whether what was given for these options is what `stored` holds; throws UsageError with both
-  /// values and `where` otherwise.
+  /// Sets the fields of `target` that a resumed run was begun with (`begun`, by flag; `where` it
+  /// lies); throws UsageError with both values for an option that was given and says otherwise.
   template <class Options>
-  void must_agree(const Options& stored, std::string_view where) {
-    Options copy = stored;
-    for (OptionField& f : fields_of(copy)) agree(f, where);
+  void go_on_with(Options& target, const std::map<std::string, std::string>& begun,
+                  std::string_view where) {
+    for (OptionField& f : fields_of(target)) go_on(f, begun, where);
   }
   /// Whether the option was given, on the command line or in the file.
   bool given(std::string_view flag) const;
@@ -95,7 +96,8 @@ class Command {
   void add(OptionField&& field, std::string_view group, bool direct);
   void add_positional(OptionField&& field);
   void lay(OptionField& field);
-  void agree(OptionField& field, std::string_view where);
+  void go_on(OptionField& field, const std::map<std::string, std::string>& begun,
+             std::string_view where);
   void read_file();
   Entry* find(std::string_view flag) const;
 

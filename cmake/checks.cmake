@@ -22,7 +22,18 @@ if(NOT QKV_SANITIZE)
                                    -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}
                                    -DCMAKE_BUILD_TYPE=Release
                    --test-command consumer)
+  # The twenty-line programs as a user builds them, once through CMake and once through pkg-config.
+  add_test(NAME systems_cmake
+           COMMAND ${CMAKE_CTEST_COMMAND}
+                   --build-and-test ${PROJECT_SOURCE_DIR}/examples/systems ${consumer}/systems
+                   --build-generator ${CMAKE_GENERATOR}
+                   --build-options -DCMAKE_PREFIX_PATH=${consumer}/prefix
+                                   -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER})
+  add_test(NAME systems_pkgconfig
+           COMMAND sh ${PROJECT_SOURCE_DIR}/tests/consumer/pkgconfig.sh ${consumer}/prefix
+                   ${CMAKE_CXX_COMPILER} ${consumer}/pkgconfig)
   set_tests_properties(install PROPERTIES FIXTURES_SETUP installed)
-  set_tests_properties(consumer PROPERTIES FIXTURES_REQUIRED installed)
-  set_tests_properties(install consumer PROPERTIES LABELS install TIMEOUT 300)
+  set(QKV_INSTALL_TESTS consumer systems_cmake systems_pkgconfig)
+  set_tests_properties(${QKV_INSTALL_TESTS} PROPERTIES FIXTURES_REQUIRED installed)
+  set_tests_properties(install ${QKV_INSTALL_TESTS} PROPERTIES LABELS install TIMEOUT 300)
 endif()

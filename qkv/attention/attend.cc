@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "qkv/attention/form.h"
+#include "qkv/base/error.h"
 #include "qkv/ops/dispatch.h"
 
 namespace qkv {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "qkv/base/error.h"
 #include "qkv/kernels/elementwise.h"
 #include "qkv/kernels/gemm.h"
 

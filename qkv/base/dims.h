@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "qkv/base/error.h"
 #include "qkv/base/shape.h"
 
 namespace qkv {

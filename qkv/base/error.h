@@ -1,43 +1,16 @@
-// The exceptions of qkv. Library code throws these and nothing else of its own; it never prints and
-// never aborts. The command line turns each into one line on stderr and an exit code.
+// Throwing the exceptions of qkv with a formatted message.
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <fmt/core.h>
 
+#include "qkv/base/exceptions.h"
+
 namespace qkv {
-
-/// Base of all errors that the library reports on purpose.
-struct Error : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-/// A tensor has the wrong shape or type; the message names the call, the letter and all shapes.
-struct ShapeError : Error {
-  using Error::Error;
-};
-
-/// Outside bytes are wrong. Prints as "file:line: reason" (or "file: reason" when line is 0).
-struct DataError : Error {
-  DataError(std::string_view path, std::int64_t line, std::string_view reason)
-      : Error(line > 0 ? fmt::format("{}:{}: {}", path, line, reason)
-                       : fmt::format("{}: {}", path, reason)) {}
-};
-
-/// A file cannot be opened, read, written or renamed; the message carries the system's reason.
-struct FileError : Error {
-  using Error::Error;
-};
-
-/// A number became NaN or infinite where it must not.
-struct NumericError : Error {
-  using Error::Error;
-};
 
 /// `throw E(fmt::format(...))` in one word: fail<ShapeError>("attend: H is {}", h).
 template <class E = Error, class... Args>

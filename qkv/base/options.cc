@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "qkv/base/error.h"
+
 namespace qkv {
 namespace {
 

@@ -16,6 +16,7 @@
 // words that are understood but never written.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
@@ -28,7 +29,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "qkv/base/error.h"
+#include "qkv/base/exceptions.h"
 
 namespace qkv {
 
@@ -73,7 +74,13 @@ struct About {
                           // that share a flag are set together
   bool required = false;
   bool repeat = false;  // of a list: one value after each flag, the flag again for more
+  bool free = false;    // may differ when a training run is resumed; see changeable()
 };
+/// Says that a resumed run may change the option.
+constexpr About changeable(About about) {
+  about.free = true;
+  return about;
+}
 
 /// An enumeration's words, in the order of its values.
 template <class E>
@@ -85,11 +92,6 @@ template <class E>
 requires std::is_enum_v<E> std::string_view name_of(E value) {
   return names_of<E>()[static_cast<std::size_t>(value)];
 }
-
-/// An option's value is none: the message names the option, the value and what would do.
-struct UsageError : Error {
-  using Error::Error;
-};
 
 /// A field of some options with its type erased. It refers to the options it was taken from.
 struct OptionField {

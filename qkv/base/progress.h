@@ -17,4 +17,9 @@ struct Progress {
 /// An empty function means: nobody looks.
 using ProgressSink = std::function<void(const Progress&)>;
 
+/// "1:02:05", "12:31"
+std::string duration_text(double seconds);
+/// "2,568,192"
+std::string grouped(std::int64_t number);
+
 }  // namespace qkv

@@ -7,7 +7,7 @@
 #include <initializer_list>
 #include <string>
 
-#include "qkv/base/error.h"
+#include "qkv/base/exceptions.h"
 
 namespace qkv {
 
@@ -35,8 +35,7 @@ class Shape {
   }
 
   void push_back(std::int64_t size) {
-    if (rank_ == kMaxRank) fail<ShapeError>("shape: more than {} axes", kMaxRank);
-    if (size < 0) fail<ShapeError>("shape: negative size {}", size);
+    if (rank_ == kMaxRank || size < 0) refuse(size);
     sizes_[static_cast<std::size_t>(rank_++)] = size;
   }
 
@@ -47,9 +46,11 @@ class Shape {
  private:
   std::size_t index(int i) const {
     const int axis = i < 0 ? i + rank_ : i;
-    if (axis < 0 || axis >= rank_) fail<ShapeError>("shape: axis {} of {}", i, to_string(*this));
+    if (axis < 0 || axis >= rank_) no_axis(i);
     return static_cast<std::size_t>(axis);
   }
+  [[noreturn]] void refuse(std::int64_t size) const;
+  [[noreturn]] void no_axis(int i) const;
 
   std::array<std::int64_t, kMaxRank> sizes_{};
   int rank_ = 0;

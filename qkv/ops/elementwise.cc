@@ -1,5 +1,6 @@
 #include "qkv/ops/elementwise.h"
 
+#include "qkv/base/error.h"
 #include "qkv/ops/dispatch.h"
 
 namespace qkv {

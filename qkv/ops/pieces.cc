@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
 #include "qkv/kernels/elementwise.h"
 #include "qkv/ops/dispatch.h"

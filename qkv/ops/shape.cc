@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "qkv/base/error.h"
 #include "qkv/ops/dispatch.h"
 
 namespace qkv {

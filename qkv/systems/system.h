@@ -34,6 +34,20 @@ struct LoadOptions {
   }
 };
 
+/// How attention is looked at.
+struct LookOptions {
+  int layer = -1;       // the one to be shown first; negative: from the last
+  int head = -1;        // likewise; -1: the mean of all
+  bool tokens = false;  // sub-words instead of words
+
+  template <class Self, class Visit>
+  static void each(Self& o, Visit&& visit) {
+    visit({"layer", "From 0; negative: from the last", between(-1e6, 1e6)}, o.layer);
+    visit({"head", "From 0; -1: the mean of all", between(-1, 1e6)}, o.head);
+    visit({"tokens", "Sub-words instead of words"}, o.tokens);
+  }
+};
+
 /// What `qkv info` says of a model.
 struct Info {
   std::string task;     // "translate", as config.json has it
@@ -50,9 +64,6 @@ struct Info {
   std::vector<TensorShape> tensors = {};
   std::vector<std::string> notes = {};  // what was passed over when it was loaded
 };
-
-/// "2,568,192"
-std::string grouped(std::int64_t number);
 
 /// Every field of some options as name and value.
 template <class Options>

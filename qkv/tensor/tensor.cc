@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "qkv/base/error.h"
 #include "qkv/tensor/pool.h"
 
 namespace qkv {

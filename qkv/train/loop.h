@@ -41,21 +41,24 @@ struct TrainOptions {
   /// epochs, minutes) the caller clears the others: see ends_from().
   template <class Self, class Visit>
   static void each(Self& o, Visit&& visit) {
-    visit({"steps", "Updates", between(0, 1e12)}, o.steps);
-    visit({"epochs", "Passes over the data", between(0, 1e9)}, o.epochs);
-    visit({"minutes", "Time; the end then depends on the machine", non_negative()}, o.minutes);
-    visit({"accumulate", "Batches an update", between(1, 1e6)}, o.accumulate);
+    visit(changeable({"steps", "Updates", between(0, 1e12)}), o.steps);
+    visit(changeable({"epochs", "Passes over the data", between(0, 1e9)}), o.epochs);
+    visit(changeable({"minutes", "Time; the end then depends on the machine", non_negative()}),
+          o.minutes);
+    visit(changeable({"accumulate", "Batches an update", between(1, 1e6)}), o.accumulate);
     Schedule::each(o.schedule, visit);
     OptimiserOptions::each(o.optimiser, visit);
     visit({"average", "Keep the mean of the weights at the last n validations", between(0, 10'000)},
           o.average_last);
-    visit({"validate_every", "Updates between validations (0: once an epoch)", between(0, 1e12)},
+    visit(changeable({"validate_every", "Updates between validations (0: once an epoch)",
+                      between(0, 1e12)}),
           o.validate_every);
-    visit({"patience", "Stop after so many validations without a better one (0: never)",
-           between(0, 1e9)},
+    visit(changeable({"patience", "Stop after so many validations without a better one (0: never)",
+                      between(0, 1e9)}),
           o.patience);
     visit({"seed", "Of weights, order and dropout"}, o.seed);
-    visit({"save_minutes", "Time between saves of the state", positive()}, o.save_minutes);
+    visit(changeable({"save_minutes", "Time between saves of the state", positive()}),
+          o.save_minutes);
   }
 };
 

@@ -28,10 +28,10 @@ struct OptimiserOptions {
   template <class Self, class Visit>
   static void each(Self& o, Visit&& visit) {
     visit({"optimiser", "adam (AdamW with --decay) or sgd"}, o.kind);
-    visit({"beta2", "Adam's second decay", share()}, o.beta2);
-    visit({"momentum", "For sgd", share()}, o.momentum);
-    visit({"decay", "Weight decay", between(0, 1)}, o.decay);
-    visit({"clip", "Largest gradient norm (0: none)", non_negative()}, o.clip_norm);
+    visit(changeable({"beta2", "Adam's second decay", share()}), o.beta2);
+    visit(changeable({"momentum", "For sgd", share()}), o.momentum);
+    visit(changeable({"decay", "Weight decay", between(0, 1)}), o.decay);
+    visit(changeable({"clip", "Largest gradient norm (0: none)", non_negative()}), o.clip_norm);
     visit({"ema", "Decay of a moving average of the weights (0: none)", share()}, o.ema);
   }
 };

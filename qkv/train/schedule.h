@@ -28,10 +28,10 @@ struct Schedule {
 
   template <class Self, class Visit>
   static void each(Self& s, Visit&& visit) {
-    visit({"rate", "Peak learning rate", positive()}, s.rate);
-    visit({"warm_up", "Updates until the peak", between(0, 1e12)}, s.warm_up);
-    visit({"schedule", "How the rate goes on from the peak"}, s.kind);
-    visit({"floor", "The rate where cosine and linear end", non_negative()}, s.floor);
+    visit(changeable({"rate", "Peak learning rate", positive()}), s.rate);
+    visit(changeable({"warm_up", "Updates until the peak", between(0, 1e12)}), s.warm_up);
+    visit(changeable({"schedule", "How the rate goes on from the peak"}), s.kind);
+    visit(changeable({"floor", "The rate where cosine and linear end", non_negative()}), s.floor);
   }
   /// The rate of step 1, 2, …
   double at(std::int64_t step) const;
