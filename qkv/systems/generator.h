@@ -39,7 +39,7 @@ struct GeneratorOptions {
   CacheType cache = CacheType::f32;  // precision of keys and values
   std::int64_t window = 0;           // > 0: a token sees so many back, and no more is kept
   bool line = false;                 // stop at the end of the line
-  std::int64_t batch = 32;   // texts under way at once
+  std::int64_t batch = 32;           // texts under way at once
 
   template <class Self, class Visit>
   static void each(Self& o, Visit&& visit) {
