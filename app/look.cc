@@ -9,11 +9,10 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include "qkv/attention/trace.h"
+#include "qkv/attention/observer.h"
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
-#include "qkv/decode/score.h"
 #include "qkv/decode/search.h"
 #include "qkv/io/directory.h"
 #include "qkv/train/labelling.h"
@@ -34,16 +33,6 @@ std::vector<std::string> labels(const Tokeniser& t, const Tokens& ids) {
   return text;
 }
 
-void add_maps(AttentionMaps& maps, AttentionMap::Kind kind, int layer, const Tensor& weights) {
-  for (std::int64_t h = 0; h < weights.dim(0); ++h) {
-    maps.maps.push_back(
-        {.kind = kind,
-         .layer = layer,
-         .head = static_cast<int>(h),
-         .weights = weights.rows(h, h + 1).reshaped({weights.dim(1), weights.dim(2)})});
-  }
-}
-
 /// Groups of tokens that make a word; special tokens are words of their own.
 Groups words_of(const Tokeniser& t, const Tokens& ids) {
   return {.of_token = t.words(ids), .labels = t.word_texts(ids)};
@@ -56,38 +45,18 @@ TerminalColour terminal_colour() {
                                                          : TerminalColour::palette;
 }
 
-/// What the encoder and decoder of a Transformer attend to.
-void add_transformer(AttentionMaps& maps, const Transformer& m, const Tokens& source,
-                     const Tokens& target_in) {
-  const NoRecording off;
-  const Segments source_rows = Segments::one(static_cast<std::int64_t>(source.size()));
-  const Segments target_rows = Segments::one(static_cast<std::int64_t>(target_in.size()));
-  Tensor memory;
-  {
-    int layer = 0;
-    const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Attention& how) {
-      add_maps(maps, AttentionMap::Kind::encoder_self, layer++, attention_weights(q, k, how));
-    });
-    memory = m.encode(source, source_rows);
-  }
-  int call = 0;  // each decoder layer attends twice: to itself, then to the memory
-  const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Attention& how) {
-    const bool self = call % 2 == 0;
-    add_maps(maps, self ? AttentionMap::Kind::decoder_self : AttentionMap::Kind::cross, call++ / 2,
-             attention_weights(q, k, how));
+/// What a translator attends to when it reads the source and is given the target.
+std::vector<SeenAttention> attention_to(const TranslationModel& model, const Tokens& source,
+                                        const Tokens& target_in) {
+  const Segments from = Segments::one(static_cast<std::int64_t>(source.size()));
+  const Segments to = Segments::one(static_cast<std::int64_t>(target_in.size()));
+  return attention_seen([&] {
+    if (model.architecture == Architecture::rnn) {
+      (void)model.rnn.decode(target_in, to, model.rnn.encode(source, from));
+    } else {
+      (void)model.transformer.decode(target_in, to, model.transformer.encode(source, from), from);
+    }
   });
-  (void)m.decode(target_in, target_rows, memory, source_rows);
-}
-
-/// The one attention of a recurrent translator, from a forced pass over the target without <eos>.
-void add_rnn(AttentionMaps& maps, const StepModel& decoder, const Tokens& source,
-             const Tokens& target, SearchOptions options) {
-  options.attention = true;
-  const Hypothesis h = score(decoder, std::span<const Tokens>(&source, 1),
-                             std::span<const Tokens>(&target, 1), options)
-                           .front();
-  const auto rows = static_cast<std::int64_t>(target.size()) + 1;
-  add_maps(maps, AttentionMap::Kind::cross, 0, Tensor::of(h.attention, {1, rows, h.sources}));
 }
 
 AttentionMaps attention_in(const std::string& directory, const LookSettings& s) {
@@ -143,12 +112,7 @@ AttentionMaps attention_of(const LabellerModel& model, const LookSettings& s) {
       words.of_token.push_back(static_cast<std::int32_t>(begun - batch.first_piece.begin()) + last);
     }
   }
-  int layer = 0;
-  for (const LabelAttention& a : model.network.attention(batch)) {
-    const bool pools = a.name == "pooling";
-    add_maps(maps, pools ? AttentionMap::Kind::cross : AttentionMap::Kind::encoder_self,
-             pools ? 0 : layer++, a.weights);
-  }
+  add_maps(maps, attention_seen([&] { (void)model.network.encode(batch); }));
   if (maps.maps.empty()) {
     fail(
         "look: this model attends to nothing; train with --encoder attention or --pooling "
@@ -161,7 +125,7 @@ AttentionMaps attention_of(const LabellerModel& model, const LookSettings& s) {
 
 AttentionMaps attention_of(const LanguageModel& model, const LookSettings& s) {
   if (!s.target.empty()) fail("look: --target is for translators");
-  if (model.architecture == LanguageArchitecture::rnn || model.mpt.config.attn_config.linear) {
+  if (model.architecture == LanguageArchitecture::rnn) {
     fail("look: this model keeps a state in place of weights; look at one of --arch transformer");
   }
   const Tokens ids = model.prompt(s.source);
@@ -171,13 +135,7 @@ AttentionMaps attention_of(const LanguageModel& model, const LookSettings& s) {
   batch.prefix.assign(ids.size(), 1);  // what is given to a prefix model
   AttentionMaps maps;
   Tensor hidden;
-  {
-    int layer = 0;
-    const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Attention& how) {
-      add_maps(maps, AttentionMap::Kind::decoder_self, layer++, attention_weights(q, k, how));
-    });
-    hidden = model.mpt(model.mpt_batch(batch));
-  }
+  add_maps(maps, attention_seen([&] { hidden = model.mpt(model.mpt_batch(batch)); }));
   const Tensor logits = model.mpt.logits(hidden.rows(count - 1, count));
   const auto best = std::max_element(logits.values().begin(), logits.values().end());
   Tokens next(ids.begin() + 1, ids.end());
@@ -206,7 +164,6 @@ AttentionMaps attention_of(const TranslationModel& model, const LookSettings& s)
   maps.source_text = s.source;
   maps.translation = model.target.decode(target);
   maps.title = maps.source_text + " → " + maps.translation;
-  if (model.architecture == Architecture::rnn) add_rnn(maps, *decoder, source, target, options);
   source.push_back(model.source.eos());
   Tokens target_in = {model.target.bos()};
   target_in.insert(target_in.end(), target.begin(), target.end());
@@ -214,9 +171,8 @@ AttentionMaps attention_of(const TranslationModel& model, const LookSettings& s)
   maps.source = labels(model.source, source);
   maps.target = labels(model.target, target);
   maps.target_in = labels(model.target, target_in);
-  if (model.architecture == Architecture::transformer) {
-    add_transformer(maps, model.transformer, source, target_in);
-  }
+  add_maps(maps, attention_to(model, source, target_in));
+  if (maps.maps.empty()) fail("look: this model has no attention: it hands on one fixed vector");
   if (attention_kind(s.kind) == AttentionMap::Kind::cross) {
     const AttentionMap shown = select(maps, AttentionMap::Kind::cross, s.layer, s.head);
     maps.received = coverage_of(shown.weights.values(), shown.weights.dim(1));
@@ -254,14 +210,7 @@ AttentionMaps attention_of(const BertModel& model, const LookSettings& s) {
     words.of_token.push_back(static_cast<std::int32_t>(words.labels.size()) - 1);
   }
   maps.target = maps.target_in = {"text"};
-  {
-    const NoRecording off;
-    int layer = 0;
-    const AttentionObserver observe([&](const Tensor& q, const Tensor& k, const Attention& how) {
-      add_maps(maps, AttentionMap::Kind::encoder_self, layer++, attention_weights(q, k, how));
-    });
-    (void)model.network.bert(rows);
-  }
+  add_maps(maps, attention_seen([&] { (void)model.network.bert(rows); }));
   if (maps.maps.empty()) fail("look: this model has no layers");
   const Groups whole{.of_token = {0}, .labels = {"text"}};
   return s.tokens ? maps : merge_tokens(maps, words, whole, whole);

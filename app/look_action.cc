@@ -10,14 +10,6 @@
 namespace qkv::app {
 namespace {
 
-AttentionMap map_of(AttentionMap::Kind kind, int layer, std::int64_t head, const Tensor& weights,
-                    std::int64_t rows) {
-  const std::int64_t columns = weights.dim(2);
-  const Tensor all = weights.rows(head, head + 1).reshaped({weights.dim(1), columns});
-  return {
-      .kind = kind, .layer = layer, .head = static_cast<int>(head), .weights = all.rows(0, rows)};
-}
-
 /// "<class>" and the frames of the clip that the window reads.
 std::vector<std::string> column_names(const ClipWindow& part) {
   std::vector<std::string> names = {"<class>"};
@@ -45,16 +37,15 @@ AttentionMaps attention_of(const ActionModel& model, const LookSettings& s) {
   maps.title = maps.source_text + " → " + maps.translation;
   maps.source = column_names(set.windows.front().part);
   maps.target = maps.target_in = {maps.translation};
-  int layer = 0;
-  for (const Tensor& weights : model.network.attention(pack(model, set, std::span(&first, 1)))) {
-    for (std::int64_t h = 0; h < weights.dim(0); ++h) {
-      maps.maps.push_back(
-          map_of(AttentionMap::Kind::encoder_self, layer, h, weights, weights.dim(1)));
-      maps.maps.push_back(map_of(AttentionMap::Kind::cross, layer, h, weights, 1));
-    }
-    ++layer;
-  }
+  add_maps(maps, attention_seen(
+                     [&] { (void)model.network.logits(pack(model, set, std::span(&first, 1))); }));
   if (maps.maps.empty()) fail("look: this model attends to nothing; train with --arch act");
+  for (std::size_t i = 0, layers = maps.maps.size(); i < layers; ++i) {
+    AttentionMap token = maps.maps[i];
+    token.kind = AttentionMap::Kind::cross;
+    token.weights = token.weights.rows(0, 1);
+    maps.maps.push_back(std::move(token));
+  }
   return maps;
 }
 

@@ -5,6 +5,9 @@
 #include <vector>
 
 #include "qkv/attention/form.h"
+#include "qkv/attention/linear.h"
+#include "qkv/attention/observer.h"
+#include "qkv/attention/trace.h"
 #include "qkv/base/error.h"
 #include "qkv/ops/dispatch.h"
 
@@ -87,6 +90,16 @@ void backward(const AttendCall& c, const Dropout& dropout, const Attended& y,
 
 Attended run(const char* name, const Tensor& q, const Tensor& k, const Tensor& v,
              const Attention& how, bool entropy) {
+  if (attention_observed()) {
+    tell_observer({.kind = AttentionKind::softmax,
+                   .q = q,
+                   .k = k,
+                   .how = &how,
+                   .keys = k.dim(0),
+                   .weights_of = [&](auto rows, auto keys) {
+                     return attention_weights(q, k, how, rows, keys);
+                   }});
+  }
   const auto call = std::make_shared<const AttendCall>(name, q, k, v, how);
   const AttendCall& c = *call;
   const Dropout dropout = draw_dropout(how.dropout);
@@ -122,6 +135,9 @@ Attended with_statistics(const char* name, const Tensor& q, const Tensor& k, con
 }  // namespace
 
 Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Attention& how) {
+  if (std::holds_alternative<FeatureProduct>(how.score)) {
+    return linear_attend(q, k, v, linear_form("attend", how));
+  }
   return run("attend", q, k, v, how, false).out;
 }
 

@@ -17,7 +17,8 @@
 
 namespace qkv {
 
-using Score = std::variant<ScaledDot, General, Additive, Concat, Cosine, Gaussian, L1, PairScore>;
+using Score = std::variant<ScaledDot, General, Additive, Concat, Cosine, Gaussian, L1,
+                           FeatureProduct, PairScore>;
 
 enum class Execution : std::uint8_t {
   automatic,   ///< the fused kernels (f32), the definition (f64)
@@ -41,6 +42,7 @@ struct Attended {
 
 /// q [Tq H Dq], k [Tk Hkv Dk], v [Tk Hkv Dv] with H a multiple of Hkv: query head h reads key head
 /// h / (H / Hkv). Dq = Dk unless the score projects them. -> [Tq H Dv]
+/// A FeatureProduct is computed by linear_attend() (linear.h).
 /// Plain product scores are counted in units of log 2: they must stay within ±2.3e38.
 Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Attention& how = {});
 /// The same with the log-sum-exp of every row; Softmax and SoftmaxSink only (its sink counts).

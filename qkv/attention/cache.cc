@@ -1,8 +1,10 @@
 #include "qkv/attention/cache.h"
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
+#include "qkv/attention/cached_form.h"
+#include "qkv/attention/observer.h"
 #include "qkv/base/dims.h"
 #include "qkv/base/error.h"
 #include "qkv/kernels/attention/cached.h"
@@ -27,15 +29,6 @@ void check_sides(const char* call, const CacheShape& shape, std::int64_t rows, c
   }
 }
 
-/// A per-head option, or null.
-const float* per_head(const char* name, const Tensor& x, std::int64_t heads) {
-  if (!x.defined()) return nullptr;
-  if (x.shape() != Shape{heads}) {
-    fail<ShapeError>("cached attention: {} is {}, H is {}", name, to_string(x.shape()), heads);
-  }
-  return x.data();
-}
-
 /// Where the keys of each hypothesis (or run of hypotheses) stand.
 struct Lookup {
   kernels::StoredRows k, v;
@@ -43,20 +36,45 @@ struct Lookup {
   std::int64_t stride;
   const std::int64_t* first;
   std::int64_t queries;
+  std::int64_t texts;  // hypotheses, however many stand together in a run
   bool causal;
 };
 
-Tensor attend_rows(const CacheShape& shape, const Tensor& q, const Lookup& in,
-                   const CachedAttention& how) {
+/// The narrower of two windows, 0 being none.
+std::int64_t narrower(std::int64_t a, std::int64_t b) {
+  return a == 0 ? b : b == 0 ? a : std::min(a, b);
+}
+
+/// Weights [T H longest] as a block [H R C].
+Tensor block_of(const Tensor& weights, kernels::Interval rows, kernels::Interval keys) {
+  const std::int64_t heads = weights.dim(1), stride = weights.dim(2);
+  const std::int64_t high = rows.end - rows.begin, wide = keys.end - keys.begin;
+  Tensor block = Tensor::empty({heads, high, wide});
+  for (std::int64_t h = 0; h < heads; ++h) {
+    for (std::int64_t t = 0; t < high; ++t) {
+      std::copy_n(weights.data() + ((rows.begin + t) * heads + h) * stride + keys.begin, wide,
+                  block.data() + (h * high + t) * wide);
+    }
+  }
+  return block;
+}
+
+Tensor attend_rows(const CacheShape& shape, const Tensor& q, const Lookup& in, const Attention& how,
+                   Tensor* wanted) {
   const Dims d("cached attention", {{"q", q.shape(), "T H D"}});
   if (d["T"] != in.queries || d["D"] != shape.dim || d["H"] % shape.kv_heads != 0) {
     fail<ShapeError>("cached attention: q is {}, the cache has {} rows, Hkv {}, D {}",
                      to_string(q.shape()), in.queries, shape.kv_heads, shape.dim);
   }
+  const std::int64_t runs = static_cast<std::int64_t>(in.lengths.size());
+  const CachedForm form =
+      cached_form(how, d["H"], shape.dim,
+                  {std::span(in.first, static_cast<std::size_t>(runs) + 1), in.lengths, in.causal});
   Tensor out = Tensor::empty({d["T"], d["H"], shape.value_dim});
-  if (how.weights) *how.weights = Tensor::empty({d["T"], d["H"], in.stride});
+  Tensor weights;
+  if (wanted || attention_observed()) weights = Tensor::empty({d["T"], d["H"], in.stride});
   kernels::AttendCached<float> a{};
-  a.rows = static_cast<std::int64_t>(in.lengths.size());
+  a.rows = runs;
   a.heads = d["H"];
   a.kv_heads = shape.kv_heads;
   a.q = q.data();
@@ -67,14 +85,30 @@ Tensor attend_rows(const CacheShape& shape, const Tensor& q, const Lookup& in,
   a.table = in.table.data();
   a.table_stride = in.stride;
   a.lengths = in.lengths.data();
-  a.scale = how.scale != 0.0 ? how.scale : 1.0 / std::sqrt(static_cast<double>(shape.dim));
-  a.soft_cap = how.soft_cap;
-  a.window = shape.window;
-  a.slopes = per_head("slopes", how.slopes, d["H"]);
-  a.sinks = per_head("sinks", how.sinks, d["H"]);
+  a.scale = form.scale;
+  a.soft_cap = form.soft_cap;
+  a.window = narrower(shape.window, form.window);
+  a.slopes = form.slopes.defined() ? form.slopes.data() : nullptr;
+  a.sinks = form.sinks.defined() ? form.sinks.data() : nullptr;
   a.out = out.data();
-  a.weights = how.weights ? how.weights->data() : nullptr;
-  kernels::attend_cached(a);
+  a.weights = weights.defined() ? weights.data() : nullptr;
+  if (form.definition) {
+    kernels::definition::attend_cached(a);
+  } else {
+    kernels::attend_cached(a);
+  }
+  if (attention_observed()) {
+    std::int32_t longest = 0;
+    for (const std::int32_t length : in.lengths) longest = std::max(longest, length);
+    tell_observer(
+        {.kind = AttentionKind::cached,
+         .q = q,
+         .how = &how,
+         .keys = longest,
+         .texts = in.texts,
+         .weights_of = [&](auto rows, auto keys) { return block_of(weights, rows, keys); }});
+  }
+  if (wanted) *wanted = std::move(weights);
   return out;
 }
 
@@ -170,12 +204,13 @@ void KvCache::append(std::int64_t layer, const Tensor& k, const Tensor& v) {
   storage_.put(layer, k, v, rows);
 }
 
-Tensor KvCache::attend(std::int64_t layer, const Tensor& q, const CachedAttention& how) const {
+Tensor KvCache::attend(std::int64_t layer, const Tensor& q, const Attention& how,
+                       Tensor* weights) const {
   if (rows() > 0 && storage_.capacity() == 0) fail("cache: attend before begin_step and append");
   return attend_rows(shape_, q,
                      {storage_.keys(layer), storage_.values(layer), table_, lengths_, stride_,
-                      first_.data(), first_.back(), true},
-                     how);
+                      first_.data(), first_.back(), rows(), true},
+                     how, weights);
 }
 
 void KvCache::reorder(std::span<const std::int32_t> parents) {
@@ -269,14 +304,15 @@ void SourceCache::set(std::int64_t layer, const Tensor& k, const Tensor& v) {
   set_[static_cast<std::size_t>(layer)] = true;
 }
 
-Tensor SourceCache::attend(std::int64_t layer, const Tensor& q, const CachedAttention& how) const {
+Tensor SourceCache::attend(std::int64_t layer, const Tensor& q, const Attention& how,
+                           Tensor* weights) const {
   if (!set_[static_cast<std::size_t>(layer)]) {
     fail("source cache: layer {} has no keys yet", layer);
   }
   return attend_rows(shape_, q,
                      {storage_.keys(layer), storage_.values(layer), table_, lengths_,
-                      source_.longest(), first_.data(), rows(), false},
-                     how);
+                      source_.longest(), first_.data(), rows(), rows(), false},
+                     how, weights);
 }
 
 void SourceCache::reorder(std::span<const std::int32_t> parents) {

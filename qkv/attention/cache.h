@@ -20,21 +20,12 @@
 #include <span>
 #include <vector>
 
+#include "qkv/attention/attend.h"
 #include "qkv/attention/cache_storage.h"
 #include "qkv/tensor/segments.h"
 #include "qkv/tensor/tensor.h"
 
 namespace qkv {
-
-/// What a call of attend may add to out = softmax(scale · q kᵀ) · v; see
-/// kernels/attention/cached.h.
-struct CachedAttention {
-  double scale = 0.0;         // 0: 1/√D
-  double soft_cap = 0.0;      // scores become soft_cap · tanh(score / soft_cap); 0: none
-  Tensor slopes;              // [H]: ALiBi, −slope · distance is added; or undefined
-  Tensor sinks;               // [H]: a logit that takes its share and gives nothing; or undefined
-  Tensor* weights = nullptr;  // gets the weights [T H longest], zero where a row sees nothing
-};
 
 /// Self-attention. Storage rows that no hypothesis reaches any more are used again, so memory
 /// follows the distinct prefixes that are alive, or their last `window` tokens.
@@ -56,8 +47,13 @@ class KvCache {
   void begin_step(const Segments& fresh);
   /// This step's keys k [T Hkv D] and values v [T Hkv Dv] of a layer.
   void append(std::int64_t layer, const Tensor& k, const Tensor& v);
-  /// q [T H D] -> [T H Dv] over everything appended so far.
-  Tensor attend(std::int64_t layer, const Tensor& q, const CachedAttention& how = {}) const;
+  /// q [T H D] -> [T H Dv] over everything appended so far. A row sees its own hypothesis up to
+  /// itself, of which the mask may leave a window. Of `how` a cache takes ScaledDot, a SoftCap and
+  /// then an Alibi, Softmax and SoftmaxSink, segments(), causal() and window(); it throws for
+  /// anything else, with its name. `weights` gets [T H C], C ≥ the longest hypothesis, zero where a
+  /// row sees nothing.
+  Tensor attend(std::int64_t layer, const Tensor& q, const Attention& how = {},
+                Tensor* weights = nullptr) const;
 
   /// Hypothesis b goes on from parents[b] (in [0, rows())), or from nothing when it is −1. There
   /// may be more or fewer of them than before.
@@ -93,9 +89,10 @@ class SourceCache {
 
   /// Keys [Ts Hkv D] and values [Ts Hkv Dv] of a layer.
   void set(std::int64_t layer, const Tensor& k, const Tensor& v);
-  /// As in KvCache, one query row a hypothesis; `longest` of the source sentences. Distances for
-  /// ALiBi count from the last source token.
-  Tensor attend(std::int64_t layer, const Tensor& q, const CachedAttention& how = {}) const;
+  /// As in KvCache, one query row a hypothesis, which sees its whole sentence; the mask may hide
+  /// nothing. Distances for ALiBi count from the last source token.
+  Tensor attend(std::int64_t layer, const Tensor& q, const Attention& how = {},
+                Tensor* weights = nullptr) const;
   void reorder(std::span<const std::int32_t> parents);
 
   std::int64_t rows() const { return static_cast<std::int64_t>(sentence_.size()); }

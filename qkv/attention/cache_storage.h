@@ -10,6 +10,13 @@
 
 namespace qkv {
 
+/// What whoever decodes may choose of a cache.
+struct CacheOptions {
+  CacheType type = CacheType::f32;  // bf16 and int8 take a half and a quarter of the memory
+  std::int64_t window = 0;          // a token sees itself and window − 1 before it; 0: all
+  friend bool operator==(const CacheOptions&, const CacheOptions&) = default;
+};
+
 struct CacheShape {
   std::int64_t layers = 0;
   std::int64_t kv_heads = 0;        // Hkv

@@ -36,6 +36,7 @@ std::string name_of(const Score& score) {
                                [](const Cosine&) { return std::string("cosine"); },
                                [](const Gaussian&) { return std::string("gaussian"); },
                                [](const L1&) { return std::string("l1"); },
+                               [](const FeatureProduct&) { return std::string("linear"); },
                                [](const PairScore& s) { return "own: " + s.name; }},
                     score);
 }

@@ -179,6 +179,12 @@ void AttendCall::take_score(const Score& score) {
             plain_ = false;
             form_.score = kernels::ScoreForm::l1;
           },
+          [&](const FeatureProduct&) {
+            fail(
+                "{}: a FeatureProduct has no scores to go over; attend() and attention_weights() "
+                "take it",
+                name_);
+          },
           [&](const PairScore& s) {
             plain_ = false;
             form_.score = kernels::ScoreForm::pair;

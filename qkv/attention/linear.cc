@@ -1,9 +1,14 @@
 #include "qkv/attention/linear.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <utility>
 
+#include "qkv/attention/observer.h"
 #include "qkv/base/dims.h"
 #include "qkv/kernels/attention/linear.h"
 #include "qkv/ops/dispatch.h"
@@ -29,6 +34,18 @@ Tensor features(const char* call, const char* name, const FeatureMap& map, const
       phi.dtype() != x.dtype()) {
     fail<ShapeError>("{}: the feature map turned {} {} into {}, expected [T H F] = [{}, {}, F]",
                      call, name, to_string(x.shape()), to_string(phi.shape()), x.dim(0), x.dim(1));
+  }
+  return phi;
+}
+
+/// φ(x) of any map, in double.
+Tensor plain_features(const char* call, const FeatureMap& map, const Tensor& x) {
+  Tensor phi = features(call, "x", map, x).to(DType::f64).clone();
+  if (std::holds_alternative<UserMap>(map)) return phi;
+  const bool relu = std::holds_alternative<ReluMap>(map);
+  for (std::int64_t i = 0; i < phi.count(); ++i) {
+    double& z = phi.data<double>()[i];
+    z = z > 0 ? (relu ? z : z + 1) : (relu ? 0.0 : std::exp(z));
   }
   return phi;
 }
@@ -203,6 +220,28 @@ Tensor step(const char* call, const LinearState& state, const Tensor& q, const T
   return out;
 }
 
+/// What each row of a step gives to its own key; [H R C], zero but for keys of the rows themselves.
+Tensor own_weights(const LinearState& state, const Tensor& q, const Tensor& k,
+                   const LinearAttention& how, kernels::Interval rows, kernels::Interval keys) {
+  const Tensor query = plain_features("linear_step", how.map, q);
+  const Tensor key = plain_features("linear_step", how.map, k), z = state.z.to(DType::f64);
+  const std::int64_t heads = query.dim(1), kv_heads = key.dim(1), width = query.dim(2);
+  const std::int64_t high = rows.end - rows.begin, wide = keys.end - keys.begin;
+  Tensor weights = Tensor::zeros({heads, high, wide});
+  for (std::int64_t i = std::max(rows.begin, keys.begin); i < std::min(rows.end, keys.end); ++i) {
+    for (std::int64_t h = 0; h < heads; ++h) {
+      const std::int64_t at = (i * kv_heads + h / (heads / kv_heads)) * width;
+      const double* a = query.data<double>() + (i * heads + h) * width;
+      const double own = std::inner_product(a, a + width, key.data<double>() + at, 0.0);
+      const double sum = std::inner_product(a, a + width, z.data<double>() + at, how.eps);
+      if (!(sum >= std::numeric_limits<double>::min())) continue;
+      weights.data()[(h * high + i - rows.begin) * wide + i - keys.begin] =
+          static_cast<float>(own / sum);
+    }
+  }
+  return weights;
+}
+
 /// Rows parents[b] of x, zeros for −1.
 Tensor gathered(const Tensor& x, std::span<const std::int32_t> parents) {
   Shape shape = x.shape();
@@ -237,6 +276,16 @@ Tensor linear_attend(const Tensor& q, const Tensor& k, const Tensor& v,
   check_heads(call, given["H"], given["Hkv"], q);
   const auto plan =
       std::make_shared<const Plan>(make_plan(call, how, &how.segments, given["Tq"], given["Tk"]));
+  if (attention_observed()) {
+    tell_observer({.kind = AttentionKind::linear,
+                   .q = q,
+                   .k = k,
+                   .linear = &how,
+                   .keys = k.dim(0),
+                   .weights_of = [&](auto rows, auto keys) {
+                     return linear_weights(q, k, how, rows, keys);
+                   }});
+  }
   const bool user = std::holds_alternative<UserMap>(how.map);
   const Tensor query = features(call, "q", how.map, q);
   const Tensor key =
@@ -253,6 +302,30 @@ void LinearState::reorder(std::span<const std::int32_t> parents) {
   }
   s = gathered(s, parents);
   z = gathered(z, parents);
+}
+
+LinearState LinearState::row(std::int64_t b) const {
+  LinearState one = *this;
+  const std::int32_t parent = static_cast<std::int32_t>(b);
+  one.reorder(std::span(&parent, 1));
+  return one;
+}
+
+void LinearState::set_row(std::int64_t b, const LinearState& one) {
+  const auto put = [b](Tensor& to, const Tensor& from) {
+    if (!to.unique()) to = to.clone();
+    dispatch(to, [&](auto zero) {
+      using T = decltype(zero);
+      std::copy_n(from.data<T>(), from.count(), to.data<T>() + b * from.count());
+    });
+  };
+  if (b < 0 || b >= rows() || one.rows() != 1 || one.s.count() * rows() != s.count() ||
+      one.z.count() * rows() != z.count()) {
+    fail<ShapeError>("state: row {} of {} cannot become {}", b, to_string(s.shape()),
+                     to_string(one.s.shape()));
+  }
+  put(s, one.s);
+  put(z, one.z);
 }
 
 LinearState linear_state(std::int64_t rows, std::int64_t kv_heads, std::int64_t dim,
@@ -288,11 +361,85 @@ LinearState linear_state(const Tensor& k, const Tensor& v, const LinearAttention
   return state;
 }
 
+LinearAttention linear_form(const char* call, const Attention& how) {
+  const auto* score = std::get_if<FeatureProduct>(&how.score);
+  if (!score) fail("{}: linear attention needs the score FeatureProduct", call);
+  if (!how.bias.empty()) fail("{}: linear attention has no scores that a bias could act on", call);
+  if (!std::holds_alternative<Softmax>(how.norm)) {
+    fail("{}: linear attention divides by the sum (Softmax), it has no other normaliser", call);
+  }
+  if (how.dropout != 0.0) fail("{}: linear attention has no weights for dropout", call);
+  const std::optional<MaskBand> band = band_of(how.mask);
+  const bool causal = band && band->right == 0;
+  if (!band || band->left < MaskBand::kFar || (!causal && band->right < MaskBand::kFar)) {
+    fail("{}: linear attention cannot honour the mask {}; it takes segments, causal and lengths",
+         call, to_string(how.mask));
+  }
+  LinearAttention form{.map = score->map, .causal = causal, .eps = score->eps, .run = how.run};
+  if (band->queries) {
+    form.segments = *band->queries;
+    form.key_segments = *band->keys;
+  }
+  if (band->lengths) form.lengths = *band->lengths;
+  return form;
+}
+
+Tensor linear_weights(const Tensor& q, const Tensor& k, const LinearAttention& how,
+                      kernels::Interval rows, kernels::Interval keys) {
+  const char* const call = "linear_weights";
+  const NoRecording off;
+  const Dims d(call, {{"q", q.shape(), "Tq H D"}, {"k", k.shape(), "Tk Hkv D"}});
+  check_heads(call, d["H"], d["Hkv"], q);
+  const Plan plan = make_plan(call, how, &how.segments, d["Tq"], d["Tk"]);
+  const Tensor query = plain_features(call, how.map, q), key = plain_features(call, how.map, k);
+  const std::int64_t heads = d["H"], kv_heads = d["Hkv"], width = query.dim(2);
+  const std::int64_t high = rows.end - rows.begin, wide = keys.end - keys.begin;
+  Tensor weights = Tensor::zeros({heads, high, wide});
+  std::vector<double> product;
+  for (const kernels::LinearSegment& s : plan) {
+    for (std::int64_t i = std::max(rows.begin, s.q_begin); i < std::min(rows.end, s.q_end); ++i) {
+      const std::int64_t place = i - s.q_begin + (s.k_end - s.k_begin) - (s.q_end - s.q_begin);
+      const std::int64_t seen =
+          how.causal ? std::clamp<std::int64_t>(place + 1, 0, s.seen) : s.seen;
+      for (std::int64_t h = 0; h < heads; ++h) {
+        const double* a = query.data<double>() + (i * heads + h) * width;
+        product.clear();
+        double sum = how.eps;
+        for (std::int64_t j = s.k_begin; j < s.k_begin + seen; ++j) {
+          const double* b = key.data<double>() + (j * kv_heads + h / (heads / kv_heads)) * width;
+          product.push_back(std::inner_product(a, a + width, b, 0.0));
+          sum += product.back();
+        }
+        if (!(sum >= std::numeric_limits<double>::min())) continue;
+        float* to = weights.data() + (h * high + i - rows.begin) * wide;
+        for (std::int64_t j = std::max(keys.begin, s.k_begin);
+             j < std::min(keys.end, s.k_begin + seen); ++j) {
+          to[j - keys.begin] =
+              static_cast<float>(product[static_cast<std::size_t>(j - s.k_begin)] / sum);
+        }
+      }
+    }
+  }
+  return weights;
+}
+
 Tensor linear_step(LinearState& state, const Tensor& q, const Tensor& k, const Tensor& v,
                    const LinearAttention& how) {
   if (!state.s.unique()) state.s = state.s.clone();
   if (!state.z.unique()) state.z = state.z.clone();
-  return step("linear_step", state, q, &k, &v, how);
+  const Tensor out = step("linear_step", state, q, &k, &v, how);
+  if (attention_observed()) {
+    tell_observer({.kind = AttentionKind::linear_step,
+                   .q = q,
+                   .k = k,
+                   .linear = &how,
+                   .keys = k.dim(0),
+                   .texts = k.dim(0),
+                   .weights_of = [&](auto rows, auto keys) {
+                     return own_weights(state, q, k, how, rows, keys);
+                   }});
+  }
+  return out;
 }
 
 Tensor linear_read(const LinearState& state, const Tensor& q, const LinearAttention& how) {

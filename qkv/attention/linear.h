@@ -3,16 +3,15 @@
 //
 //   out_i = φ(q_i)ᵀ Σ_j φ(k_j) v_jᵀ / (φ(q_i)ᵀ Σ_j φ(k_j) + eps)
 //
-//   linear_attend(q, k, v, {.causal = true, .segments = batch})
+//   attend(q, k, v, {.score = FeatureProduct{}, .mask = segments(batch) & causal()})
+//   linear_attend(q, k, v, {.causal = true, .segments = batch})                  // the same
 //
 // The same layer runs token by token with a state of constant size, a LinearState; what it computes
 // after a prefix in one go (linear_state) is what its steps go on from.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
-#include <variant>
 #include <vector>
 
 #include "qkv/attention/attend.h"
@@ -21,15 +20,7 @@
 
 namespace qkv {
 
-/// φ(x) = elu(x) + 1: x + 1 above 0, e^x below; positive, as published.
-struct EluPlusOne {};
-/// φ(x) = max(x, 0). A query without a positive number sees nothing: its output is 0.
-struct ReluMap {};
-/// A feature map of one's own: x [T H D] -> [T H F], any F, row by row, made of differentiable
-/// operations; applied to queries and keys.
-using UserMap = std::function<Tensor(const Tensor&)>;
-using FeatureMap = std::variant<EluPlusOne, ReluMap, UserMap>;
-
+/// The inner form of an Attention whose score is a FeatureProduct: what sums can honour.
 struct LinearAttention {
   FeatureMap map = EluPlusOne{};
   /// Keys up to the row's own place; with fewer queries than keys the last query sits at the last
@@ -49,10 +40,20 @@ struct LinearAttention {
   Execution run = Execution::automatic;
 };
 
+/// The form of `how`. Throws, naming what sums cannot honour, when the score is no FeatureProduct,
+/// there is a bias, dropout or another normaliser, or the mask hides more than what comes later and
+/// what lies beyond valid lengths. `call` is what messages name.
+LinearAttention linear_form(const char* call, const Attention& how);
+
 /// q [Tq H D], k [Tk Hkv D], v [Tk Hkv Dv] with H a multiple of Hkv -> [Tq H Dv]. No 1/√D.
 /// Differentiable. f64 and Execution::definition go over all pairs of queries and keys.
 Tensor linear_attend(const Tensor& q, const Tensor& k, const Tensor& v,
                      const LinearAttention& how = {});
+
+/// By definition: what query rows [rows.begin, rows.end) give to keys [keys.begin, keys.end),
+/// φ(q)·φ(k) / (Σ φ(q)·φ(k) + eps) over the visible keys, [H R C] in f32. Not differentiable.
+Tensor linear_weights(const Tensor& q, const Tensor& k, const LinearAttention& how,
+                      kernels::Interval rows, kernels::Interval keys);
 
 /// What a hypothesis remembers: sums over all keys so far. A cheap value; steps write into tensors
 /// that nobody shares and copy others first.
@@ -65,6 +66,9 @@ struct LinearState {
   /// Hypothesis b goes on from parents[b] (in [0, rows())), or from nothing when it is −1. There
   /// may be more or fewer of them than before.
   void reorder(std::span<const std::int32_t> parents);
+  /// Hypothesis b alone, and what it has become.
+  LinearState row(std::int64_t b) const;
+  void set_row(std::int64_t b, const LinearState& one);
 };
 
 /// Nothing seen yet. `dim` is F, the width of the features: D unless a map of one's own changes it.

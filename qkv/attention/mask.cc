@@ -18,6 +18,7 @@ struct Mask::Node {
   Kind kind = Kind::rule;
   std::string name;
   Rule rule;
+  std::optional<MaskBand> band;
   Segments queries, keys;      // kind segments
   std::shared_ptr<Node> a, b;  // b only for both and either
   std::mutex guard;            // of the plan
@@ -114,8 +115,9 @@ const Mask::Node* Mask::Node::find_segments() const {
   return found;
 }
 
-Mask Mask::of(std::string name, Rule rule) {
+Mask Mask::of(std::string name, Rule rule, std::optional<MaskBand> band) {
   auto node = std::make_shared<Node>();
+  node->band = band;
   node->name = std::move(name);
   node->rule = std::move(rule);
   return Mask(std::move(node));
@@ -153,6 +155,29 @@ Mask operator~(const Mask& a) {
 }
 
 std::string to_string(const Mask& mask) { return mask.node_->name; }
+
+std::optional<MaskBand> band_of(const Mask& mask) {
+  const auto of = [](const auto& self, const Mask::Node& node) -> std::optional<MaskBand> {
+    if (node.kind == Mask::Node::Kind::rule) return node.band;
+    if (node.kind == Mask::Node::Kind::segments) {
+      return MaskBand{.queries = &node.queries, .keys = &node.keys};
+    }
+    if (node.kind != Mask::Node::Kind::both) return std::nullopt;
+    std::optional<MaskBand> a = self(self, *node.a);
+    const std::optional<MaskBand> b = self(self, *node.b);
+    if (!a || !b || (a->lengths && b->lengths)) return std::nullopt;
+    a->left = std::min(a->left, b->left);
+    a->right = std::min(a->right, b->right);
+    if (!a->queries) {
+      a->queries = b->queries;
+      a->keys = b->keys;
+    }
+    if (!a->lengths) a->lengths = b->lengths;
+    return a;
+  };
+  (void)mask.node_->find_segments();  // throws where two segmentations differ
+  return of(of, *mask.node_);
+}
 
 namespace {
 

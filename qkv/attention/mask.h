@@ -15,8 +15,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "qkv/kernels/attention/plan.h"
@@ -42,6 +44,17 @@ enum class Alignment : std::uint8_t { bottom_right, top_left };
 
 using Intervals = std::vector<kernels::Interval>;
 
+/// A mask that hides nothing but what lies too far from the row's place (bottom right).
+struct MaskBand {
+  static constexpr std::int64_t kFar = std::int64_t{1} << 48;  // "unlimited", without overflow
+  std::int64_t left = kFar, right = kFar;  // places before and after the row's own that are seen
+  // Of a segments() term, within which it holds; null: there is none. They live as long as the
+  // mask.
+  const Segments* queries = nullptr;
+  const Segments* keys = nullptr;
+  std::shared_ptr<const std::vector<std::int64_t>> lengths = {};  // of a lengths() term, or null
+};
+
 class Mask {
  public:
   /// Appends the keys that a row may see, absolute indices; any order, overlaps and keys outside
@@ -49,7 +62,7 @@ class Mask {
   using Rule = std::function<void(const MaskRow& row, Intervals& keys)>;
   /// A mask of one's own; `name` is what to_string prints. All ready-made masks but segments() are
   /// rules too.
-  static Mask of(std::string name, Rule rule);
+  static Mask of(std::string name, Rule rule) { return of(std::move(name), std::move(rule), {}); }
 
   friend Mask operator&(const Mask& a, const Mask& b);
   friend Mask operator|(const Mask& a, const Mask& b);
@@ -60,9 +73,15 @@ class Mask {
   friend std::shared_ptr<const kernels::AttendPlan> compile(const Mask& mask, std::int64_t queries,
                                                             std::int64_t keys);
   friend Mask segments(const Segments& queries, const Segments& keys);
+  friend std::optional<MaskBand> band_of(const Mask& mask);
+  friend Mask everything();
+  friend Mask causal(Alignment alignment);
+  friend Mask window(std::int64_t left, std::int64_t right, Alignment alignment);
+  friend Mask lengths(std::vector<std::int64_t> valid);
 
  private:
   struct Node;
+  static Mask of(std::string name, Rule rule, std::optional<MaskBand> band);
   explicit Mask(std::shared_ptr<Node> node) : node_(std::move(node)) {}
   std::shared_ptr<Node> node_;
 };
@@ -120,6 +139,9 @@ Mask dense(Pattern pattern, Numbering numbering = Numbering::sequence);
 /// stays within its own sequence, else a single one.
 std::shared_ptr<const kernels::AttendPlan> compile(const Mask& mask, std::int64_t queries,
                                                    std::int64_t keys);
+/// The band that everything(), segments(), causal(), window() and one lengths() make when joined by
+/// &; nothing for any other mask. For those who cannot go over any set of pairs: caches, sums.
+std::optional<MaskBand> band_of(const Mask& mask);
 /// The dense matrix [Tq Tk], 1 where row i sees key j. For tests and pictures.
 std::vector<std::uint8_t> materialise(const Mask& mask, std::int64_t queries, std::int64_t keys);
 

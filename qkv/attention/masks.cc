@@ -1,4 +1,5 @@
 // The ready-made masks that need no more than a row's place.
+#include <memory>
 #include <utility>
 
 #include "qkv/attention/mask_rules.h"
@@ -18,7 +19,13 @@ std::string named(const char* name, std::string arguments, Alignment alignment) 
   return fmt::format("{}({})", name, arguments);
 }
 
-constexpr std::int64_t kFar = std::int64_t{1} << 48;  // "unlimited", without overflow
+constexpr std::int64_t kFar = MaskBand::kFar;
+
+/// The band of a window; only where the place is the usual one.
+std::optional<MaskBand> band(std::int64_t left, std::int64_t right, Alignment alignment) {
+  if (alignment != Alignment::bottom_right) return std::nullopt;
+  return MaskBand{.left = left, .right = right};
+}
 
 void append_length(const char* name, const MaskRow& row, std::span<const std::int64_t> valid,
                    std::int64_t at, Intervals& out) {
@@ -35,25 +42,33 @@ void append_length(const char* name, const MaskRow& row, std::span<const std::in
 }  // namespace
 
 Mask everything() {
-  return Mask::of("everything()", [](const MaskRow& row, Intervals& out) {
-    out.push_back({0, row.all_keys});
-  });
+  return Mask::of(
+      "everything()",
+      [](const MaskRow& row, Intervals& out) {
+        out.push_back({0, row.all_keys});
+      },
+      MaskBand{});
 }
 
 Mask causal(Alignment alignment) {
-  return Mask::of(named("causal", "", alignment), [alignment](const MaskRow& row, Intervals& out) {
-    append(row, 0, place(row, alignment) + 1, out);
-  });
+  return Mask::of(
+      named("causal", "", alignment),
+      [alignment](const MaskRow& row, Intervals& out) {
+        append(row, 0, place(row, alignment) + 1, out);
+      },
+      band(kFar, 0, alignment));
 }
 
 Mask window(std::int64_t left, std::int64_t right, Alignment alignment) {
   left = std::clamp(left, -kFar, kFar);
   right = std::clamp(right, -kFar, kFar);
-  return Mask::of(named("window", fmt::format("{}, {}", left, right), alignment),
-                  [=](const MaskRow& row, Intervals& out) {
-                    const std::int64_t here = place(row, alignment);
-                    append(row, here - left, here + right + 1, out);
-                  });
+  return Mask::of(
+      named("window", fmt::format("{}, {}", left, right), alignment),
+      [=](const MaskRow& row, Intervals& out) {
+        const std::int64_t here = place(row, alignment);
+        append(row, here - left, here + right + 1, out);
+      },
+      band(left, right, alignment));
 }
 
 Mask window(std::int64_t size) { return window(size - 1, size - 1); }
@@ -83,9 +98,13 @@ Mask prefix(std::int64_t count) {
 
 Mask lengths(std::vector<std::int64_t> valid) {
   auto name = "lengths(" + list(valid) + ")";
-  return Mask::of(std::move(name), [valid = std::move(valid)](const MaskRow& row, Intervals& out) {
-    append_length("lengths", row, valid, row.segment, out);
-  });
+  const auto each = std::make_shared<const std::vector<std::int64_t>>(std::move(valid));
+  return Mask::of(
+      std::move(name),
+      [each](const MaskRow& row, Intervals& out) {
+        append_length("lengths", row, *each, row.segment, out);
+      },
+      MaskBand{.lengths = each});
 }
 
 Mask query_lengths(std::vector<std::int64_t> valid) {

@@ -3,6 +3,9 @@
 // Cosine and Gaussian by changing q and k first (differentiably), Concat by becoming Additive.
 #pragma once
 
+#include <functional>
+#include <variant>
+
 #include "qkv/kernels/attention/form.h"
 #include "qkv/tensor/tensor.h"
 
@@ -54,6 +57,24 @@ struct Gaussian {
 /// −scale · ‖q − k‖₁; the gradient of a tie is 0.
 struct L1 {
   double scale = 0.5;
+};
+
+/// φ(x) = elu(x) + 1: x + 1 above 0, e^x below; positive, as published.
+struct EluPlusOne {};
+/// φ(x) = max(x, 0). A query without a positive number sees nothing: its output is 0.
+struct ReluMap {};
+/// A feature map of one's own: x [T H D] -> [T H F], any F, row by row, made of differentiable
+/// operations; applied to queries and keys.
+using UserMap = std::function<Tensor(const Tensor&)>;
+using FeatureMap = std::variant<EluPlusOne, ReluMap, UserMap>;
+
+/// log φ(q)·φ(k), whose softmax is φ(q)·φ(k) / Σ φ(q)·φ(k): linear attention (Katharopoulos et al.
+/// 2020), computed by linear.h at a cost that does not grow with the number of keys. No 1/√D. It
+/// takes no bias, no dropout and no normaliser but Softmax, and masks under which every row sees a
+/// beginning of its sequence: segments(), causal(), lengths().
+struct FeatureProduct {
+  FeatureMap map = EluPlusOne{};
+  double eps = 1e-6;  // added to the denominator, see LinearAttention::eps
 };
 
 /// A score of one's own, a function of one query and one key with its gradient: fused like the

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "qkv/attention/form.h"
+#include "qkv/attention/linear.h"
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
 #include "qkv/kernels/attention/observe.h"
@@ -56,6 +57,9 @@ Trace trace(const Tensor& q, const Tensor& k, const Attention& how, const TraceO
 
 Tensor attention_weights(const Tensor& q, const Tensor& k, const Attention& how,
                          kernels::Interval rows, kernels::Interval keys) {
+  if (std::holds_alternative<FeatureProduct>(how.score)) {
+    return linear_weights(q, k, linear_form("attention_weights", how), rows, keys);
+  }
   const View v("attention_weights", q, k, how);
   const auto inside = [](const kernels::Interval& x, std::int64_t count) {
     return x.begin >= 0 && x.begin <= x.end && x.end <= count;

@@ -46,19 +46,22 @@ class TransformerState final : public StepState {
     self_.begin_step();
     positions_.assign(parents.size(), position_++);
     ResidualStream stream(model_.embed_target(tokens, positions_), model_.config.norm, 0.0);
+    const ModuleScope at("decoder");
     for (std::size_t i = 0; i < model_.decoder.size(); ++i) {
+      const ModuleScope in("layers", static_cast<std::int64_t>(i));
       const DecoderLayer& layer = model_.decoder[i];
       const auto l = static_cast<std::int64_t>(i);
       layer(
           stream,
           [&](const Tensor& x) {
             self_.append(l, layer.self.keys(x), layer.self.values(x));
-            return layer.self.joined(self_.attend(l, layer.self.queries(x)));
+            return layer.self.joined(
+                self_.attend(l, layer.self.queries(x), layer.self.how(causal())));
           },
           [&](const Tensor& x) {
             Tensor* weights = l == shown_layer_ ? &weights_ : nullptr;
-            return layer.cross.joined(
-                cross_.attend(l, layer.cross.queries(x), {.weights = weights}));
+            return layer.cross.joined(cross_.attend(l, layer.cross.queries(x),
+                                                    layer.cross.how(everything()), weights));
           });
     }
     hidden_ = stream.finish(model_.decoder_norm);

@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "qkv/attention/trace.h"
 #include "qkv/base/error.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/embedding.h"
@@ -158,7 +157,11 @@ Tensor ActionNetwork::transformed(const ActionBatch& batch) const {
   const Tensor x = add(select_rows(stack_rows(both), to.from), embed(to.positions, positions));
   ResidualStream stream(x, NormPlacement::post, config.dropout);
   const Mask mask = qkv::segments(to.segments, to.segments);
-  for (const EncoderLayer& block : blocks) block(stream, mask);
+  const ModuleScope at("encoder");
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const ModuleScope in("layers", static_cast<std::int64_t>(i));
+    blocks[i](stream, mask);
+  }
   return head(select_rows(stream.finish({}), to.tokens));
 }
 
@@ -209,20 +212,6 @@ ActionLoss ActionNetwork::loss(const ActionBatch& batch, const ActionLossOptions
 Tensor ActionNetwork::probabilities(const ActionBatch& batch) const {
   const NoRecording off;
   return softmax(logits(batch));
-}
-
-std::vector<Tensor> ActionNetwork::attention(const ActionBatch& batch) const {
-  if (batch.segments.count() != 1) {
-    fail<ShapeError>("action: attention of {} clips; ask for one at a time",
-                     batch.segments.count());
-  }
-  const NoRecording off;
-  std::vector<Tensor> seen;
-  const AttentionObserver observer([&](const Tensor& q, const Tensor& k, const Attention& how) {
-    seen.push_back(attention_weights(q, k, how));
-  });
-  (void)logits(batch);
-  return seen;
 }
 
 ActionNetwork::Config action_sizes(std::string_view name) {

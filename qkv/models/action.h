@@ -102,16 +102,13 @@ struct ActionNetwork {
     visit("output", m.output);
   }
 
-  /// [B K]. A clip gets the same numbers whatever stands beside it. Throws ShapeError for clips
-  /// without a frame or with more than config.frames.
+  /// [B K]. Attention sees the class token before the frames. A clip gets the same numbers whatever
+  /// stands beside it. Throws ShapeError for clips without a frame or with more than config.frames.
   Tensor logits(const ActionBatch& batch) const;
   /// Throws where batch.classes are missing or outside the classes.
   ActionLoss loss(const ActionBatch& batch, const ActionLossOptions& options = {}) const;
   /// softmax of the logits, not recorded.
   Tensor probabilities(const ActionBatch& batch) const;
-  /// Of a batch of one clip: the weights of each layer [H L L], L = 1 + frames, the class token
-  /// first. Empty unless the architecture is act.
-  std::vector<Tensor> attention(const ActionBatch& batch) const;
 
  private:
   Tensor pooled(const ActionBatch& batch) const;

@@ -126,7 +126,11 @@ Tensor BertEncoder::operator()(const BertRows& rows) const {
   ResidualStream stream(dropout(embedded(rows), config.hidden_dropout_prob), NormPlacement::post,
                         config.hidden_dropout_prob);
   const Mask mask = qkv::segments(rows.segments, rows.segments);
-  for (const BertLayer& l : layers) l.layer(stream, mask);
+  const ModuleScope at("encoder");
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const ModuleScope in("layers", static_cast<std::int64_t>(i));
+    layers[i].layer(stream, mask);
+  }
   return stream.finish({});
 }
 

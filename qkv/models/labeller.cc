@@ -4,8 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "qkv/attention/linear.h"
-#include "qkv/attention/trace.h"
 #include "qkv/base/error.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/embedding.h"
@@ -49,23 +47,6 @@ std::vector<std::int32_t> with_unknown(std::vector<std::int32_t> words, double p
     if (dropout_factor(drop, t) == 0.0F) words[t] = static_cast<std::int32_t>(unknown);
   }
   return words;
-}
-
-/// q and k of linear attention -> weights [H L L]: what it makes of unit vectors as values.
-Tensor linear_weights(const Tensor& q, const Tensor& k) {
-  const std::int64_t rows = k.dim(0), heads = k.dim(1);
-  Tensor unit = Tensor::zeros({rows, heads, rows}), weights = Tensor::empty({heads, rows, rows});
-  for (std::int64_t t = 0; t < rows; ++t) {
-    for (std::int64_t h = 0; h < heads; ++h) unit.data()[(t * heads + h) * rows + t] = 1.0F;
-  }
-  const Tensor out = linear_attend(q, k, unit);  // [L H L]
-  for (std::int64_t t = 0; t < rows; ++t) {
-    for (std::int64_t h = 0; h < heads; ++h) {
-      std::copy_n(out.data() + (t * heads + h) * rows, rows,
-                  weights.data() + (h * rows + t) * rows);
-    }
-  }
-  return weights;
 }
 
 Attention pooling_attention(const Segments& segments) {
@@ -205,7 +186,12 @@ Labeller Labeller::make(const Config& c, Initialiser init, DType type) {
       m.sinusoids_ = sinusoid(c.max_length, c.width, Sinusoid::interleaved, 0, type);
     }
     LayerConfig layer;
-    layer.attention = {.width = c.width, .heads = c.heads, .dropout = c.attention_dropout};
+    layer.attention = {.width = c.width, .heads = c.heads};
+    if (c.encoder == LabelEncoder::linear) {
+      layer.attention.score = FeatureProduct{};  // has no weights that dropout could act on
+    } else {
+      layer.attention.dropout = c.attention_dropout;
+    }
     layer.feed_forward = c.feed_forward;
     layer.activation = c.activation;
     layer.dropout = c.dropout;
@@ -280,8 +266,7 @@ Tensor Labeller::features(const LabelBatch& batch) const {
   return dropout(join_columns(parts), c.embedding_dropout);
 }
 
-Tensor Labeller::transformed(const Tensor& x, const Segments& segments,
-                             std::vector<LabelAttention>* seen) const {
+Tensor Labeller::transformed(const Tensor& x, const Segments& segments) const {
   // Tables begin with rows of length 1; positions stand beside columns of size 1.
   Tensor h = scale(x, std::sqrt(static_cast<double>(x.dim(1))));
   if (input.weight.defined()) h = input(h);
@@ -291,27 +276,17 @@ Tensor Labeller::transformed(const Tensor& x, const Segments& segments,
   }
   ResidualStream stream(h, config.norm, config.dropout);
   const Mask mask = qkv::segments(segments, segments);
-  for (const EncoderLayer& block : blocks) {
-    if (config.encoder == LabelEncoder::attention) {
-      block(stream, mask);
-      continue;
-    }
-    stream.sub_layer(block.norm1, [&](const Tensor& y) {
-      const Tensor q = block.self.queries(y), k = block.self.keys(y);
-      if (seen) {
-        seen->push_back({"layer " + std::to_string(seen->size()), linear_weights(q, k)});
-      }
-      return block.self.joined(linear_attend(q, k, block.self.values(y), {.segments = segments}));
-    });
-    stream.sub_layer(block.norm2, [&](const Tensor& y) { return block.feed_forward(y); });
+  const ModuleScope at("encoder");
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const ModuleScope in("layers", static_cast<std::int64_t>(i));
+    blocks[i](stream, mask);
   }
   return stream.finish(norm);
 }
 
-Tensor Labeller::encoded(const Tensor& x, const Segments& segments,
-                         std::vector<LabelAttention>* seen) const {
+Tensor Labeller::encoded(const Tensor& x, const Segments& segments) const {
   if (config.encoder == LabelEncoder::rnn) return recurrent(x, segments).out;
-  if (config.transforms()) return transformed(x, segments, seen);
+  if (config.transforms()) return transformed(x, segments);
   const std::int64_t side = config.encoder == LabelEncoder::cnn ? config.kernel / 2 : 0;
   Tensor h = x;
   for (std::size_t l = 0; l < layers.size(); ++l) {
@@ -327,8 +302,7 @@ Tensor Labeller::pooling_keys(const Tensor& h) const {
                  {h.dim(0), config.pooling_heads, h.dim(1) / config.pooling_heads});
 }
 
-Tensor Labeller::pool(const Tensor& h, const Segments& segments,
-                      std::vector<LabelAttention>* seen) const {
+Tensor Labeller::pool(const Tensor& h, const Segments& segments) const {
   if (config.pooling == Pooling::mean) return segment_mean(h, segments);
   if (config.pooling == Pooling::max) return segment_max(h, segments);
   const std::int64_t heads = config.pooling_heads, width = h.dim(1), dim = width / heads;
@@ -337,14 +311,11 @@ Tensor Labeller::pool(const Tensor& h, const Segments& segments,
                            {segments.count(), heads, dim});
   const Tensor k = pooling_keys(h);
   const Attention how = pooling_attention(segments);
-  if (seen) seen->push_back({"pooling", attention_weights(q, k, how)});
+  const ModuleScope outer("encoder"), at("pooling");
   return reshape(attend(q, k, reshape(h, {h.dim(0), heads, dim}), how), {segments.count(), width});
 }
 
-Labeller::States Labeller::encode(const LabelBatch& batch) const { return states(batch, nullptr); }
-
-Labeller::States Labeller::bert_states(const LabelBatch& batch,
-                                       std::vector<LabelAttention>* seen) const {
+Labeller::States Labeller::bert_states(const LabelBatch& batch) const {
   const Segments& rows = batch.piece_segments;
   const Tensor h = bert({batch.pieces, {}, rows});
   std::vector<std::int64_t> first;
@@ -360,38 +331,23 @@ Labeller::States Labeller::bert_states(const LabelBatch& batch,
   States s{dropout(select_rows(h, first), config.dropout), {}};
   if (config.classes == 0) return s;
   const bool token = config.pooling == Pooling::token;
-  s.pooled = dropout(token ? bert.pooled(h, rows) : pool(h, rows, seen), config.dropout);
+  s.pooled = dropout(token ? bert.pooled(h, rows) : pool(h, rows), config.dropout);
   return s;
 }
 
-Labeller::States Labeller::states(const LabelBatch& batch,
-                                  std::vector<LabelAttention>* seen) const {
+Labeller::States Labeller::encode(const LabelBatch& batch) const {
   check_batch(config, batch);
-  if (config.encoder == LabelEncoder::bert) return bert_states(batch, seen);
+  if (config.encoder == LabelEncoder::bert) return bert_states(batch);
   const Tensor x = features(batch);
   if (config.pools(Pooling::token)) {
     const WithToken to(batch.segments);
     const Tensor both[] = {x, class_token};
     const Tensor h =
-        dropout(encoded(select_rows(stack_rows(both), to.from), to.segments, seen), config.dropout);
+        dropout(encoded(select_rows(stack_rows(both), to.from), to.segments), config.dropout);
     return {select_rows(h, to.words), select_rows(h, to.tokens)};
   }
-  const Tensor h = dropout(encoded(x, batch.segments, seen), config.dropout);
-  return {h, config.classes > 0 ? pool(h, batch.segments, seen) : Tensor()};
-}
-
-std::vector<LabelAttention> Labeller::attention(const LabelBatch& batch) const {
-  if (batch.segments.count() != 1) {
-    fail<ShapeError>("labeller: attention of {} sequences; ask for one at a time",
-                     batch.segments.count());
-  }
-  const NoRecording off;
-  std::vector<LabelAttention> seen;
-  const AttentionObserver observer([&](const Tensor& q, const Tensor& k, const Attention& how) {
-    seen.push_back({"layer " + std::to_string(seen.size()), attention_weights(q, k, how)});
-  });
-  (void)states(batch, &seen);
-  return seen;
+  const Tensor h = dropout(encoded(x, batch.segments), config.dropout);
+  return {h, config.classes > 0 ? pool(h, batch.segments) : Tensor()};
 }
 
 }  // namespace qkv

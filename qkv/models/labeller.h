@@ -103,12 +103,6 @@ struct LabelPrediction {
   Tensor class_log_probabilities;     // [B K]
 };
 
-/// Attention weights of one sequence, for people to look at.
-struct LabelAttention {
-  std::string name;  // "layer 0", "pooling"
-  Tensor weights;  // [H L L], or [H 1 L] of the pooling; L + 1 with Pooling::token, which is first
-};
-
 struct Labeller {
   struct Config {
     std::int64_t words = 0;       // vocabulary
@@ -261,7 +255,8 @@ struct Labeller {
   void set_rules(const TagRules& allowed);
 
   /// What the encoder makes of a batch: a state for each word, and for each sequence when there is
-  /// a class head.
+  /// a class head. Its attention is seen as encoder.layers.N.self and encoder.pooling; with
+  /// Pooling::token the token is the first row and key.
   struct States {
     Tensor words;   // [T C]
     Tensor pooled;  // [B C], or undefined
@@ -273,8 +268,6 @@ struct Labeller {
   /// The best tags of each sequence (Viterbi) and the probabilities of its classes. A sequence gets
   /// the same numbers whatever stands beside it.
   LabelPrediction predict(const LabelBatch& batch) const;
-  /// Of a batch of one sequence: each attention layer and the pooling; empty when nothing attends.
-  std::vector<LabelAttention> attention(const LabelBatch& batch) const;
 
  private:
   struct Scores {
@@ -282,16 +275,12 @@ struct Labeller {
     Tensor class_logits;  // [B K]
   };
   Scores scores(const LabelBatch& batch) const;
-  // `seen` collects attention weights, unless it is null.
-  States states(const LabelBatch& batch, std::vector<LabelAttention>* seen) const;
   void make_heads(Initialiser& init);
-  States bert_states(const LabelBatch& batch, std::vector<LabelAttention>* seen) const;
+  States bert_states(const LabelBatch& batch) const;
   Tensor features(const LabelBatch& batch) const;
-  Tensor encoded(const Tensor& x, const Segments& segments,
-                 std::vector<LabelAttention>* seen) const;
-  Tensor transformed(const Tensor& x, const Segments& segments,
-                     std::vector<LabelAttention>* seen) const;
-  Tensor pool(const Tensor& h, const Segments& segments, std::vector<LabelAttention>* seen) const;
+  Tensor encoded(const Tensor& x, const Segments& segments) const;
+  Tensor transformed(const Tensor& x, const Segments& segments) const;
+  Tensor pool(const Tensor& h, const Segments& segments) const;
   Tensor pooling_keys(const Tensor& h) const;
   Tensor sinusoids_;  // [P C]
 };

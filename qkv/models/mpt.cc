@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "qkv/attention/observer.h"
 #include "qkv/base/error.h"
 #include "qkv/ops/embedding.h"
 #include "qkv/ops/shape.h"
@@ -80,6 +81,7 @@ MultiHead::Config attention_config(const Mpt::Config& c) {
   a.clip = c.attn_config.clip_qkv;
   a.head_norm = c.attn_config.qk_ln ? HeadNorm::layer : HeadNorm::none;
   a.score = ScaledDot{c.attn_config.softmax_scale};
+  if (c.attn_config.linear) a.score = FeatureProduct{};
   if (c.attn_config.rope) a.rotary = RotaryOptions{.base = c.attn_config.rope_theta};
   if (c.attn_config.alibi) a.biases.push_back(Alibi{.bias_max = c.attn_config.alibi_bias_max});
   return a;
@@ -102,16 +104,6 @@ MptBlock make_block(const Mpt::Config& c, Initialiser& init) {
   }
   for (Linear* linear : {&block.attn.o, &block.ffn.outer}) draw(*linear, branch_end);
   return block;
-}
-
-/// What a cache adds to the score: the same as attention_config() says.
-CachedAttention cached_attention(const Mpt::Config& c) {
-  CachedAttention how{.scale = c.attn_config.softmax_scale};
-  if (c.attn_config.alibi) {
-    const std::vector<double> slopes = alibi_slopes(c.n_heads, c.attn_config.alibi_bias_max);
-    how.slopes = Tensor::of(slopes, {c.n_heads}).to(DType::f32);
-  }
-  return how;
 }
 
 std::vector<std::int32_t> positions_from(const Segments& segments,
@@ -221,16 +213,24 @@ Tensor Mpt::operator()(const MptBatch& batch) const {
   const MultiHead::Positions turned =
       config.attn_config.rope ? MultiHead::Positions(positions) : MultiHead::Positions();
   ResidualStream stream(embedded(batch, positions), NormPlacement::pre, config.resid_pdrop);
-  for (const MptBlock& block : blocks) {
-    stream.sub_layer(block.norm_1, [&](const Tensor& x) {
-      if (!config.attn_config.linear) return block.attn(x, x, seen, turned);
-      return block.attn.joined(linear_attend(block.attn.queries(x, turned),
-                                             block.attn.keys(x, turned), block.attn.values(x),
-                                             {.causal = true, .segments = batch.segments}));
-    });
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const MptBlock& block = blocks[i];
+    const ModuleScope outer("blocks", static_cast<std::int64_t>(i)), at("attn");
+    stream.sub_layer(block.norm_1, [&](const Tensor& x) { return block.attn(x, x, seen, turned); });
     stream.sub_layer(block.norm_2, block.ffn);
   }
   return stream.finish(norm_f);
+}
+
+void MptCache::reorder(std::span<const std::int32_t> parents) {
+  std::vector<std::int64_t> lengths;
+  for (const std::int32_t parent : parents) {
+    if (parent < -1 || parent >= rows()) fail("mpt: parent {} of {} sequences", parent, rows());
+    lengths.push_back(parent < 0 ? 0 : length(parent));
+  }
+  if (keys_) keys_->reorder(parents);
+  for (LinearState& layer : sums_) layer.reorder(parents);
+  lengths_ = std::move(lengths);
 }
 
 Tensor Mpt::attend_cached(std::size_t layer, const Tensor& x, const MptBatch& batch,
@@ -241,30 +241,36 @@ Tensor Mpt::attend_cached(std::size_t layer, const Tensor& x, const MptBatch& ba
   cache.keys_->append(l, k, v);
   // Within a prefix tokens see what comes after them; it comes first, so nothing else is cached.
   if (!batch.prefix.empty()) return attn.joined(attend(q, k, v, attn.how(mask(batch))));
-  return attn.joined(cache.keys_->attend(l, q, cached_attention(config)));
+  return attn.joined(cache.keys_->attend(l, q, attn.how(causal())));
 }
 
 Tensor Mpt::attend_summed(std::size_t layer, const Tensor& x, const MptBatch& batch,
                           std::span<const std::int32_t> positions, MptCache& cache) const {
   const MultiHead& attn = blocks[layer].attn;
   const Tensor q = attn.queries(x, positions), k = attn.keys(x, positions), v = attn.values(x);
+  const LinearAttention how = linear_form("mpt", attn.how(causal()));
+  LinearState& sums = cache.sums_[layer];
+  const Segments& fresh = batch.segments;
+  if (fresh.total() == fresh.count() && fresh.longest() <= 1) {
+    return attn.joined(linear_step(sums, q, k, v, how));
+  }
   Tensor out = Tensor::empty(q.shape());
-  for (std::int64_t b = 0; b < batch.segments.count(); ++b) {
-    LinearState& sums = cache.sums_[static_cast<std::size_t>(b)][layer];
-    const std::int64_t begin = batch.segments.begin(b), end = batch.segments.end(b);
-    std::int64_t t = begin;
+  const auto put = [&](std::int64_t t, const Tensor& y) {
+    std::copy_n(y.data(), y.count(), out.data() + t * q.dim(1) * q.dim(2));
+  };
+  for (std::int64_t b = 0; b < fresh.count(); ++b) {
+    const std::int64_t begin = fresh.begin(b), end = fresh.end(b);
+    if (begin == end) continue;
+    LinearState own = sums.row(b);
     if (cache.length(b) == 0 && end - begin > 1) {  // the prompt at once
-      const LinearAttention how{.causal = true};
-      const Tensor y =
-          linear_attend(q.rows(begin, end), k.rows(begin, end), v.rows(begin, end), how);
-      std::copy_n(y.data(), y.count(), out.data() + begin * q.dim(1) * q.dim(2));
-      sums = linear_state(k.rows(begin, end), v.rows(begin, end), how);
-      t = end;
+      put(begin, linear_attend(q.rows(begin, end), k.rows(begin, end), v.rows(begin, end), how));
+      own = linear_state(k.rows(begin, end), v.rows(begin, end), how);
+    } else {
+      for (std::int64_t t = begin; t < end; ++t) {
+        put(t, linear_step(own, q.rows(t, t + 1), k.rows(t, t + 1), v.rows(t, t + 1), how));
+      }
     }
-    for (; t < end; ++t) {
-      const Tensor y = linear_step(sums, q.rows(t, t + 1), k.rows(t, t + 1), v.rows(t, t + 1));
-      std::copy_n(y.data(), y.count(), out.data() + t * q.dim(1) * q.dim(2));
-    }
+    sums.set_row(b, own);
   }
   return attn.joined(out);
 }
@@ -275,17 +281,20 @@ void Mpt::begin_step(MptCache& cache, const Segments& fresh) const {
   const std::int64_t kv_heads =
       config.attn_config.kv_n_heads > 0 ? config.attn_config.kv_n_heads : config.n_heads;
   if (config.attn_config.linear) {
-    if (!cache.sums_.empty()) return;
-    cache.sums_.resize(cache.lengths_.size());
-    for (auto& layers : cache.sums_) {
-      for (std::size_t l = 0; l < blocks.size(); ++l) {
-        layers.push_back(linear_state(1, kv_heads, dim, dim));
-      }
+    if (cache.options_ != CacheOptions{}) {
+      fail("mpt: linear attention keeps sums, no cache that has a precision or a window");
+    }
+    while (cache.sums_.size() < blocks.size()) {
+      cache.sums_.push_back(linear_state(sequences, kv_heads, dim, dim));
     }
     return;
   }
   if (!cache.keys_) {
-    cache.keys_.emplace(CacheShape{.layers = config.n_layers, .kv_heads = kv_heads, .dim = dim},
+    cache.keys_.emplace(CacheShape{.layers = config.n_layers,
+                                   .kv_heads = kv_heads,
+                                   .dim = dim,
+                                   .type = cache.options_.type,
+                                   .window = cache.options_.window},
                         sequences);
   }
   cache.keys_->begin_step(fresh);
@@ -302,8 +311,10 @@ Tensor Mpt::extend(MptCache& cache, const MptBatch& batch) const {
   }
   if (!batch.prefix.empty()) {
     (void)mask(batch);  // checks it
-    for (const std::int64_t length : cache.lengths_) {
-      if (length > 0) fail("mpt: a prefix belongs to the first tokens");
+    for (std::int64_t b = 0; b < count; ++b) {
+      if (cache.length(b) > 0 && batch.segments.length(b) > 0) {
+        fail("mpt: a prefix belongs to the first tokens");
+      }
     }
   }
   const auto positions =
@@ -314,6 +325,7 @@ Tensor Mpt::extend(MptCache& cache, const MptBatch& batch) const {
   begin_step(cache, batch.segments);
   ResidualStream stream(start, NormPlacement::pre, 0.0);
   for (std::size_t l = 0; l < blocks.size(); ++l) {
+    const ModuleScope outer("blocks", static_cast<std::int64_t>(l)), at("attn");
     stream.sub_layer(blocks[l].norm_1, [&](const Tensor& x) {
       return config.attn_config.linear ? attend_summed(l, x, batch, turned, cache)
                                        : attend_cached(l, x, batch, turned, cache);

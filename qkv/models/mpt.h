@@ -46,19 +46,25 @@ struct MptBlock {
   }
 };
 
-/// Keys and values (f32) of the tokens that went in so far, or their sums with linear attention,
-/// for a fixed number of sequences.
+/// Keys and values of the tokens that went in so far, or their sums with linear attention.
 class MptCache {
  public:
-  explicit MptCache(std::int64_t sequences = 1) : lengths_(static_cast<std::size_t>(sequences)) {}
+  /// Precision and window are those of keys and values; sums have neither (Mpt::extend throws).
+  explicit MptCache(std::int64_t sequences = 1, const CacheOptions& options = {})
+      : options_(options), lengths_(static_cast<std::size_t>(sequences)) {}
+  std::int64_t rows() const { return static_cast<std::int64_t>(lengths_.size()); }
   /// Tokens of sequence b.
   std::int64_t length(std::int64_t b) const { return lengths_[static_cast<std::size_t>(b)]; }
+  /// Sequence b goes on from parents[b], or from nothing when it is −1. There may be more or fewer
+  /// of them than before.
+  void reorder(std::span<const std::int32_t> parents);
 
  private:
   friend struct Mpt;
+  CacheOptions options_;
   std::vector<std::int64_t> lengths_;
-  std::optional<KvCache> keys_;                 // softmax
-  std::vector<std::vector<LinearState>> sums_;  // [sequences][layers], linear attention
+  std::optional<KvCache> keys_;    // softmax
+  std::vector<LinearState> sums_;  // [layers], linear attention
 };
 
 struct Mpt {
@@ -180,9 +186,9 @@ struct Mpt {
   /// Hidden states [T C] -> [T V]; not differentiable.
   Tensor logits(const Tensor& hidden) const;
 
-  /// The hidden states of more tokens, batch.segments of them for every sequence of the cache, as
-  /// the whole would give them. prefix counts in the first call alone (the prompt); sequence_id is
-  /// for packed training and refused.
+  /// The hidden states of more tokens, batch.segments of them for every sequence of the cache (none
+  /// allowed), as the whole would give them. Where there is a prefix, all sequences that get tokens
+  /// must be at their beginning; sequence_id is for packed training and refused.
   Tensor extend(MptCache& cache, const MptBatch& batch) const;
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "qkv/attention/observer.h"
 #include "qkv/models/rnn_translator.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/shape.h"
@@ -89,6 +90,7 @@ const Tensor& RnnAttention::units() {
 Tensor RnnAttention::operator()(const Tensor& state, const Segments& rows,
                                 std::optional<std::int64_t> step) {
   const RnnTranslator::Config& c = model_.config;
+  const ModuleScope outer("decoder"), at("attention");
   const Tensor q = one_head(query_.empty() ? state : query_[0](state));
   const Mask sentence = segments(rows, memory_.segments);
   if (c.local != RnnLocal::predictive) {
@@ -96,14 +98,21 @@ Tensor RnnAttention::operator()(const Tensor& state, const Segments& rows,
                                              ? sentence & monotonic_window(c.local_width, step)
                                              : sentence);
     // Values that are unit vectors give the weights themselves, whatever the score.
-    if (watching_) weights_ = no_heads(attend(q, keys_, units(), how));
+    if (watching_) {
+      const AttentionObserver quiet({});  // it is the same attention once more
+      weights_ = no_heads(attend(q, keys_, units(), how));
+    }
     return no_heads(attend(q, keys_, values_, how));
   }
   const Tensor place = places(state, rows);
   Attention how = how_of(model_, sentence & predicted_window(c.local_width, place));
   how.dropout = 0.0;
-  const Tensor weights = bell_columns(no_heads(attend(q, keys_, units(), how)), place,
-                                      0.5 * static_cast<double>(c.local_width));
+  Tensor weights;
+  {
+    const AttentionObserver quiet({});  // not yet what the values are weighed with
+    weights = bell_columns(no_heads(attend(q, keys_, units(), how)), place,
+                           0.5 * static_cast<double>(c.local_width));
+  }
   if (watching_) weights_ = weights;
   // And back: a row of weights times unit vectors gives the weights as scores, which Relu keeps.
   return no_heads(attend(one_head(weights), units(), values_,

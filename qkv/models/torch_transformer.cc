@@ -172,7 +172,11 @@ Tensor encode(const TorchLayerOptions& o, std::span<const EncoderLayer> layers,
   const Dense x = pack("src", src, o);
   const Mask mask = to_mask(masks, x, x);
   ResidualStream stream = stream_of(x.rows, o);
-  for (const EncoderLayer& layer : layers) layer(stream, mask);
+  const ModuleScope at("encoder");
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const ModuleScope in("layers", static_cast<std::int64_t>(i));
+    layers[i](stream, mask);
+  }
   return unpack(stream.finish(norm), x, src, o);
 }
 
@@ -182,7 +186,10 @@ Tensor decode(const TorchLayerOptions& o, std::span<const DecoderLayer> layers,
   const Dense x = pack("tgt", tgt, o), seen = pack("memory", memory, o);
   const Mask self_mask = to_mask(target, x, x), cross_mask = to_mask(cross, x, seen);
   ResidualStream stream = stream_of(x.rows, o);
-  for (const DecoderLayer& layer : layers) {
+  const ModuleScope at("decoder");
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const ModuleScope in("layers", static_cast<std::int64_t>(i));
+    const DecoderLayer& layer = layers[i];
     layer(
         stream, [&](const Tensor& y) { return layer.self(y, y, self_mask); },
         [&](const Tensor& y) { return layer.cross(y, seen.rows, cross_mask); });

@@ -104,7 +104,11 @@ Tensor Transformer::encode(std::span<const std::int32_t> ids, const Segments& se
   ResidualStream stream(embed_rows(ids, source_embedding, source_positions,
                                    positions_of(segments, config.max_length)),
                         config.norm, config.dropout);
-  for (const EncoderLayer& layer : encoder) layer(stream, mask);
+  const ModuleScope at("encoder");
+  for (std::size_t i = 0; i < encoder.size(); ++i) {
+    const ModuleScope in("layers", static_cast<std::int64_t>(i));
+    encoder[i](stream, mask);
+  }
   return stream.finish(encoder_norm);
 }
 
@@ -118,7 +122,10 @@ Tensor Transformer::decode(std::span<const std::int32_t> ids, const Segments& se
   const Mask cross_mask = qkv::segments(segments, memory_segments);
   ResidualStream stream(embed_target(ids, positions_of(segments, config.max_length)), config.norm,
                         config.dropout);
-  for (const DecoderLayer& layer : decoder) {
+  const ModuleScope at("decoder");
+  for (std::size_t i = 0; i < decoder.size(); ++i) {
+    const ModuleScope in("layers", static_cast<std::int64_t>(i));
+    const DecoderLayer& layer = decoder[i];
     layer(
         stream, [&](const Tensor& x) { return layer.self(x, x, self_mask); },
         [&](const Tensor& x) { return layer.cross(x, memory, cross_mask); });

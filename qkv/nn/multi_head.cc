@@ -1,14 +1,10 @@
 #include "qkv/nn/multi_head.h"
 
-#include <utility>
-
 #include "qkv/base/error.h"
 #include "qkv/ops/shape.h"
 
 namespace qkv {
 namespace {
-
-thread_local AttentionObserver* g_observer = nullptr;
 
 bool per_head(HeadNorm norm) {
   return norm == HeadNorm::layer_per_head || norm == HeadNorm::rms_per_head;
@@ -98,14 +94,7 @@ Tensor MultiHead::operator()(const Tensor& x, const Tensor& memory, const Mask& 
                              Positions positions, Positions memory_positions) const {
   if (memory_positions.empty()) memory_positions = positions;
   const Tensor heads_q = queries(x, positions), heads_k = keys(memory, memory_positions);
-  const Tensor heads_v = values(memory);
-  const Attention attention = how(mask);
-  if (g_observer) g_observer->look_(heads_q, heads_k, attention);
-  return joined(attend(heads_q, heads_k, heads_v, attention));
+  return joined(attend(heads_q, heads_k, values(memory), how(mask)));
 }
-
-AttentionObserver::AttentionObserver(Look look)
-    : look_(std::move(look)), outer_(std::exchange(g_observer, this)) {}
-AttentionObserver::~AttentionObserver() { g_observer = outer_; }
 
 }  // namespace qkv

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 
@@ -73,22 +72,6 @@ struct MultiHead {
  private:
   Tensor projected(const Linear& linear, const Tensor& x, std::int64_t heads) const;
   Tensor treated(const Tensor& heads, const LayerNorm& norm, Positions positions) const;
-};
-
-/// Looks at every attention of a forward pass on this thread while it lives: gets q [Tq H D], k [Tk
-/// Hkv D] and what attend() got, in order of the calls. It never changes a result.
-class AttentionObserver {
- public:
-  using Look = std::function<void(const Tensor& q, const Tensor& k, const Attention& how)>;
-  explicit AttentionObserver(Look look);
-  ~AttentionObserver();
-  AttentionObserver(const AttentionObserver&) = delete;
-  AttentionObserver& operator=(const AttentionObserver&) = delete;
-
- private:
-  friend struct MultiHead;
-  Look look_;
-  AttentionObserver* outer_;
 };
 
 }  // namespace qkv

@@ -3,6 +3,7 @@
 // the layer.
 #pragma once
 
+#include "qkv/attention/observer.h"
 #include "qkv/nn/multi_head.h"
 #include "qkv/nn/residual.h"
 
@@ -40,7 +41,10 @@ struct EncoderLayer {
     visit("norm2", m.norm2);
   }
   void operator()(ResidualStream& stream, const Mask& mask) const {
-    stream.sub_layer(norm1, [&](const Tensor& x) { return self(x, x, mask); });
+    stream.sub_layer(norm1, [&](const Tensor& x) {
+      const ModuleScope at("self");
+      return self(x, x, mask);
+    });
     stream.sub_layer(norm2, [&](const Tensor& x) { return feed_forward(x); });
   }
 };
@@ -74,8 +78,14 @@ struct DecoderLayer {
   template <class AttendSelf, class AttendCross>
   void operator()(ResidualStream& stream, AttendSelf&& attend_self,
                   AttendCross&& attend_cross) const {
-    stream.sub_layer(norm1, attend_self);
-    stream.sub_layer(norm2, attend_cross);
+    stream.sub_layer(norm1, [&](const Tensor& x) {
+      const ModuleScope at("self");
+      return attend_self(x);
+    });
+    stream.sub_layer(norm2, [&](const Tensor& x) {
+      const ModuleScope at("cross");
+      return attend_cross(x);
+    });
     stream.sub_layer(norm3, [&](const Tensor& x) { return feed_forward(x); });
   }
 };

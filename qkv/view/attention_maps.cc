@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -28,6 +29,28 @@ std::string describe(Kind kind, int layer, int head) {
 
 std::string list(const std::vector<int>& numbers) {
   return numbers.empty() ? "none" : fmt::format("{}", fmt::join(numbers, ", "));
+}
+
+/// Which map the attention of a module belongs to.
+std::pair<Kind, int> place_of(const std::string& path) {
+  std::string last;
+  int layer = 0;
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find('.', begin), path.size());
+    const std::string part = path.substr(begin, end - begin);
+    const bool number = !part.empty() && part.size() < 9 &&
+                        part.find_first_not_of("0123456789") == std::string::npos;
+    if (number) {
+      layer = std::stoi(part);
+    } else {
+      last = part;
+    }
+    begin = end + 1;
+  }
+  if (last == "cross" || last == "pooling" || last == "attention") return {Kind::cross, layer};
+  if (last == "self" && path.starts_with("encoder")) return {Kind::encoder_self, layer};
+  if (last == "self" || last == "attn") return {Kind::decoder_self, layer};
+  fail("attention maps: no picture for the attention of '{}'", path);
 }
 
 std::int64_t groups_in(std::span<const std::int32_t> of_token) {
@@ -85,6 +108,19 @@ AttentionMap mean_over_heads(const AttentionMaps& maps, Kind kind, int layer) {
 }
 
 }  // namespace
+
+void add_maps(AttentionMaps& maps, std::span<const SeenAttention> seen) {
+  for (const SeenAttention& a : seen) {
+    const auto [kind, layer] = place_of(a.path);
+    for (std::int64_t h = 0; h < a.weights.dim(0); ++h) {
+      maps.maps.push_back(
+          {.kind = kind,
+           .layer = layer,
+           .head = static_cast<int>(h),
+           .weights = a.weights.rows(h, h + 1).reshaped({a.weights.dim(1), a.weights.dim(2)})});
+    }
+  }
+}
 
 std::string_view name_of(Kind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
 

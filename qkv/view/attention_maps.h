@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "qkv/attention/observer.h"
 #include "qkv/tensor/tensor.h"
 
 namespace qkv {
@@ -45,6 +46,14 @@ struct AttentionMaps {
 /// "encoder", "decoder", "cross"; the second form throws Error with that list.
 std::string_view name_of(AttentionMap::Kind kind);
 AttentionMap::Kind attention_kind(std::string_view name);
+
+/// Adds what a forward pass attended to, by the names of its modules (qkv/attention/observer.h):
+/// a map a head, of the layer that the last number of the path says (0 without one).
+///   encoder….self                          encoder_self
+///   decoder….self   blocks.N.attn          decoder_self
+///   ….cross   ….pooling   ….attention      cross
+/// Throws Error for any other path.
+void add_maps(AttentionMaps& maps, std::span<const SeenAttention> seen);
 
 /// The labels of the rows and columns of a kind.
 const std::vector<std::string>& row_labels(const AttentionMaps& maps, AttentionMap::Kind kind);

@@ -37,7 +37,7 @@ TEST(KvCache, FollowsReorderedHypothesesAsFullMemoriesWould) {
       const Tensor q = random_tensor({rows, kHeads, kDim}, random);
       cache.append(layer, k, v);
       Tensor weights;
-      const Tensor out = cache.attend(layer, q, {.weights = &weights});
+      const Tensor out = cache.attend(layer, q, {}, &weights);
       for (std::int64_t b = 0; b < rows; ++b) {
         Memory& m = memories[static_cast<std::size_t>(b)][static_cast<std::size_t>(layer)];
         const auto kb = k.rows(b, b + 1), vb = v.rows(b, b + 1);
@@ -126,7 +126,7 @@ TEST(KvCache, FillsWhatWasReservedExactly) {
 
 /// Steps through a sequence of 40 tokens in pieces of these sizes; the outputs end to end.
 std::vector<float> in_pieces(const CacheShape& shape, const std::vector<std::int64_t>& pieces,
-                             const CachedAttention& how = {}) {
+                             const Attention& how = {}) {
   Philox random(8);
   const Tensor k = random_tensor({40, shape.kv_heads, shape.dim}, random);
   const Tensor v = random_tensor({40, shape.kv_heads, shape.dim}, random);
@@ -145,10 +145,9 @@ std::vector<float> in_pieces(const CacheShape& shape, const std::vector<std::int
 }
 
 TEST(KvCache, PiecesOfAnySizeGiveTheSameBits) {
-  CachedAttention how;
-  how.slopes = Tensor::full({4}, 0.1);
-  how.sinks = Tensor::full({4}, 0.5);
-  how.soft_cap = 3.0;
+  const Attention how{.bias = {SoftCap{3.0}, Alibi{.slopes = Tensor::full({4}, 0.1)}},
+                      .mask = causal(),
+                      .norm = SoftmaxSink{Tensor::full({4}, 0.5)}};
   for (const CacheType type : {CacheType::f32, CacheType::bf16, CacheType::int8}) {
     for (const std::int64_t window : {0, 7}) {
       const CacheShape shape{1, 2, 24, 0, type, window};
@@ -228,8 +227,77 @@ TEST(KvCache, MisuseIsNamed) {
   EXPECT_THROW(cache.reorder(std::vector<std::int32_t>{2}), Error);
   EXPECT_THROW(cache.begin_step(Segments({1})), ShapeError);
   EXPECT_THROW(cache.shorten(std::vector<std::int64_t>{1}), ShapeError);
-  EXPECT_THROW(cache.attend(0, Tensor::zeros({2, 1, 4}), {.slopes = Tensor::zeros({2})}),
-               ShapeError);
+  EXPECT_THROW(
+      cache.attend(0, Tensor::zeros({2, 1, 4}), {.bias = {Alibi{.slopes = Tensor::zeros({2})}}}),
+      ShapeError);
+}
+
+// Keys and values of one hypothesis, in a cache and at hand.
+struct OneText {
+  static constexpr std::int64_t kLength = 21, kHeads = 4;
+  Tensor q, k, v;
+  KvCache cache;
+  OneText() : cache({1, 2, 8}, 1) {
+    Philox random(12);
+    q = random_tensor({kLength, kHeads, 8}, random);
+    k = random_tensor({kLength, 2, 8}, random);
+    v = random_tensor({kLength, 2, 8}, random);
+    cache.begin_step(Segments({kLength}));
+    cache.append(0, k, v);
+  }
+};
+
+TEST(KvCache, TakesTheAttentionOfAttend) {
+  const OneText text;
+  const std::vector<std::int64_t> length = {OneText::kLength};
+  const Mask one = segments(Segments(length));
+  const Tensor slopes = Tensor::full({OneText::kHeads}, 0.3);
+  for (const Attention& how :
+       {Attention{.mask = one & causal()}, Attention{.score = ScaledDot{0.7}, .mask = causal()},
+        Attention{.bias = {SoftCap{2.0}, Alibi{}}, .mask = causal()},
+        Attention{.bias = {Alibi{.slopes = slopes}}, .mask = causal() & window(5)},
+        Attention{.mask = one & window(3, 0)},
+        Attention{.mask = causal(), .norm = SoftmaxSink{Tensor::full({OneText::kHeads}, 1.5)}},
+        Attention{.mask = causal(), .norm = SoftmaxSink{}, .dropout = 0.4}}) {
+    const Tensor want = attend(text.q, text.k, text.v, how);
+    const Tensor got = text.cache.attend(0, text.q, how);
+    Attention slow = how;
+    slow.run = Execution::definition;
+    const Tensor by_definition = text.cache.attend(0, text.q, slow);
+    for (std::int64_t i = 0; i < want.count(); ++i) {
+      ASSERT_NEAR(got.data()[i], want.data()[i], 2e-5f) << to_string(how.mask) << i;
+      ASSERT_NEAR(by_definition.data()[i], want.data()[i], 2e-5f) << to_string(how.mask) << i;
+    }
+  }
+}
+
+TEST(KvCache, RefusesByNameWhatItCannotHonour) {
+  const OneText text;
+  const auto refused = [&](const Attention& how, const std::string& name) {
+    try {
+      (void)text.cache.attend(0, text.q, how);
+      ADD_FAILURE() << name << " was ignored";
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find(name), std::string::npos) << e.what();
+    }
+  };
+  refused({.score = Cosine{}}, "score");
+  refused({.score = FeatureProduct{}}, "score");
+  refused({.bias = {Alibi{}, SoftCap{}}}, "SoftCap");
+  refused({.bias = {Alibi{}, Alibi{}}}, "Alibi");
+  refused({.bias = {Alibi{.alignment = Alignment::top_left}}}, "Alibi");
+  refused({.bias = {DistanceBias{.table = Tensor::zeros({1, 3})}}}, "bias");
+  refused({.norm = Relu{}}, "normaliser");
+  refused({.mask = prefix(3)}, "prefix(3)");
+  refused({.mask = causal() | prefix(3)}, "prefix(3)");
+  refused({.mask = window(0)}, "window");
+  refused({.mask = causal(Alignment::top_left)}, "top_left");
+  refused({.mask = lengths({4})}, "lengths");
+  refused({.mask = segments(Segments({20, 1}))}, "segments");
+  SourceCache source({1, 2, 8}, Segments({OneText::kLength}), std::vector<std::int32_t>{0});
+  source.set(0, text.k, text.v);
+  EXPECT_THROW((void)source.attend(0, text.q.rows(0, 1), {.mask = causal()}), Error);
+  EXPECT_THROW((void)source.attend(0, text.q.rows(0, 1), {.mask = window(4)}), Error);
 }
 
 TEST(SourceCache, HypothesesShareTheRowsOfTheirSentence) {
@@ -244,7 +312,7 @@ TEST(SourceCache, HypothesesShareTheRowsOfTheirSentence) {
   for (std::int64_t b = 0; b < 4; ++b) std::copy_n(q.data(), 12, four.data() + b * 12);
   Tensor weights;
   const auto expect = [&](const std::vector<std::int64_t>& sentences) {
-    const Tensor out = cache.attend(0, four.rows(0, cache.rows()), {.weights = &weights});
+    const Tensor out = cache.attend(0, four.rows(0, cache.rows()), {}, &weights);
     EXPECT_EQ(weights.shape(), (Shape{cache.rows(), 2, 7}));
     for (std::int64_t b = 0; b < cache.rows(); ++b) {
       const std::int64_t s = sentences[static_cast<std::size_t>(b)];

@@ -120,7 +120,8 @@ std::vector<float> observed_attention(const Transformer& model, const Tokens& so
                                       const Tokens& target, std::size_t layer, std::int64_t head) {
   std::vector<std::vector<float>> seen;
   {
-    const AttentionObserver observer([&](const Tensor& q, const Tensor& k, const Attention&) {
+    const AttentionObserver observer([&](const AttentionCall& call) {
+      const Tensor &q = call.q, &k = call.k;
       const std::int64_t heads = q.dim(1), dim = q.dim(2), keys = k.dim(0);
       std::vector<float> mean(static_cast<std::size_t>(q.dim(0) * keys));
       for (std::int64_t h = 0; h < heads; ++h) {

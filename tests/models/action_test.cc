@@ -137,16 +137,20 @@ TEST(Action, AClipDoesNotDependOnItsNeighboursOrThreads) {
 
 TEST(Action, AttentionOfEachLayerFromTheToken) {
   const ActionNetwork m = ActionNetwork::make(small_config(act), 3);
-  const std::vector<Tensor> seen = m.attention(batch_of({4}));
+  const auto seen_by = [](const ActionNetwork& of) {
+    return attention_seen([&] { (void)of.logits(batch_of({4})); });
+  };
+  const std::vector<SeenAttention> seen = seen_by(m);
   ASSERT_EQ(seen.size(), 2U);
-  for (const Tensor& w : seen) {
+  EXPECT_EQ(seen[1].path, "encoder.layers.1.self");
+  for (const SeenAttention& a : seen) {
+    const Tensor& w = a.weights;
     EXPECT_EQ(w.shape(), (Shape{2, 5, 5}));
     double sum = 0;
     for (std::int64_t k = 0; k < 5; ++k) sum += static_cast<double>(w.data()[k]);
     EXPECT_NEAR(sum, 1.0, 1e-5);
   }
-  EXPECT_TRUE(ActionNetwork::make(small_config(lstm), 3).attention(batch_of({4})).empty());
-  EXPECT_THROW((void)m.attention(batch_of({4, 4})), ShapeError);
+  EXPECT_TRUE(seen_by(ActionNetwork::make(small_config(lstm), 3)).empty());
 }
 
 TEST(Action, WhatMakesNoModelOrBatchIsRefused) {

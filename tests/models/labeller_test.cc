@@ -375,21 +375,24 @@ TEST(Labeller, TagScoresAreLogProbabilities) {
 
 TEST(Labeller, ShowsWhatItLooksAt) {
   const LabelBatch batch = random_batch({5}, 8);
+  const auto seen_by = [&](const Labeller& m) {
+    return attention_seen([&] { (void)m.encode(batch); });
+  };
   for (const LabelEncoder encoder : {LabelEncoder::attention, LabelEncoder::linear}) {
     for (const Pooling pooling : {Pooling::attention, Pooling::token}) {
       Labeller::Config c = small(encoder);
       c.pooling = pooling;
-      const std::vector<LabelAttention> seen = made(c).attention(batch);
+      const std::vector<SeenAttention> seen = seen_by(made(c));
       const bool token = pooling == Pooling::token;
       ASSERT_EQ(seen.size(), token ? 2U : 3U);
-      EXPECT_EQ(seen[1].name, "layer 1");
+      EXPECT_EQ(seen[1].path, "encoder.layers.1.self");
       const std::int64_t n = token ? 6 : 5;
       EXPECT_EQ(seen[0].weights.shape(), (Shape{2, n, n}));
       if (!token) {
-        EXPECT_EQ(seen[2].name, "pooling");
+        EXPECT_EQ(seen[2].path, "encoder.pooling");
         EXPECT_EQ(seen[2].weights.shape(), (Shape{2, 1, n}));
       }
-      for (const LabelAttention& a : seen) {
+      for (const SeenAttention& a : seen) {
         for (std::int64_t row = 0; row < a.weights.count() / n; ++row) {
           double sum = 0;
           for (std::int64_t i = 0; i < n; ++i) {
@@ -402,9 +405,8 @@ TEST(Labeller, ShowsWhatItLooksAt) {
       }
     }
   }
-  EXPECT_EQ(made(small(LabelEncoder::rnn)).attention(batch).size(), 1U);
-  EXPECT_TRUE(made(small(LabelEncoder::cnn, kTags, 0)).attention(batch).empty());
-  EXPECT_THROW((void)made(small(LabelEncoder::rnn)).attention(random_batch({2, 2}, 1)), ShapeError);
+  EXPECT_EQ(seen_by(made(small(LabelEncoder::rnn))).size(), 1U);
+  EXPECT_TRUE(seen_by(made(small(LabelEncoder::cnn, kTags, 0))).empty());
 }
 
 TEST(Labeller, WordDropoutReadsTheUnknownWord) {

@@ -6,6 +6,7 @@
 #include "nn/random_tensor.h"
 #include <gtest/gtest.h>
 
+#include "qkv/attention/observer.h"
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
 #include "qkv/nn/positions.h"
@@ -293,11 +294,11 @@ TEST(AttentionObserver, SeesWithoutChanging) {
   std::vector<Shape> seen;
   int outer = 0;
   {
-    const AttentionObserver first([&](const Tensor&, const Tensor&, const Attention&) { ++outer; });
+    const AttentionObserver first([&](const AttentionCall&) { ++outer; });
     {
-      const AttentionObserver observer([&](const Tensor& q, const Tensor& k, const Attention&) {
-        seen.push_back(q.shape());
-        seen.push_back(k.shape());
+      const AttentionObserver observer([&](const AttentionCall& call) {
+        seen.push_back(call.q.shape());
+        seen.push_back(call.k.shape());
       });
       EXPECT_EQ(distance(m(x, memory, everything()), before), 0.0);
     }

@@ -34,6 +34,27 @@ TEST(AttentionMaps, SelectsByKindLayerAndHead) {
               ThrowsMessage<Error>("no cross attention of layer -1; layers: none"));
 }
 
+TEST(AttentionMaps, ModulesSayWhichMapTheyBelongTo) {
+  AttentionMaps maps;
+  const Tensor weights = Tensor::of(std::vector<float>{1, 0, 0, 1}, {2, 1, 2});  // two heads
+  const std::vector<SeenAttention> seen = {{"encoder.layers.2.self", weights},
+                                           {"decoder.layers.0.self", weights},
+                                           {"blocks.3.attn", weights},
+                                           {"decoder.layers.1.cross", weights},
+                                           {"encoder.pooling", weights}};
+  add_maps(maps, seen);
+  ASSERT_EQ(maps.maps.size(), 10U);
+  EXPECT_THAT(layers_of(maps, Kind::encoder_self), ElementsAre(2));
+  EXPECT_THAT(layers_of(maps, Kind::decoder_self), ElementsAre(0, 3));
+  EXPECT_THAT(layers_of(maps, Kind::cross), ElementsAre(0, 1));
+  EXPECT_THAT(numbers(select(maps, Kind::cross, 1, 1).weights), ElementsAre(0, 1));
+  EXPECT_THAT(numbers(select(maps, Kind::encoder_self, 2, 0).weights), ElementsAre(1, 0));
+  AttentionMaps recurrent;
+  add_maps(recurrent, std::vector<SeenAttention>{{"decoder.attention", weights}});
+  EXPECT_EQ(recurrent.maps.front().kind, Kind::cross);
+  EXPECT_THROW(add_maps(maps, std::vector<SeenAttention>{{"", weights}}), Error);
+}
+
 TEST(AttentionMaps, MeanIsTheMeanOfTheHeads) {
   AttentionMaps maps = sample_maps();
   EXPECT_THAT(numbers(select(maps, Kind::cross, 1, kMeanHead).weights),
