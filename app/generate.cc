@@ -55,7 +55,7 @@ std::vector<std::int32_t> never_drawn(const LanguageModel& model) {
 void generate_one(const LanguageModel& model, const std::vector<std::int32_t>& prompt,
                   const GenerateOptions& options, std::int64_t number, const Settings& s,
                   bool json) {
-  const std::unique_ptr<LanguageDecoder> decoder = model.decoder(s.context);
+  const std::unique_ptr<StepModel> decoder = model.decoder({.context = s.context});
   StreamingText streaming(model.tokeniser, model.format().line_end);
   // The pieces of the prompt are told already; of what follows each token adds its own.
   std::string before;

@@ -135,6 +135,7 @@ void add_bench(Program& program) {
   add_bench_additive(*bench, program);
   add_bench_rnn(*bench, program);
   add_bench_decode(*bench, program);
+  add_bench_generate(*bench, program);
   add_bench_label(*bench, program);
   add_bench_linear(*bench, program);
   add_bench_attention(*bench, program);

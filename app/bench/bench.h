@@ -19,6 +19,7 @@ struct BenchDecode {
   BatchTranslatorOptions options;
 };
 void add_bench_decode(CLI::App& bench, Program& program);
+void add_bench_generate(CLI::App& bench, Program& program);
 void add_bench_label(CLI::App& bench, Program& program);
 void add_bench_linear(CLI::App& bench, Program& program);
 void add_bench_additive(CLI::App& bench, Program& program);

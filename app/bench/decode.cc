@@ -26,6 +26,7 @@ class CountedModel final : public StepModel {
  public:
   explicit CountedModel(const StepModel& model) : model_(model) {}
   std::int64_t vocabulary() const override { return model_.vocabulary(); }
+  bool reads_sources() const override { return model_.reads_sources(); }
   std::int64_t max_source() const override { return model_.max_source(); }
   std::int64_t max_target() const override { return model_.max_target(); }
   std::unique_ptr<StepState> start(std::span<const Tokens* const> sources,
@@ -45,6 +46,12 @@ class CountedModel final : public StepModel {
       rows_ += static_cast<std::int64_t>(tokens.size());
       state_->advance(parents, tokens);
     }
+    void read(std::span<const std::int32_t> parents, std::span<const std::int32_t> tokens,
+              const Segments& fresh) override {
+      rows_ += fresh.total();
+      state_->read(parents, tokens, fresh);
+    }
+    Tensor logits() override { return state_->logits(); }
     void choose(const Choice& choice, std::int32_t* ids, float* log_probabilities) override {
       state_->choose(choice, ids, log_probabilities);
     }

@@ -7,6 +7,7 @@
 #include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
 #include "qkv/data/batching.h"
+#include "qkv/decode/draw.h"
 #include "qkv/decode/score.h"
 #include "qkv/tensor/tensor.h"
 
@@ -98,7 +99,8 @@ std::vector<Decoded> translate_all(const StepModel& model, const BatchTranslator
   in_batches(options, lengths, counter, [&](Batch batch) {
     std::vector<const Tokens*> chosen;
     for (std::int64_t i : batch) chosen.push_back(read[static_cast<std::size_t>(i)]);
-    auto found = search(model, chosen, options.search);
+    auto found = options.sample ? draw(model, chosen, options.search, *options.sample)
+                                : search(model, chosen, options.search);
     for (std::size_t j = 0; j < batch.size(); ++j) {
       results[static_cast<std::size_t>(batch[j])].best = std::move(found[j]);
     }
@@ -110,6 +112,10 @@ std::vector<Decoded> translate_all(const StepModel& model, const BatchTranslator
 
 BatchTranslator::BatchTranslator(const StepModel& model, BatchTranslatorOptions options)
     : model_(model), options_(std::move(options)) {
+  if (options_.sample) {
+    options_.sample->check();
+    options_.search.beam = std::max(options_.search.beam, options_.search.n_best);  // has none
+  }
   options_.search.check(model.vocabulary());
   if (options_.batch_tokens < 1 || options_.batch_sentences < 1 || options_.window < 1) {
     fail("translator: batches of {} tokens and {} sentences, a window of {}: must be positive",

@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "qkv/base/progress.h"
+#include "qkv/decode/sample.h"
 #include "qkv/decode/search.h"
 
 namespace qkv {
 
 struct BatchTranslatorOptions {
   SearchOptions search = {};
+  std::optional<SampleOptions> sample = {};  // draws (draw.h) in place of searching
   // What is translated at once, by all threads together: more is faster up to a point (about 32
   // sentences a thread) and takes more memory.
   std::int64_t batch_tokens = 4096;  // source tokens, <eos> counted

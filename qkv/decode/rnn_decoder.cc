@@ -38,6 +38,11 @@ class RnnState final : public StepState {
     decoder_.head().choose(hidden_, choice, ids, log_probabilities);
   }
 
+  Tensor logits() override {
+    const NoRecording off;
+    return decoder_.head().logits(hidden_);
+  }
+
   std::span<const float> attention(std::int64_t row) const override {
     if (!with_attention_) return {};
     const Tensor& weights = loop_.weights();

@@ -104,23 +104,133 @@ std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t>
   return c.back().id;  // rounding left a crumb behind the last
 }
 
-std::vector<std::int32_t> generate(LanguageDecoder& decoder, std::span<const std::int32_t> prompt,
-                                   const GenerateOptions& options,
-                                   const std::function<bool(std::int32_t)>& sink) {
+namespace {
+
+/// Texts drawn side by side.
+class Drawing {
+ public:
+  Drawing(const StepModel& model, std::span<const Draw> texts, std::int64_t first,
+          const GenerateOptions& options, const DrawSink& sink)
+      : texts_(texts), first_(first), options_(options), sink_(sink) {
+    std::vector<const Tokens*> sources;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const Prompt& prompt = texts[i].prompt;
+      if (prompt.tokens.empty()) fail("generate: text {} has no prompt to go on from", first);
+      const bool same = i > 0 && prompt.tokens == texts[i - 1].prompt.tokens &&
+                        prompt.source == texts[i - 1].prompt.source;
+      if (!same) {
+        prompts_.push_back(&prompt);
+        sources.push_back(&prompt.source);
+      }
+      living_.push_back({i, static_cast<std::int32_t>(prompts_.size()) - 1, prompt.tokens});
+    }
+    state_ = model.start(sources, options.attention);
+  }
+
+  std::vector<Tokens> run() {
+    std::vector<Tokens> results(texts_.size());
+    std::erase_if(living_, [&](const Living& text) { return most(text) == 0; });
+    for (std::int64_t t = 0; !living_.empty(); ++t) {
+      read(t);
+      const Tensor logits = state_->logits();
+      std::vector<Living> kept;
+      for (Living& text : living_) {
+        if (drawn(text, t, logits) && t + 1 < most(text) + (options_.close ? 1 : 0)) {
+          kept.push_back(std::move(text));
+          continue;
+        }
+        const auto before = static_cast<std::ptrdiff_t>(texts_[text.index].prompt.tokens.size());
+        results[text.index].assign(text.tokens.begin() + before, text.tokens.end());
+      }
+      living_ = std::move(kept);
+    }
+    return results;
+  }
+
+ private:
+  struct Living {
+    std::size_t index;
+    std::int32_t row;  // of the state
+    Tokens tokens;     // the prompt and what was drawn
+  };
+
+  std::int64_t most(const Living& text) const {
+    const std::int64_t own = texts_[text.index].max_tokens;
+    return own > 0 ? own : options_.max_tokens;
+  }
+
+  void read(std::int64_t t) {
+    if (t == 0) {
+      std::vector<std::int32_t> each;
+      for (std::size_t i = 0; i < prompts_.size(); ++i) {
+        each.push_back(static_cast<std::int32_t>(i));
+      }
+      return read_prompts(*state_, each, prompts_, -1);
+    }
+    std::vector<std::int32_t> parents, tokens;
+    for (std::size_t i = 0; i < living_.size(); ++i) {
+      parents.push_back(living_[i].row);
+      tokens.push_back(living_[i].tokens.back());
+      living_[i].row = static_cast<std::int32_t>(i);
+    }
+    state_->advance(parents, tokens);
+  }
+
+  /// Draws one more token; whether the text goes on.
+  bool drawn(Living& text, std::int64_t t, const Tensor& logits) {
+    SampleOptions options = options_.sample;
+    options.seed = texts_[text.index].seed;
+    const std::int64_t words = logits.dim(1);
+    const std::span<const float> own(logits.data() + text.row * words,
+                                     static_cast<std::size_t>(words));
+    if (t < texts_[text.index].min_tokens) options.suppressed.push_back(options_.stop);
+    const bool closing = t == most(text);
+    const std::int32_t id = closing ? options_.stop : sample(own, text.tokens, t, options);
+    const bool ends = id == options_.stop;
+    if (!ends) text.tokens.push_back(id);
+    const bool on = !sink_ || sink_({.text = first_ + static_cast<std::int64_t>(text.index),
+                                     .token = id,
+                                     .ends = ends,
+                                     .logits = own,
+                                     .attention = state_->attention(text.row)});
+    return on && !ends;
+  }
+
+  std::span<const Draw> texts_;
+  std::int64_t first_;
+  const GenerateOptions& options_;
+  const DrawSink& sink_;
+  std::vector<const Prompt*> prompts_;  // without repetitions
+  std::vector<Living> living_;
+  std::unique_ptr<StepState> state_;
+};
+
+}  // namespace
+
+std::vector<Tokens> generate(const StepModel& model, std::span<const Draw> texts,
+                             const GenerateOptions& options, const DrawSink& sink) {
   options.sample.check();
   if (options.max_tokens < 0) fail("generate: max_tokens is {}", options.max_tokens);
-  std::vector<std::int32_t> all(prompt.begin(), prompt.end());
-  std::span<const std::int32_t> fresh = prompt;
-  const std::size_t first = all.size();
-  for (std::int64_t t = 0; t < options.max_tokens; ++t) {
-    const std::span<const float> logits = decoder.read(fresh);
-    const std::int32_t id = sample(logits, all, t, options.sample);
-    if (id == options.stop) break;
-    all.push_back(id);
-    if (sink && !sink(id)) break;
-    fresh = std::span(all).last(1);
+  if (options.batch < 1) fail("generate: batches of {} texts", options.batch);
+  std::vector<Tokens> results;
+  const auto batch = static_cast<std::size_t>(options.batch);
+  for (std::size_t begin = 0; begin < texts.size(); begin += batch) {
+    const auto part = texts.subspan(begin, std::min(batch, texts.size() - begin));
+    for (Tokens& text :
+         Drawing(model, part, static_cast<std::int64_t>(begin), options, sink).run()) {
+      results.push_back(std::move(text));
+    }
   }
-  return {all.begin() + static_cast<std::ptrdiff_t>(first), all.end()};
+  return results;
+}
+
+Tokens generate(const StepModel& model, std::span<const std::int32_t> prompt,
+                const GenerateOptions& options, const std::function<bool(std::int32_t)>& sink) {
+  const Draw text{.prompt = {.tokens = {prompt.begin(), prompt.end()}},
+                  .seed = options.sample.seed};
+  DrawSink each;
+  if (sink) each = [&](const DrawnToken& t) { return t.ends || sink(t.token); };
+  return generate(model, std::span(&text, 1), options, each).front();
 }
 
 }  // namespace qkv

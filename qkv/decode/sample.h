@@ -1,6 +1,6 @@
-// Drawing tokens from a language model: temperature, top-k, top-p, a penalty for repetition, and a
-// loop that asks the model for one token after the other. Token t of a text is a pure function of
-// the model, what stands before it, the options and (seed, t).
+// Drawing tokens from a model: temperature, top-k, top-p, a penalty for repetition, and a loop that
+// asks the model for one token of every text after the other. Token t of a text is a pure function
+// of the model, what stands before it, the options and (seed, t).
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "qkv/decode/language_decoder.h"
+#include "qkv/decode/step_model.h"
 
 namespace qkv {
 
@@ -46,15 +46,41 @@ std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t>
                     std::int64_t index, const SampleOptions& options);
 
 struct GenerateOptions {
-  SampleOptions sample;
-  std::int64_t max_tokens = 256;
-  std::int32_t stop = -1;  // drawing it ends the text (it is not part of it)
+  SampleOptions sample = {};
+  std::int64_t max_tokens = 256;  // of a text
+  std::int32_t stop = -1;         // drawing it ends the text (it is not part of it)
+  std::int64_t batch = 32;        // texts under way at once
+  bool attention = false;         // DrawnToken::attention is wanted
+  bool close = false;  // a text that reaches its limit is told `stop` once more: for its score
 };
 
-/// Goes on from the prompt, which must not be empty. `sink` gets each token as soon as it is drawn
-/// and returns false to end the text. Returns the tokens drawn.
-std::vector<std::int32_t> generate(LanguageDecoder& decoder, std::span<const std::int32_t> prompt,
-                                   const GenerateOptions& options,
-                                   const std::function<bool(std::int32_t)>& sink = {});
+/// A token of a text under way. The spans last as long as the call that gets them.
+struct DrawnToken {
+  std::int64_t text = 0;
+  std::int32_t token = 0;
+  bool ends = false;                      // it is `stop`
+  std::span<const float> logits = {};     // [V], as the model gave them
+  std::span<const float> attention = {};  // to the source, where it was asked for
+};
+/// Gets each token as soon as it is drawn and returns false to end its text.
+using DrawSink = std::function<bool(const DrawnToken&)>;
+
+/// What a text to be drawn goes on from.
+struct Draw {
+  Prompt prompt = {};           // its tokens must not be empty
+  std::uint64_t seed = 1;       // in place of options.sample.seed
+  std::int64_t max_tokens = 0;  // > 0: in place of options.max_tokens
+  std::int64_t min_tokens = 0;  // before so many tokens `stop` is not drawn
+};
+
+/// Goes on from all prompts, options.batch at a time; texts that are done leave the batch.
+/// Neighbours with the same prompt read it once. A text is a function of the model, its prompt, its
+/// seed and the options; not of the other texts, the batch or the number of threads. Returns the
+/// tokens drawn.
+std::vector<Tokens> generate(const StepModel& model, std::span<const Draw> texts,
+                             const GenerateOptions& options, const DrawSink& sink = {});
+/// The same for one text and no source, with options.sample.seed.
+Tokens generate(const StepModel& model, std::span<const std::int32_t> prompt,
+                const GenerateOptions& options, const std::function<bool(std::int32_t)>& sink = {});
 
 }  // namespace qkv

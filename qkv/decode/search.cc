@@ -59,6 +59,30 @@ void SearchOptions::check(std::int64_t vocabulary) const {
 
 namespace {
 
+std::int64_t limit(double factor, std::int64_t source, std::int64_t more, std::int64_t most) {
+  const double length =
+      std::floor(factor * static_cast<double>(source)) + static_cast<double>(more);
+  return length < static_cast<double>(most) ? static_cast<std::int64_t>(length) : most;
+}
+
+}  // namespace
+
+SearchOptions::Lengths SearchOptions::lengths(const StepModel& model, std::int64_t source,
+                                              std::int64_t prompt) const {
+  const std::int64_t begun = std::max<std::int64_t>(1, prompt) - 1;  // <bos> is not counted
+  std::int64_t room = model.max_target() - begun;
+  if (begun > 0 && room < 1) {
+    fail("search: a prompt of {} tokens leaves no room for more", prompt);
+  }
+  if (max_length > 0) room = std::min(room, max_length);
+  std::int64_t most = std::max<std::int64_t>(1, limit(max_factor, source, max_extra, room));
+  if (!model.reads_sources() && max_length > 0) most = max_length;
+  most = std::min(most, room);
+  return {limit(min_factor, source, min_length, most), most};
+}
+
+namespace {
+
 // A token of some hypothesis. Hypotheses share their beginnings, so living ones are leaves of a
 // tree and a whole one is read off backwards.
 struct Node {
@@ -100,33 +124,24 @@ struct Sentence {
   std::vector<Finished> finished;
 };
 
-std::int64_t limit(double factor, std::int64_t source, std::int64_t more, std::int64_t most) {
-  const double length =
-      std::floor(factor * static_cast<double>(source)) + static_cast<double>(more);
-  return length < static_cast<double>(most) ? static_cast<std::int64_t>(length) : most;
-}
-
 class Search {
  public:
+  /// `prompts`: one a source, or none: <bos>.
   Search(const StepModel& model, std::span<const Tokens* const> sources,
-         const SearchOptions& options)
+         std::span<const Prompt> prompts, const SearchOptions& options)
       : options_(options), vocabulary_(model.vocabulary()), results_(sources.size()) {
     options.check(vocabulary_);
     for (std::size_t i = 0; i < sources.size(); ++i) {
+      prompts_.push_back(prompts.empty() ? &just_bos_ : &prompts[i]);
       const auto length = static_cast<std::int64_t>(sources[i]->size());
       if (length > model.max_source()) {
         fail("search: a source of {} tokens, the model reads at most {}", length,
              model.max_source());
       }
-      std::int64_t most = model.max_target();
-      if (options.max_length > 0) most = std::min(most, options.max_length);
-      const std::int64_t max = std::min(
-          most,
-          std::max<std::int64_t>(1, limit(options.max_factor, length, options.max_extra, most)));
-      const std::int64_t min = limit(options.min_factor, length, options.min_length, max);
+      const auto [min, max] =
+          options.lengths(model, length, static_cast<std::int64_t>(prompts_[i]->tokens.size()));
       sentences_.push_back({i, length, min, max, {Living{}}, {}});
       parents_.push_back(static_cast<std::int32_t>(i));
-      tokens_.push_back(options.bos);
     }
     if (!sources.empty()) state_ = model.start(sources, options.looks());
   }
@@ -138,7 +153,11 @@ class Search {
 
  private:
   void step(std::int64_t length) {
-    state_->advance(parents_, tokens_);
+    if (length == 0) {
+      read_prompts(*state_, parents_, prompts_, options_.bos);
+    } else {
+      state_->advance(parents_, tokens_);
+    }
     choose(length);
     if (options_.looks()) keep_attention();
     parents_.clear();
@@ -320,6 +339,8 @@ class Search {
   }
 
   const SearchOptions& options_;
+  const Prompt just_bos_ = {};
+  std::vector<const Prompt*> prompts_;
   std::int64_t vocabulary_;
   std::unique_ptr<StepState> state_;
   std::vector<Sentence> sentences_;  // those still searched; rows stand in their order
@@ -342,7 +363,14 @@ class Search {
 std::vector<std::vector<Hypothesis>> search(const StepModel& model,
                                             std::span<const Tokens* const> sources,
                                             const SearchOptions& options) {
-  return Search(model, sources, options).run();
+  return Search(model, sources, {}, options).run();
+}
+
+std::vector<std::vector<Hypothesis>> search(const StepModel& model, std::span<const Prompt> prompts,
+                                            const SearchOptions& options) {
+  std::vector<const Tokens*> sources;
+  for (const Prompt& prompt : prompts) sources.push_back(&prompt.source);
+  return Search(model, sources, prompts, options).run();
 }
 
 std::vector<std::vector<Hypothesis>> search(const StepModel& model, std::span<const Tokens> sources,

@@ -74,6 +74,12 @@ struct SearchOptions {
   std::int64_t min_length = 0;
   bool attention = false;  // fill Hypothesis::attention
 
+  struct Lengths {
+    std::int64_t least, most;
+  };
+  /// Of what a prompt of `prompt` tokens with a source of `source` goes on to. Throws where the
+  /// model cannot hold more.
+  Lengths lengths(const StepModel& model, std::int64_t source, std::int64_t prompt) const;
   /// Whether a model's attention is asked for.
   bool looks() const { return attention || coverage != 0.0; }
   /// Throws with the field's name when a value makes no search.
@@ -91,6 +97,11 @@ struct Hypothesis {
   std::int64_t sources = 0;
 };
 
+/// Hypotheses of what each prompt goes on to (its own tokens are no part of them), best first. A
+/// model without a source writes at most max_length tokens, or max_extra where that is 0. Attention
+/// rows begin with that of the prompt's last token.
+std::vector<std::vector<Hypothesis>> search(const StepModel& model, std::span<const Prompt> prompts,
+                                            const SearchOptions& options);
 /// Hypotheses of each source, best first (ties by the earlier finish), all different. Throws
 /// NumericError when the model gives NaN. An empty source is searched like any other.
 std::vector<std::vector<Hypothesis>> search(const StepModel& model,

@@ -5,12 +5,13 @@
 #include "qkv/attention/cache.h"
 #include "qkv/base/error.h"
 #include "qkv/kernels/elementwise.h"
+#include "qkv/ops/shape.h"
 
 namespace qkv {
 namespace {
 
-CacheShape cache_shape(const Transformer& model, bool self) {
-  CacheShape shape;
+CacheShape cache_shape(const Transformer& model, bool self, const CacheOptions& options) {
+  CacheShape shape{.type = options.type, .window = self ? options.window : 0};
   shape.layers = static_cast<std::int64_t>(model.decoder.size());
   if (shape.layers == 0) return {.layers = 0, .kv_heads = 1, .dim = 1};
   const DecoderLayer& layer = model.decoder.front();
@@ -28,8 +29,9 @@ class TransformerState final : public StepState {
         model_(decoder.model()),
         shown_layer_(with_attention ? decoder.options().attention_layer : -1),
         packed_(pack(sources, decoder.options().source_eos)),
-        self_(cache_shape(model_, true), packed_.segments.count()),
-        cross_(cache_shape(model_, false), packed_.segments, packed_.each_once) {
+        self_(cache_shape(model_, true, decoder.options().cache), packed_.segments.count()),
+        cross_(cache_shape(model_, false, decoder.options().cache), packed_.segments,
+               packed_.each_once) {
     const NoRecording off;
     const Tensor memory = model_.encode(packed_.ids, packed_.segments);
     for (std::size_t l = 0; l < model_.decoder.size(); ++l) {
@@ -40,11 +42,26 @@ class TransformerState final : public StepState {
 
   void advance(std::span<const std::int32_t> parents,
                std::span<const std::int32_t> tokens) override {
+    read(parents, tokens, Segments(std::vector<std::int64_t>(parents.size(), 1)));
+  }
+
+  void read(std::span<const std::int32_t> parents, std::span<const std::int32_t> tokens,
+            const Segments& fresh) override {
     const NoRecording off;
     self_.reorder(parents);
-    cross_.reorder(parents);
-    self_.begin_step();
-    positions_.assign(parents.size(), position_++);
+    // The source is asked by every token, so each stands for a hypothesis of its own meanwhile.
+    std::vector<std::int32_t> askers, last;
+    positions_.clear();
+    for (std::int64_t b = 0; b < fresh.count(); ++b) {
+      if (fresh.length(b) == 0) fail("transformer decoder: no token to read");
+      for (std::int64_t t = 0; t < fresh.length(b); ++t) {
+        askers.push_back(parents[static_cast<std::size_t>(b)]);
+        positions_.push_back(static_cast<std::int32_t>(self_.length(b) + t));
+      }
+      last.push_back(static_cast<std::int32_t>(fresh.end(b)) - 1);
+    }
+    cross_.reorder(askers);
+    self_.begin_step(fresh);
     ResidualStream stream(model_.embed_target(tokens, positions_), model_.config.norm, 0.0);
     const ModuleScope at("decoder");
     for (std::size_t i = 0; i < model_.decoder.size(); ++i) {
@@ -60,17 +77,23 @@ class TransformerState final : public StepState {
           },
           [&](const Tensor& x) {
             Tensor* weights = l == shown_layer_ ? &weights_ : nullptr;
-            return layer.cross.joined(cross_.attend(l, layer.cross.queries(x),
-                                                    layer.cross.how(everything()), weights));
+            return layer.cross.joined(
+                cross_.attend(l, layer.cross.queries(x), layer.cross.how(everything()), weights));
           });
     }
     hidden_ = stream.finish(model_.decoder_norm);
+    if (fresh.total() != fresh.count()) keep(last);
     if (shown_layer_ >= 0) mix_heads();
   }
 
   void choose(const Choice& choice, std::int32_t* ids, float* log_probabilities) override {
     const NoRecording off;
     decoder_.head().choose(hidden_, choice, ids, log_probabilities);
+  }
+
+  Tensor logits() override {
+    const NoRecording off;
+    return decoder_.head().logits(hidden_);
   }
 
   std::span<const float> attention(std::int64_t row) const override {
@@ -100,6 +123,17 @@ class TransformerState final : public StepState {
     return packed;
   }
 
+  // Of the rows of all tokens those of the last ones.
+  void keep(const std::vector<std::int32_t>& last) {
+    cross_.reorder(last);
+    const std::vector<std::int64_t> rows(last.begin(), last.end());
+    hidden_ = select_rows(hidden_, rows);
+    if (shown_layer_ < 0) return;
+    const std::int64_t heads = weights_.dim(1), stride = weights_.dim(2);
+    const Tensor flat = select_rows(weights_.reshaped({weights_.dim(0), heads * stride}), rows);
+    weights_ = flat.reshaped({flat.dim(0), heads, stride});
+  }
+
   // weights_ [rows H stride] to attention_ [rows stride]: one head or the mean of all.
   void mix_heads() {
     const std::int64_t rows = weights_.dim(0), heads = weights_.dim(1), stride = weights_.dim(2);
@@ -121,8 +155,7 @@ class TransformerState final : public StepState {
   const Packed packed_;
   KvCache self_;
   SourceCache cross_;
-  std::int32_t position_ = 0;
-  std::vector<std::int32_t> positions_;  // [rows], all equal
+  std::vector<std::int32_t> positions_;  // [tokens of a step]
   Tensor hidden_;                        // [rows C]
   Tensor weights_;                       // [rows H stride]
   std::vector<float> attention_;         // [rows stride]
@@ -145,6 +178,7 @@ TransformerDecoder::TransformerDecoder(const Transformer& model,
   if (options.attention_head < -1 || options.attention_head >= model.config.heads) {
     fail("attention head {} of {}", options.attention_head, model.config.heads);
   }
+  if (options.cache.window < 0) fail("decoder: window is {}", options.cache.window);
 }
 
 std::unique_ptr<StepState> TransformerDecoder::start(std::span<const Tokens* const> sources,

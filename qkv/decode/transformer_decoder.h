@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "qkv/attention/cache.h"
 #include "qkv/decode/step_model.h"
 #include "qkv/decode/vocabulary_head.h"
 #include "qkv/models/transformer.h"
@@ -19,6 +20,7 @@ struct TransformerDecoderOptions {
   // but one aligns best in trained Transformers (Garg et al. 2019). Head −1: the mean of all heads.
   std::int64_t attention_layer = -2;
   std::int64_t attention_head = -1;
+  CacheOptions cache = {};  // precision of all keys and values, window of the target's own
 };
 
 class TransformerDecoder final : public StepModel {

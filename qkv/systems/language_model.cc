@@ -156,9 +156,11 @@ std::vector<float> LanguageModel::log_probabilities(const LanguageBatch& batch) 
   return scores;
 }
 
-std::unique_ptr<LanguageDecoder> LanguageModel::decoder(std::int64_t bound) const {
-  if (architecture == LanguageArchitecture::rnn) return std::make_unique<RnnLanguageDecoder>(rnn);
-  return std::make_unique<MptDecoder>(mpt, bound);
+std::unique_ptr<StepModel> LanguageModel::decoder(const LanguageDecoderOptions& options) const {
+  if (architecture == LanguageArchitecture::rnn) {
+    return std::make_unique<RnnLanguageDecoder>(rnn, options);
+  }
+  return std::make_unique<MptDecoder>(mpt, options);
 }
 
 std::int32_t line_end_of(const Tokeniser& tokeniser) {

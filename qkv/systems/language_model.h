@@ -66,8 +66,8 @@ struct LanguageModel {
   /// log p of each target [T]; 0 where there is none. Not differentiable.
   std::vector<float> log_probabilities(const LanguageBatch& batch) const;
 
-  /// One token after the other; the model must outlive it. `context`: see MptDecoder.
-  std::unique_ptr<LanguageDecoder> decoder(std::int64_t context = 0) const;
+  /// Step by step, many texts at once; the model must outlive it.
+  std::unique_ptr<StepModel> decoder(const LanguageDecoderOptions& options = {}) const;
 
   /// How lines become tokens. Texts by line begin with <bos>; a text end to end begins as if a line
   /// had ended. Lines end with <eos>, in character models with a newline.

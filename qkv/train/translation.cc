@@ -197,6 +197,9 @@ std::vector<std::string> translate_tokens(const TranslationModel& model,
 std::unique_ptr<StepModel> decoder_of(const TranslationModel& model,
                                       const TransformerDecoderOptions& options) {
   if (model.architecture == Architecture::rnn) {
+    if (options.cache != CacheOptions{}) {
+      fail("a recurrent translator keeps states, no cache with a precision or a window");
+    }
     return std::make_unique<RnnDecoder>(model.rnn, options.source_eos);
   }
   return std::make_unique<TransformerDecoder>(model.transformer, options);

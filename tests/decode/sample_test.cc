@@ -9,6 +9,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
+#include "qkv/decode/language_decoder.h"
 
 namespace qkv {
 namespace {
@@ -96,24 +97,48 @@ TEST(Sample, RefusesWhatMakesNoSense) {
   EXPECT_EQ(candidates(bad, {}, {}).size(), 5U) << "never drawn";
 }
 
-/// Says that the next token is the last one plus one, of ten.
-class Counter final : public LanguageDecoder {
+/// Says that the next token is the last one plus one, of ten; counts what it reads.
+class Counter final : public StepModel {
  public:
   std::int64_t vocabulary() const override { return 10; }
-  std::span<const float> read(std::span<const std::int32_t> tokens) override {
-    reads.push_back(tokens.size());
-    logits_.assign(10, 0.0f);
-    logits_[static_cast<std::size_t>((tokens.back() + 1) % 10)] = 5.0f;
-    return logits_;
+  bool reads_sources() const override { return false; }
+  std::int64_t max_source() const override { return 0; }
+  std::int64_t max_target() const override { return kUnlimited; }
+  std::unique_ptr<StepState> start(std::span<const Tokens* const> sources, bool) const override {
+    started.push_back(sources.size());
+    return std::make_unique<State>(*this);
   }
-  std::vector<std::size_t> reads;
+  mutable std::vector<std::size_t> started, reads;
 
  private:
-  std::vector<float> logits_;
+  struct State final : StepState {
+    explicit State(const Counter& of) : counter(of) {}
+    void advance(std::span<const std::int32_t>, std::span<const std::int32_t> tokens) override {
+      counter.reads.push_back(tokens.size());
+      last.assign(tokens.begin(), tokens.end());
+    }
+    void read(std::span<const std::int32_t>, std::span<const std::int32_t> tokens,
+              const Segments& fresh) override {
+      counter.reads.push_back(tokens.size());
+      last.clear();
+      for (std::int64_t b = 0; b < fresh.count(); ++b) {
+        last.push_back(tokens[static_cast<std::size_t>(fresh.end(b) - 1)]);
+      }
+    }
+    void choose(const Choice&, std::int32_t*, float*) override { FAIL(); }
+    Tensor logits() override {
+      Tensor z = Tensor::zeros({static_cast<std::int64_t>(last.size()), 10});
+      for (std::size_t r = 0; r < last.size(); ++r) z.data()[r * 10 + (last[r] + 1) % 10] = 5.0f;
+      return z;
+    }
+    std::span<const float> attention(std::int64_t) const override { return {}; }
+    const Counter& counter;
+    Tokens last;
+  };
 };
 
 TEST(Generate, ReadsThePromptOnceAndThenTokenByToken) {
-  Counter counter;
+  const Counter counter;
   std::vector<std::int32_t> told;
   const std::vector<std::int32_t> prompt = {4, 5};
   const auto ids = generate(counter, prompt, {.sample = {.temperature = 0}, .max_tokens = 5},
@@ -131,6 +156,29 @@ TEST(Generate, ReadsThePromptOnceAndThenTokenByToken) {
             2U);
   EXPECT_TRUE(generate(counter, prompt, {.max_tokens = 0}).empty());
   EXPECT_THROW((void)generate(counter, prompt, {.max_tokens = -1}), Error);
+  EXPECT_THROW((void)generate(counter, std::vector<std::int32_t>{}, {}), Error);
+  EXPECT_THROW((void)generate(counter, prompt, {.batch = 0}), Error);
+}
+
+TEST(Generate, TextsThatAreDoneLeaveTheBatchAndEqualPromptsAreReadOnce) {
+  const Counter counter;
+  const std::vector<Draw> texts = {{.prompt = {.tokens = {4, 5}}},
+                                   {.prompt = {.tokens = {4, 5}}, .max_tokens = 1},
+                                   {.prompt = {.tokens = {1}}},
+                                   {.prompt = {.tokens = {0, 0, 7}}}};
+  std::vector<std::vector<std::int32_t>> told(4);
+  const GenerateOptions options = {
+      .sample = {.temperature = 0}, .max_tokens = 5, .stop = 9, .batch = 3};
+  const auto ids = generate(counter, texts, options, [&](const DrawnToken& t) {
+    EXPECT_EQ(t.ends, t.token == 9);
+    EXPECT_EQ(t.logits.size(), 10U);
+    if (!t.ends) told[static_cast<std::size_t>(t.text)].push_back(t.token);
+    return true;
+  });
+  EXPECT_EQ(ids, (std::vector<Tokens>{{6, 7, 8}, {6}, {2, 3, 4, 5, 6}, {8}}));
+  EXPECT_EQ(told, ids);
+  EXPECT_EQ(counter.started, (std::vector<std::size_t>{2, 1})) << "a batch of 3 texts, one of 1";
+  EXPECT_EQ(counter.reads, (std::vector<std::size_t>{3, 2, 2, 2, 1, 3, 1}));
 }
 
 Mpt::Config tiny(bool linear) {
@@ -192,11 +240,10 @@ TEST(LanguageDecoder, ABoundedContextReadsItsLastHalfAgain) {
     expected.push_back(next[0]);
   }
   EXPECT_EQ(generate(decoder, prompt, kGreedy), expected);
-  EXPECT_THROW(MptDecoder(m, -1), Error);
+  EXPECT_THROW(MptDecoder(m, {.context = -1}), Error);
   std::vector<std::int32_t> longer(50, 7);
-  MptDecoder again(m, 5);
+  const MptDecoder again(m, {.context = 5});
   EXPECT_EQ(generate(again, longer, kGreedy).size(), 40U);
-  EXPECT_THROW((void)decoder.read({}), Error);
 }
 
 TEST(LanguageDecoder, ThreadsDoNotChangeTheText) {

@@ -84,6 +84,15 @@ struct ToyModel final : StepModel {
       }
     }
 
+    Tensor logits() override {
+      Tensor z = Tensor::empty({static_cast<std::int64_t>(rows.size()), model->words});
+      for (std::size_t r = 0; r < rows.size(); ++r) {
+        const auto all = model->log_probabilities(sources[rows[r].source], rows[r].prefix);
+        std::ranges::copy(all, z.data() + static_cast<std::int64_t>(r) * model->words);
+      }
+      return z;
+    }
+
     // The row looks at source token `last token mod length`: recognisable in the results.
     std::span<const float> attention(std::int64_t r) const override {
       const Row& row = rows[static_cast<std::size_t>(r)];

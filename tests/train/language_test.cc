@@ -132,14 +132,21 @@ TEST(Language, APrefixModelReadsThePromptAsItsPrefix) {
   const std::vector<float> seen = m.log_probabilities(pack(s, given));
   for (std::size_t t = 0; t < 11; ++t) EXPECT_EQ(seen[t], 0.0f) << "given, not predicted";
   const auto decoder = m.decoder();
-  std::span<const float> logits = decoder->read(std::span(s.ids).first(12));
+  const Tokens none;
+  const Tokens* const source = &none;
+  const auto state = decoder->start(std::span(&source, 1), false);
+  const std::int32_t same = 0;
+  const std::span<const std::int32_t> parents(&same, 1);
+  state->read(parents, std::span(s.ids).first(12), Segments::one(12));
   for (std::size_t t = 11; t < 20; ++t) {
     const auto next = static_cast<std::size_t>(s.ids[t + 1]);
+    const Tensor z = state->logits();
+    const auto logits = z.values();
     double sum = 0;
     for (const float x : logits) sum += std::exp(static_cast<double>(x));
     EXPECT_NEAR(seen[t], static_cast<double>(logits[next]) - std::log(sum), 1e-4) << t;
     EXPECT_NE(seen[t], causal[t]) << t;
-    logits = decoder->read(std::span(s.ids).subspan(t + 1, 1));
+    state->advance(parents, std::span(s.ids).subspan(t + 1, 1));
   }
 }
 
