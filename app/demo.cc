@@ -22,6 +22,7 @@ struct Settings {
   std::string directory = "qkv-demo";
   std::uint64_t seed = 1;
   std::int64_t steps = 1500;
+  bool overwrite = false;
 };
 
 TextPairs pairs(std::vector<std::string> source, std::vector<std::string> target) {
@@ -43,6 +44,8 @@ void demo(const Settings& settings, Program& program) {
                   grouped(static_cast<std::int64_t>(corpus.test_source.size()))));
   TrainTranslate s;
   s.directory = settings.directory;
+  // The demo's own directory holds nothing but its last run.
+  s.overwrite = settings.overwrite || settings.directory == Settings{}.directory;
   s.seed = settings.seed;
   s.tokeniser = "word";
   s.target_tokeniser = "character";
@@ -106,6 +109,7 @@ void add_demo(Program& program) {
   CLI::App* c = program.cli.add_subcommand(
       "demo", "Train on the built-in corpus, translate, show the attention (about three minutes)");
   c->add_option("--model", s->directory, "Where the model goes")->capture_default_str();
+  c->add_flag("--overwrite", s->overwrite, "Also where a model or a run is already");
   c->add_option("--seed", s->seed, "Of corpus, weights and order")->capture_default_str();
   c->add_option("--steps", s->steps, "Updates")->check(CLI::PositiveNumber)->capture_default_str();
   add_threads(*c, program);

@@ -1,5 +1,4 @@
 // qkv fill and qkv embed: what a BERT makes of text, line by line and in order.
-#include <cmath>
 
 #include "app/command.h"
 #include "app/output.h"
@@ -16,9 +15,9 @@ namespace {
 using Json = nlohmann::json;
 
 struct Settings {
-  std::string model, input = "-", pooling = "mean";
+  std::string model, input = "-", pooling;
   int top = 5;
-  bool normalise = false;
+  bool normalise = false, no_normalise = false;
   std::int64_t batch_sentences = 64;
 };
 
@@ -54,9 +53,16 @@ std::string filled_text(const BertModel& model, const BertRows& rows,
   return model.pieces.decode(ids);
 }
 
+/// The model, and on stderr what its directory holds that was passed over.
+BertModel load(const Settings& s, Console& console) {
+  BertModel model = load_bert_model(s.model);
+  for (const std::string& note : model.notes) console.line("qkv: " + note);
+  return model;
+}
+
 void fill(const Settings& s, Program& program) {
   apply_threads(program);
-  const BertModel model = load_bert_model(s.model);
+  const BertModel model = load(s, program.console);
   by_lines(s, [&](const std::vector<std::string>& lines, std::int64_t number) {
     for (const std::string& line : lines) {
       const BertRows rows = rows_of(model, std::span(&line, 1), true);
@@ -64,8 +70,7 @@ void fill(const Settings& s, Program& program) {
       const std::string text = masks.empty() ? line : filled_text(model, rows, masks);
       if (masks.empty() && !line.empty()) {
         program.console.line(fmt::format("qkv: line {}: no [MASK] within the model's {} tokens",
-                                         number,
-                                         model.network.bert.config.max_position_embeddings));
+                                         number, model.room()));
       }
       Json json = {{"line", number++}, {"text", text}, {"masks", Json::array()}};
       std::string table = text + "\n";
@@ -86,27 +91,24 @@ void fill(const Settings& s, Program& program) {
 
 void embed(const Settings& s, Program& program) {
   apply_threads(program);
-  TextVector how = TextVector::mean;
-  if (s.pooling == "cls") how = TextVector::cls;
-  if (s.pooling == "pooled") how = TextVector::pooled;
-  const BertModel model = load_bert_model(s.model);
+  EmbedOptions options;
+  if (s.pooling == "mean") options.pooling = TextVector::mean;
+  if (s.pooling == "cls") options.pooling = TextVector::cls;
+  if (s.pooling == "pooled") options.pooling = TextVector::pooled;
+  if (s.normalise || s.no_normalise) options.normalise = s.normalise;
+  const BertModel model = load(s, program.console);
   by_lines(s, [&](const std::vector<std::string>& lines, std::int64_t number) {
-    const Tensor vectors = text_vectors(model, rows_of(model, lines), how);
+    const Tensor vectors = embed_texts(model, lines, options);
     const std::int64_t width = vectors.dim(1);
     for (std::size_t i = 0; i < lines.size(); ++i) {
       const float* row = vectors.data() + static_cast<std::int64_t>(i) * width;
-      double norm = 0;
-      for (std::int64_t c = 0; c < width; ++c) {
-        norm += static_cast<double>(row[c]) * static_cast<double>(row[c]);
-      }
-      const float scale = s.normalise && norm > 0 ? static_cast<float>(1 / std::sqrt(norm)) : 1.0F;
       Json list = Json::array();
       std::string text;
       for (std::int64_t c = 0; c < width; ++c) {
         if (program.json) {
-          list.push_back(row[c] * scale);
+          list.push_back(row[c]);
         } else {
-          text += fmt::format("{}{:.7g}", c > 0 ? "\t" : "", row[c] * scale);
+          text += fmt::format("{}{:.7g}", c > 0 ? "\t" : "", row[c]);
         }
       }
       const auto line = number + static_cast<std::int64_t>(i);
@@ -144,10 +146,13 @@ void add_embed(Program& program) {
   CLI::App* c = program.cli.add_subcommand("embed", "Turn lines of text into vectors with a BERT");
   c->footer("A vector a line, numbers between tabs. A line does not depend on its neighbours.");
   c->add_option("--pooling", s->pooling,
-                "mean (of all states), cls (the state of [CLS]) or pooled (through the pooler)")
-      ->check(CLI::IsMember({"mean", "cls", "pooled"}))
-      ->capture_default_str();
-  c->add_flag("--normalise", s->normalise, "Vectors of length 1: products are cosines");
+                "mean (of all states), cls (the state of [CLS]) or pooled (through the pooler); "
+                "default: as the model's directory says, else mean")
+      ->check(CLI::IsMember({"mean", "cls", "pooled"}));
+  CLI::Option* normalise = c->add_flag(
+      "--normalise", s->normalise,
+      "Vectors of length 1: products are cosines; default: as the model's directory says");
+  c->add_flag("--no-normalise", s->no_normalise, "Vectors as they are")->excludes(normalise);
   c->add_option("--batch-sentences", s->batch_sentences, "Lines a batch, at most")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -173,6 +173,8 @@ void info_bert(const std::string& directory, const Json& config, bool tensors, b
   print_output("  vocabulary  {} pieces ({})\n", grouped(c.vocab_size),
                model.pieces.lower() ? "lower case" : "cased");
   print_output("  parameters  {}\n", grouped(parameter_count(model)));
+  for (const std::string& note : model.notes) print_output("  note        {}\n", note);
+  if (!config.contains(kManifest)) print_output("  files       no manifest\n");
   if (tensors) print_tensors(model);
 }
 

@@ -11,6 +11,7 @@
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/train/action.h"
+#include "qkv/train/run_directory.h"
 
 namespace qkv::app {
 namespace {
@@ -87,6 +88,8 @@ Data read_data(const TrainAction& s) {
 void train_action(const TrainAction& s, Program& program) {
   apply_threads(program);
   Console& console = program.console;
+  const std::filesystem::path directory = s.directory;
+  (void)begin_of(directory, s.resume, s.overwrite);
   if (!(s.hold_out > 0 && s.hold_out < 1)) fail("--hold-out must lie between 0 and 1");
   ActionArchitecture architecture = ActionArchitecture::act;
   set_choice(
@@ -96,15 +99,12 @@ void train_action(const TrainAction& s, Program& program) {
       architecture);
   ActionPreset preset = with_settings(s);
   const Data data = read_data(s);
-  const std::filesystem::path directory = s.directory;
   ActionModel model;
   if (s.resume) {
     model = load_action_model(directory / kStateFolder);
   } else {
     model = make_action_model(preset, architecture, poses_with(s, data.train.front()), data.train,
                               s.seed);
-    std::filesystem::create_directories(directory);
-    std::filesystem::remove(directory / kMetricsFile);
   }
   const ActionSet train = encode_clips(model, data.train);
   const ActionSet valid = encode_clips(model, data.valid);
@@ -124,7 +124,6 @@ void train_action(const TrainAction& s, Program& program) {
                                 .noise = preset.noise,
                                 .seed = s.seed};
   Optimiser optimiser(model, preset.train.optimiser);
-  if (!s.resume) save_action_model(model, directory / kStateFolder);
   const TrainTask task = action_task(model, training, directory);
   run_training(task, optimiser, preset.train, directory, s.resume, {"accuracy", "accuracy"},
                console);

@@ -12,6 +12,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
+#include "qkv/train/run_directory.h"
 
 namespace qkv::app {
 namespace {
@@ -114,10 +115,13 @@ void say_scheme(const LabelledText& text, TagScheme learnt, Console& console) {
 void train_labels(const TrainLabels& s, Program& program) {
   apply_threads(program);
   Console& console = program.console;
+  const std::filesystem::path directory = s.directory;
+  (void)begin_of(directory, s.resume, s.overwrite);
   LabellingPreset preset = with_settings(s);
   BertModel begin;
   if (!s.init.empty()) {
     begin = load_bert_model(s.init);
+    for (const std::string& note : begin.notes) console.line("qkv: " + note);
     preset.model.bert = begin.network.bert.config;
     preset.pieces = begin.pieces;
   }
@@ -126,7 +130,6 @@ void train_labels(const TrainLabels& s, Program& program) {
   LabelledText valid = s.valid.empty() ? hold_out(train) : read_labelled(s.valid, s.files, s.task);
   LabelledText test = s.test.empty() ? LabelledText{} : read_labelled(s.test, s.files, s.task);
 
-  const std::filesystem::path directory = s.directory;
   LabellerModel model;
   if (s.resume) {
     model = load_labeller_model(directory / kStateFolder);
@@ -140,8 +143,6 @@ void train_labels(const TrainLabels& s, Program& program) {
   console.line("train: " + train.report.summary());
   console.line("valid: " + valid.report.summary());
   if (!s.resume) {
-    std::filesystem::create_directories(directory);
-    std::filesystem::remove(directory / kMetricsFile);
     PriorOptions prior;
     if (preset.model.prior == PriorMask::hard) prior.least = 1;
     set(s.prior_least, prior.least);
@@ -168,7 +169,6 @@ void train_labels(const TrainLabels& s, Program& program) {
   training.class_weight = preset.class_weight;
   training.smoothing = preset.smoothing;
   Optimiser optimiser(model, preset.train.optimiser);
-  if (!s.resume) save_labeller_model(model, directory / kStateFolder);
   const TrainTask task = labelling_task(model, training, directory);
   run_training(task, optimiser, preset.train, directory, s.resume, {"score", "score"}, console);
   if (s.test.empty()) return;

@@ -10,6 +10,7 @@
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/train/language.h"
+#include "qkv/train/run_directory.h"
 
 namespace qkv::app {
 namespace {
@@ -167,6 +168,7 @@ LanguageModel fresh_model(const TrainLm& s, const LanguagePreset& p,
 void train_lm(const TrainLm& s, Console& console) {
   const LanguagePreset preset = with_settings(s);
   const std::filesystem::path directory = s.directory;
+  (void)begin_of(directory, s.run.resume, s.run.overwrite);
   std::vector<std::string> train_lines = read_text(s.train);
   const std::vector<std::string> valid_lines =
       s.valid.empty() ? hold_out(train_lines) : read_text(s.valid);
@@ -174,8 +176,6 @@ void train_lm(const TrainLm& s, Console& console) {
   if (s.run.resume) {
     model = load_language_model(directory / kStateFolder);
   } else {
-    std::filesystem::create_directories(directory);
-    std::filesystem::remove(directory / kMetricsFile);
     model = fresh_model(s, preset, train_lines);
   }
   const TextStream train = make_stream(train_lines, model.encoder(), model.format());
@@ -194,7 +194,6 @@ void train_lm(const TrainLm& s, Console& console) {
   training.seed = s.run.seed;
   const TrainTask task = language_task(model, training, directory);
   Optimiser optimiser(model, preset.train.optimiser);
-  if (!s.run.resume) save_language_model(model, directory / kStateFolder);
   run_training(task, optimiser, preset.train, directory, s.run.resume, {}, console);
 }
 

@@ -11,6 +11,7 @@
 #include "qkv/data/text_stream.h"
 #include "qkv/io/directory.h"
 #include "qkv/train/masked_language.h"
+#include "qkv/train/run_directory.h"
 
 namespace qkv::app {
 namespace {
@@ -76,6 +77,7 @@ std::vector<std::string> hold_out(std::vector<std::string>& train) {
 void train_mlm(const TrainMlm& s, Console& console) {
   const MaskedPreset preset = with_settings(s);
   const std::filesystem::path directory = s.directory;
+  (void)begin_of(directory, s.run.resume, s.run.overwrite);
   std::vector<std::string> train_lines = read_text(s.train);
   const std::vector<std::string> valid_lines =
       s.valid.empty() ? hold_out(train_lines) : read_text(s.valid);
@@ -83,10 +85,9 @@ void train_mlm(const TrainMlm& s, Console& console) {
   if (s.run.resume) {
     model = load_bert_model(directory / kStateFolder);
   } else {
-    std::filesystem::create_directories(directory);
-    std::filesystem::remove(directory / kMetricsFile);
     const WordPiece pieces = s.pieces.empty() ? WordPiece::train(preset.pieces, train_lines)
                                               : WordPiece::load(s.pieces, preset.pieces.lower);
+    pieces.require_words(s.pieces.empty() ? "the training text" : s.pieces);
     model = make_bert(preset, pieces, s.run.seed);
   }
   if (model.network.parts().next != preset.masks.pairs) {
@@ -110,7 +111,6 @@ void train_mlm(const TrainMlm& s, Console& console) {
                                 .seed = s.run.seed};
   const TrainTask task = masked_task(model, training, directory);
   Optimiser optimiser(model, preset.train.optimiser);
-  if (!s.run.resume) save_bert_model(model, directory / kStateFolder);
   run_training(task, optimiser, preset.train, directory, s.run.resume, {}, console);
 }
 

@@ -15,18 +15,22 @@ namespace {
 
 void write_curve(const std::filesystem::path& directory,
                  std::pair<std::string_view, std::string_view> score) {
-  const std::string field(score.first);
   Series train{.name = "train", .points = {}}, valid{.name = "valid", .points = {}},
       judged{.name = std::string(score.second), .points = {}, .second_axis = true};
   if (!std::filesystem::exists(directory / kMetricsFile))
     return;  // interrupted before the first line
   for (const auto& line : read_jsonl(directory / kMetricsFile)) {
-    const double step = line.value("step", 0.0);
-    if (line.contains("nll")) train.points.push_back({step, line["nll"].get<double>()});
-    if (line.contains("valid_loss"))
-      valid.points.push_back({step, line["valid_loss"].get<double>()});
-    if (!field.empty() && line.contains(field))
-      judged.points.push_back({step, line[field].get<double>()});
+    // JSON has no NaN: what was not finite is null and gets no point.
+    const auto number = [&line](std::string_view name) -> std::optional<double> {
+      if (!line.is_object() || !line.contains(name) || !line[name].is_number()) return {};
+      return line[name].get<double>();
+    };
+    const double step = number("step").value_or(0);
+    for (auto [name, series] :
+         {std::pair{std::string_view("nll"), &train},
+          std::pair{std::string_view("valid_loss"), &valid}, std::pair{score.first, &judged}}) {
+      if (const auto y = number(name); y) series->points.push_back({step, *y});
+    }
   }
   std::vector<Series> all;
   for (Series* s : {&train, &valid, &judged}) {
@@ -69,6 +73,8 @@ void add_run_options(CLI::App& command, RunSettings& s, const char* group) {
       ->group(group)
       ->capture_default_str();
   c->add_flag("--resume", s.resume, "Go on from the state in the model directory")->group(group);
+  c->add_flag("--overwrite", s.overwrite, "Start again where a model or a run is already")
+      ->group(group);
 }
 
 void set_run(const RunSettings& s, TrainOptions& t) {

@@ -32,6 +32,7 @@ struct RunSettings {
   std::uint64_t seed = 1;
   double save_minutes = 5;
   bool resume = false;
+  bool overwrite = false;  // begin in the place of a run that is there
 };
 
 /// --steps … --resume, in this group of the help.

@@ -10,6 +10,7 @@
 #include "qkv/base/error.h"
 #include "qkv/eval/bleu.h"
 #include "qkv/io/directory.h"
+#include "qkv/train/run_directory.h"
 
 namespace qkv::app {
 namespace {
@@ -187,13 +188,12 @@ TranslationPreset with_settings(const TrainTranslate& s) {
 TrainReport train_on_texts(const TrainTranslate& s, const TranslationPreset& preset,
                            TranslationTexts texts, Console& console) {
   const std::filesystem::path directory = s.directory;
+  (void)begin_of(directory, s.resume, s.overwrite);
   TranslationModel model;
   TrainOptions options = preset.train;
   if (s.resume) {
-    model = load_translation_model(directory / "state");
+    model = load_translation_model(directory / kStateFolder);
   } else {
-    std::filesystem::create_directories(directory);
-    std::filesystem::remove(directory / kMetricsFile);
     make_tokenisers(s, preset, texts.train, model, console);
     model.preset = s.preset;
     model.architecture = preset.architecture;
@@ -250,7 +250,6 @@ TrainReport train_on_texts(const TrainTranslate& s, const TranslationPreset& pre
       grouped(parameter_count(model)), model.preset, memory.total() >> 20, memory.parameters >> 20,
       memory.activations >> 20, memory.loss >> 20, memory.program >> 20));
   Optimiser optimiser(model, options.optimiser);
-  if (!s.resume) save_translation_model(model, directory / "state");
   const TrainTask task = translation_task(model, training, directory);
   return run_training(task, optimiser, options, directory, s.resume, {"bleu", "BLEU"}, console);
 }

@@ -10,6 +10,7 @@
 #include "qkv/base/error.h"
 #include "qkv/data/text_stream.h"
 #include "qkv/io/directory.h"
+#include "qkv/train/run_directory.h"
 
 namespace qkv::app {
 namespace {
@@ -17,13 +18,14 @@ namespace {
 struct TrainVectors {
   std::vector<std::string> train;
   std::string directory, text, task = "cbow", context = "mean", loss = "negative", words = "word";
-  bool lower = false, zero_digits = false;
+  bool lower = false, zero_digits = false, overwrite = false;
   std::int64_t width = 100, min_count = 5;
   VectorOptions options;
 };
 
 void train_vectors(const TrainVectors& s, Program& program) {
   Console& console = program.console;
+  (void)begin_of(s.directory, s.overwrite);
   VectorNetwork::Config config;
   config.width = s.width;
   set_choice("--task", s.task,
@@ -54,6 +56,7 @@ void train_vectors(const TrainVectors& s, Program& program) {
       qkv::train_vectors(model.vectors, corpus, s.options, console.progress());
   console.clear();
   save_vector_model(model, s.directory);
+  forget_run(s.directory);
   if (!s.text.empty()) write_vector_text(model, s.text);
   console.line(
       fmt::format("done: {} words in {}, {:.0f}k words/s; {} examples, loss {:.4f}",
@@ -77,6 +80,7 @@ void add_train_vectors(CLI::App& train, Program& program) {
       ->expected(1, 1000)
       ->group(data);
   c->add_option("--model", s.directory, "Model directory to write")->required()->group(data);
+  c->add_flag("--overwrite", s.overwrite, "Write over a model that is there already")->group(data);
   c->add_option("--text", s.text, "Also write the vectors as word2vec's text")->group(data);
   c->add_option("--words", s.words, "How lines are cut: space, word or character")
       ->group(data)

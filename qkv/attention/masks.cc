@@ -71,7 +71,10 @@ Mask window(std::int64_t left, std::int64_t right, Alignment alignment) {
       band(left, right, alignment));
 }
 
-Mask window(std::int64_t size) { return window(size - 1, size - 1); }
+Mask window(std::int64_t size) {
+  const std::int64_t reach = std::max(size, -kFar) - 1;  // the least number has none before it
+  return window(reach, reach);
+}
 
 Mask dilated(std::int64_t size, std::int64_t step, Alignment alignment) {
   if (step < 1) fail<ShapeError>("dilated: step {} is below 1", step);

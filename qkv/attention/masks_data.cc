@@ -1,5 +1,6 @@
 // The ready-made masks that hold data: documents, graphs, patterns. Rows of data are turned into
 // intervals once, when the mask is made.
+#include <limits>
 #include <map>
 #include <memory>
 #include <utility>
@@ -27,7 +28,10 @@ void add_key(Intervals& keys, std::int64_t key) {
 
 /// A row of flags as intervals, a row of the pattern each.
 std::vector<Intervals> rows_of(const char* name, const Pattern& p) {
-  if (p.rows < 0 || p.keys < 0 || static_cast<std::int64_t>(p.visible.size()) != p.rows * p.keys) {
+  const auto flags = static_cast<std::int64_t>(p.visible.size());
+  // Divided, since the product of two sides from outside may not be a number.
+  if (p.rows < 0 || p.keys < 0 ||
+      (p.keys == 0 ? flags != 0 : flags % p.keys != 0 || flags / p.keys != p.rows)) {
     fail<ShapeError>("{}: {} flags for a pattern [{} {}]", name, p.visible.size(), p.rows, p.keys);
   }
   std::vector<Intervals> rows(static_cast<std::size_t>(p.rows));
@@ -63,7 +67,10 @@ Mask graph_of(std::string name, std::vector<std::vector<std::int64_t>> neighbour
     if (keys.empty()) continue;
     if (keys.front() < 0) fail<ShapeError>("graph: row {} has neighbour {}", i, keys.front());
     furthest = std::max(furthest, keys.back());
-    for (const std::int64_t key : keys) add_key(rows[i], key);
+    for (const std::int64_t key : keys) {
+      // The largest number has none behind it; as `furthest` it lies outside of any keys.
+      if (key < std::numeric_limits<std::int64_t>::max()) add_key(rows[i], key);
+    }
   }
   return Mask::of(std::move(name), [rows = std::move(rows), furthest, all_rows](const MaskRow& row,
                                                                                 Intervals& out) {
@@ -135,12 +142,14 @@ Mask block_sparse(std::int64_t block, Pattern pattern) {
   const std::int64_t high = pattern.rows, wide = pattern.keys;
   return Mask::of(std::move(name), [=, rows = std::move(rows)](const MaskRow& row, Intervals& out) {
     const std::int64_t at = row.position / block;
-    if (at >= high || (row.keys + block - 1) / block > wide) {
+    const std::int64_t blocks = row.keys > 0 ? (row.keys - 1) / block + 1 : 0;
+    if (at >= high || blocks > wide) {
       fail<ShapeError>("block_sparse: {} × {} blocks of {} do not cover {} rows and {} keys", high,
                        wide, block, row.queries, row.keys);
     }
     for (const Interval& x : rows[static_cast<std::size_t>(at)]) {
-      append(row, x.begin * block, std::min(x.end, (row.keys + block - 1) / block) * block, out);
+      if (x.begin >= blocks) break;  // so that no product goes beyond the keys
+      append(row, x.begin * block, x.end < blocks ? x.end * block : row.keys, out);
     }
   });
 }

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstring>
-#include <fstream>
+#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -111,13 +111,25 @@ void write_file(const std::filesystem::path& path,
     ::unlink(temporary.c_str());
     throw;
   }
-  // The new name is durable only once its folder is.
-  Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() >= 0) ::fsync(directory.get());
+  sync_folder(folder);
 }
 
 void write_file(const std::filesystem::path& path, std::string_view bytes) {
   write_file(path, [&](const auto& append) { append(bytes); });
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code code;
+  std::filesystem::create_directories(folder, code);
+  if (code) fail<FileError>("{}: cannot make the folder: {}", folder.string(), code.message());
+  if (!std::filesystem::is_directory(folder, code)) {
+    fail<FileError>("{}: is a file, expected a folder", folder.string());
+  }
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() >= 0) ::fsync(directory.get());
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {

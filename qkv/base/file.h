@@ -21,6 +21,11 @@ void write_file(const std::filesystem::path& path,
                 const std::function<void(const std::function<void(std::string_view)>&)>& write);
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 
+/// Makes a folder and those above it; there already is fine. Throws FileError.
+void make_folder(const std::filesystem::path& folder);
+/// Makes new names in a folder durable, as far as the system can.
+void sync_folder(const std::filesystem::path& folder);
+
 /// A read-only memory map; moves, does not copy. An empty file maps to an empty span.
 class MappedFile {
  public:

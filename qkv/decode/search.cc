@@ -222,15 +222,20 @@ class Search {
       const std::size_t at =
           (static_cast<std::size_t>(first_row) + i) * static_cast<std::size_t>(count_);
       for (std::size_t c = at; c < at + static_cast<std::size_t>(count_); ++c) {
-        if (ids_[c] < 0) break;
-        if (ids_[c] == options_.eos && length < sentence.min) continue;
-        if (std::isnan(scores_[c])) {
+        // A row without any choice is one of NaN: of numbers at least <eos> can be chosen.
+        if ((ids_[c] < 0 && c == at) || std::isnan(scores_[c])) {
           fail<NumericError>("search: the model gives NaN for source {} at step {}", sentence.index,
                              length);
         }
+        if (ids_[c] < 0) break;
+        if (ids_[c] == options_.eos && length < sentence.min) continue;
         offers_.push_back({sentence.living[i].sum + static_cast<double>(scores_[c]),
                            static_cast<std::int32_t>(i), ids_[c], scores_[c]});
       }
+    }
+    if (offers_.empty() && sentence.finished.empty()) {
+      fail<NumericError>("search: the model leaves no token for source {} at step {}",
+                         sentence.index, length);
     }
     std::ranges::sort(offers_, better);
   }

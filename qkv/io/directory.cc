@@ -1,13 +1,23 @@
 #include "qkv/io/directory.h"
 
+#include <cinttypes>
 #include <system_error>
+#include <utility>
+
+#include <zlib.h>
 
 #include "qkv/base/error.h"
+#include "qkv/base/file.h"
+#include "qkv/io/manifest.h"
+#include "qkv/io/quote.h"
 
 namespace qkv {
+namespace {
 
-Json require_model_directory(const std::filesystem::path& directory) {
-  namespace fs = std::filesystem;
+namespace fs = std::filesystem;
+
+/// Throws unless there is a directory with a config.json in it.
+void require_config(const fs::path& directory) {
   const std::string name = directory.string();
   std::error_code code;
   const fs::file_status status = fs::status(directory, code);
@@ -19,26 +29,159 @@ Json require_model_directory(const std::filesystem::path& directory) {
     fail<FileError>("{}: is a file; name the model directory that holds it", name);
   }
   const fs::path config = directory / kConfigFile;
-  if (!fs::exists(config, code)) {
-    if (code) fail<FileError>("{}: cannot look for it: {}", config.string(), code.message());
-    const bool training = fs::exists(directory / kStateFolder, code);
-    fail<FileError>("{}: is no model directory: it has no {}{}", name, kConfigFile,
-                    training ? "; its training has not kept a model yet, resume it" : "");
+  if (fs::exists(config, code)) return;
+  if (code) fail<FileError>("{}: cannot look for it: {}", config.string(), code.message());
+  const bool training = fs::exists(directory / kStateFolder, code);
+  fail<FileError>("{}: is no model directory: it has no {}{}", name, kConfigFile,
+                  training ? "; its training has not kept a model yet, resume it" : "");
+}
+
+/// The text of config.json. A program that moves a new model in takes the old one's away first.
+std::string config_text(const fs::path& directory) {
+  const fs::path config = directory / kConfigFile;
+  for (int attempt = 0;; ++attempt) {
+    manifest::recover(directory);
+    try {
+      require_config(directory);
+      return read_file(config);
+    } catch (const FileError&) {
+      std::error_code code;
+      const bool moving =
+          fs::exists(directory / kSavingFolder, code) || fs::is_regular_file(config, code);
+      if (!moving || attempt > 100) throw;
+    }
   }
-  Json json = read_json(config);
-  FieldReader fields(json, config.string());
+}
+
+void require_format(const Json& json, const std::string& path) {
+  FieldReader fields(json, path);
   if (!fields.has("format")) {
-    throw DataError(config.string(), 0, "has no field 'format'; this is no model of qkv");
+    throw DataError(path, 0, "has no field 'format'; this is no model of qkv");
   }
   const std::int64_t format = fields.integer("format", {.least = 1});
-  if (format != kModelFormat) {
-    throw DataError(
-        config.string(), 0,
-        fmt::format("the model has format {}, this program reads format {}; {}", format,
-                    kModelFormat,
-                    format > kModelFormat ? "use a newer qkv" : "train or import it again"));
+  if (format > kModelFormat) {
+    throw DataError(path, 0,
+                    fmt::format("the model has format {}, this program reads format {}; use a "
+                                "newer qkv",
+                                format, kModelFormat));
   }
+}
+
+[[noreturn]] void mixed(const std::string& file, std::string_view what, const std::string& config) {
+  throw DataError(file, 0,
+                  fmt::format("{}, not those of the manifest in {}; damaged, or files of two "
+                              "models mixed; copy the whole directory again",
+                              what, config));
+}
+
+}  // namespace
+
+std::uint32_t checksum(std::string_view bytes) {
+  if (bytes.empty()) return 0;  // zlib takes an absent buffer for a question
+  return static_cast<std::uint32_t>(
+      ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+std::uint32_t file_checksum(const fs::path& path) {
+  const MappedFile file(path);
+  return checksum({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+}
+
+Json require_model_directory(const fs::path& directory) {
+  const std::string path = (directory / kConfigFile).string();
+  Json json = parse_json(config_text(directory), path);
+  require_format(json, path);
   return json;
+}
+
+ModelDirectory::ModelDirectory(fs::path directory) : directory_(std::move(directory)) {
+  text_ = config_text(directory_);
+  config_ = parse_json(text_, config_path());
+  // Other programs have no manifest, or keep one of ours without knowing what it says.
+  if (!config_.is_object() || !config_.contains("format") ||
+      config_.contains("transformers_version")) {
+    return;
+  }
+  requires_manifest_ = config_["format"] == Json(kModelFormat);
+  if (const auto found = config_.find(kManifest); found != config_.end()) {
+    manifest_ = *found;
+    if (!manifest_.is_object()) {
+      FieldReader(config_, config_path()).wrong(kManifest, "an object");
+    }
+    config_.erase(found);
+  }
+}
+
+const Json& ModelDirectory::config() const {
+  require_format(config_, config_path());
+  return config_;
+}
+
+void ModelDirectory::know(std::string_view name, std::uint64_t bytes, std::uint32_t crc32) const {
+  known_[std::string(name)] = {bytes, crc32};
+}
+
+bool ModelDirectory::unchanged() const {
+  try {
+    return read_file(file(kConfigFile)) == text_;
+  } catch (const FileError&) {
+    return false;
+  }
+}
+
+void ModelDirectory::check_file(const std::string& name, const Json& entry) const {
+  const std::string field = fmt::format("{}.files.{}.", kManifest, name);
+  FieldReader reader(entry, config_path(), field);
+  const std::int64_t bytes = reader.integer("bytes", {.least = 0});
+  const std::string crc32 = reader.text("crc32");
+  reader.finish();
+  if (name.empty() || name.front() == '.' || name.find('/') != name.npos) {
+    throw DataError(config_path(), 0,
+                    fmt::format("the manifest names {}, which is no file of a model directory",
+                                in_quotes(name)));
+  }
+  const fs::path path = file(name);
+  auto found = known_.find(name);
+  if (found == known_.end()) {
+    std::error_code code;
+    if (!fs::exists(path, code)) {
+      throw DataError(path.string(), 0,
+                      fmt::format("is missing, but stands in the manifest of {}; copy the whole "
+                                  "directory again",
+                                  config_path()));
+    }
+    const MappedFile map(path);
+    const std::string_view text(reinterpret_cast<const char*>(map.bytes().data()),
+                                map.bytes().size());
+    found = known_.insert_or_assign(name, File{text.size(), checksum(text)}).first;
+  }
+  if (found->second.bytes != static_cast<std::uint64_t>(bytes)) {
+    mixed(path.string(), fmt::format("has {} bytes", found->second.bytes), config_path());
+  }
+  if (const std::string sum = manifest::hexadecimal(found->second.crc32); sum != crc32) {
+    mixed(path.string(), fmt::format("its bytes have checksum {}", sum), config_path());
+  }
+}
+
+void ModelDirectory::check() const {
+  if (!has_manifest()) {
+    if (!requires_manifest_) return;
+    throw DataError(config_path(), 0,
+                    fmt::format("has no field 'manifest', as every model of format {} has; copy it "
+                                "again, or set 'format' to 1 if it was changed on purpose",
+                                kModelFormat));
+  }
+  FieldReader reader(manifest_, config_path(), fmt::format("{}.", kManifest));
+  const std::string sum = reader.text("config");
+  (void)reader.object("files");
+  reader.finish();
+  if (sum != manifest::config_checksum(config_)) {
+    throw DataError(config_path(), 0,
+                    "is not as it was written (its checksum in the manifest differs); copy it "
+                    "again, or remove the field 'manifest' and set 'format' to 1 if it was changed "
+                    "on purpose");
+  }
+  for (const auto& [name, entry] : manifest_["files"].items()) check_file(name, entry);
 }
 
 }  // namespace qkv

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -47,6 +48,10 @@ struct SafetensorsFile::Contents {
   }
 
   const std::byte* numbers(const StoredTensor& t) const { return bytes.data() + t.begin; }
+  std::string_view header_text() const {
+    constexpr std::size_t kBefore = sizeof(std::uint64_t);
+    return {reinterpret_cast<const char*>(bytes.data()) + kBefore, header.data_begin - kBefore};
+  }
 };
 
 namespace {
@@ -184,8 +189,40 @@ Tensor SafetensorsFile::tensor_copy(std::string_view name) const {
   return out;
 }
 
+Tensor SafetensorsFile::float_tensor(std::string_view name) const {
+  const StoredTensor& t = contents_->find(name);
+  if (t.type->name != "F64") return tensor(name);
+  Tensor out = Tensor::empty(t.shape);
+  for (std::int64_t i = 0; i < out.count(); ++i) {
+    const auto wide = load<double>(contents_->numbers(t), static_cast<std::size_t>(i));
+    out.data()[i] = static_cast<float>(wide);
+    if (std::isfinite(out.data()[i]) || !std::isfinite(wide)) continue;
+    throw DataError(
+        contents_->file, 0,
+        fmt::format("tensor {}: {} at index {} is beyond F32, in which it is used; "
+                    "scale it",
+                    in_quotes(t.name), wide, index_text(t.shape, static_cast<std::size_t>(i))));
+  }
+  return out;
+}
+
+bool SafetensorsFile::counts_up(std::string_view name, std::int64_t step) const {
+  const StoredTensor& t = contents_->find(name);
+  const bool wide = t.type->name == "I64";
+  if (!wide && t.type->name != "I32") return false;
+  const std::byte* numbers = contents_->numbers(t);
+  const std::int64_t length = std::max<std::int64_t>(t.shape.rank() > 0 ? t.shape[-1] : 1, 1);
+  for (std::int64_t i = 0; i < t.shape.count(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const std::int64_t value =
+        wide ? load<std::int64_t>(numbers, at) : load<std::int32_t>(numbers, at);
+    if (value != step * (i % length)) return false;
+  }
+  return true;
+}
+
 bool SafetensorsFile::verify() const {
-  const auto stored = metadata().find("qkv.crc32");
+  const auto stored = metadata().find(kNumbersChecksum);
   if (stored == metadata().end()) return false;
   const std::size_t begin = contents_->header.data_begin;
   const auto sum = ::crc32_z(0, reinterpret_cast<const Bytef*>(contents_->bytes.data()) + begin,
@@ -199,6 +236,36 @@ bool SafetensorsFile::verify() const {
   }
   return true;
 }
+
+bool SafetensorsFile::verify_header() const {
+  const auto stored = metadata().find(kHeaderChecksum);
+  if (stored == metadata().end()) return false;
+  if (const std::string found = header_checksum(std::string(contents_->header_text()));
+      stored->second != found) {
+    throw DataError(contents_->file, 0,
+                    fmt::format("the header has checksum {}, not {}; the file is damaged, copy or "
+                                "save it again",
+                                found, in_quotes(stored->second)));
+  }
+  return true;
+}
+
+std::uint32_t SafetensorsFile::checksum() const {
+  const auto* bytes = reinterpret_cast<const Bytef*>(contents_->bytes.data());
+  const std::size_t begin = contents_->header.data_begin, size = contents_->bytes.size();
+  const auto header = ::crc32_z(0, bytes, begin);
+  const auto stored = metadata().find(kNumbersChecksum);
+  std::uint32_t numbers = 0;
+  if (stored == metadata().end() || stored->second.size() != 8 ||
+      std::from_chars(stored->second.data(), stored->second.data() + 8, numbers, 16).ptr !=
+          stored->second.data() + 8) {
+    numbers = static_cast<std::uint32_t>(::crc32_z(0, bytes + begin, size - begin));
+  }
+  return static_cast<std::uint32_t>(
+      ::crc32_combine(header, numbers, static_cast<z_off_t>(size - begin)));
+}
+
+std::uint64_t SafetensorsFile::bytes() const { return contents_->bytes.size(); }
 
 void SafetensorsFile::check_finite() const {
   for (const StoredTensor& t : contents_->header.tensors) {

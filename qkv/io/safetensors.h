@@ -30,7 +30,8 @@ struct NamedTensor {
 };
 
 struct SafetensorsOptions {
-  /// Writes the checksum of the numbers into the metadata ("qkv.crc32"); one more pass over them.
+  /// Writes the checksum of the numbers into the metadata ("qkv.crc32"; one more pass over them)
+  /// and that of the header, its own digits as zeros ("qkv.header.crc32").
   bool checksum = true;
 };
 
@@ -72,9 +73,20 @@ class SafetensorsFile {
   Tensor tensor(std::string_view name) const;
   /// Always in memory of its own, free to be changed.
   Tensor tensor_copy(std::string_view name) const;
+  /// As tensor(), but F64 is narrowed to the nearest f32; DataError for a number beyond its range.
+  Tensor float_tensor(std::string_view name) const;
+
+  /// Whether a tensor of I64 or I32 holds 0, step, 2·step … along its last axis.
+  bool counts_up(std::string_view name, std::int64_t step) const;
 
   /// Checks the numbers against the checksum; false when the file has none. Throws DataError.
   bool verify() const;
+  /// The same for the header: names, shapes, metadata.
+  bool verify_header() const;
+  /// CRC-32 of the whole file, without reading the numbers again after verify() has passed.
+  std::uint32_t checksum() const;
+  /// The size of the file.
+  std::uint64_t bytes() const;
   /// Throws DataError naming the first tensor and index with NaN or infinity. Skips integers.
   void check_finite() const;
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <nlohmann/json.hpp>
+#include <zlib.h>
 
 #include "qkv/base/error.h"
 #include "qkv/io/quote.h"
@@ -19,6 +20,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kLengthBytes = 8;
+constexpr std::size_t kDigits = 8;  // of a checksum
 // The bound of the reference implementation; a header of real models is below a few megabytes.
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 
@@ -224,6 +226,22 @@ void place(SafetensorsHeader& header, std::size_t file_size, const std::string& 
 }
 
 }  // namespace
+
+std::size_t header_digits(std::string_view header) {
+  // Inside of texts quotation marks are written as \", so this can only be the key itself.
+  const std::string key = fmt::format("\"{}\":\"", kHeaderChecksum);
+  const std::size_t at = header.find(key);
+  return at == header.npos || header.size() - at < key.size() + kDigits ? header.npos
+                                                                        : at + key.size();
+}
+
+std::string header_checksum(std::string header) {
+  if (const std::size_t at = header_digits(header); at != header.npos) {
+    header.replace(at, kDigits, kDigits, '0');
+  }
+  return fmt::format("{:08x}",
+                     ::crc32_z(0, reinterpret_cast<const Bytef*>(header.data()), header.size()));
+}
 
 SafetensorsHeader parse_safetensors_header(std::span<const std::byte> bytes,
                                            const std::string& file) {

@@ -33,6 +33,14 @@ struct SafetensorsHeader {
   std::size_t data_begin = 0;
 };
 
+/// The keys of the checksums in the metadata, each of eight hexadecimal digits.
+constexpr const char* kNumbersChecksum = "qkv.crc32";
+constexpr const char* kHeaderChecksum = "qkv.header.crc32";
+/// Where the digits of the header's own checksum stand in its text; npos when there are none.
+std::size_t header_digits(std::string_view header);
+/// The checksum of a header with those digits as zeros.
+std::string header_checksum(std::string header);
+
 /// The header of the file that is `bytes`; afterwards every [begin, end) lies inside it and holds
 /// just the numbers of its shape. Throws DataError; memory stays in proportion to the file.
 SafetensorsHeader parse_safetensors_header(std::span<const std::byte> bytes,

@@ -9,13 +9,13 @@
 #include "qkv/base/file.h"
 #include "qkv/io/quote.h"
 #include "qkv/io/safetensors.h"
+#include "qkv/io/safetensors_header.h"
 
 namespace qkv {
 namespace {
 
 // A cache line and the widest vector: mapped weights are then as aligned as allocated ones.
 constexpr std::size_t kAlign = 64;
-constexpr const char* kChecksumKey = "qkv.crc32";
 
 std::string_view numbers_of(const Tensor& t) {
   const std::size_t bytes = static_cast<std::size_t>(t.count()) * bytes_of(t.dtype());
@@ -94,7 +94,9 @@ void write_safetensors(const std::function<void(std::string_view)>& append,
                        SafetensorsOptions options) {
   const std::vector<const NamedTensor*> all = arranged(tensors);
   std::map<std::string, std::string> notes = metadata;
-  notes.erase(kChecksumKey);  // of the file that the metadata came from
+  for (const char* key : {kNumbersChecksum, kHeaderChecksum}) {
+    notes.erase(key);  // of the file that the metadata came from
+  }
   if (options.checksum) {
     auto sum = ::crc32_z(0, nullptr, 0);
     for (const NamedTensor* t : all) {
@@ -102,9 +104,14 @@ void write_safetensors(const std::function<void(std::string_view)>& append,
       if (bytes.empty()) continue;
       sum = ::crc32_z(sum, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
     }
-    notes[kChecksumKey] = fmt::format("{:08x}", sum);
+    notes[kNumbersChecksum] = fmt::format("{:08x}", sum);
+    notes[kHeaderChecksum] = "00000000";
   }
-  const std::string header = header_of(all, notes);
+  std::string header = header_of(all, notes);
+  if (const std::size_t at = header_digits(header); at != header.npos) {
+    const std::string digits = header_checksum(header);
+    header.replace(at, digits.size(), digits);
+  }
   std::string length(sizeof(std::uint64_t), '\0');
   for (std::size_t i = 0; i < length.size(); ++i) {
     length[i] = static_cast<char>(static_cast<std::uint8_t>(std::uint64_t{header.size()} >> 8 * i));

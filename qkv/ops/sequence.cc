@@ -155,4 +155,18 @@ Tensor segment_max(const Tensor& x, const Segments& segments) {
   return y;
 }
 
+Tensor rows_of_length_one(const Tensor& x) {
+  Tensor out = Tensor::empty(x.shape());
+  const std::int64_t width = x.dim(-1);
+  for (std::int64_t begin = 0; begin < x.count(); begin += width) {
+    double squares = 0;
+    for (std::int64_t c = begin; c < begin + width; ++c) {
+      squares += static_cast<double>(x.data()[c]) * static_cast<double>(x.data()[c]);
+    }
+    const float scale = squares > 0 ? static_cast<float>(1 / std::sqrt(squares)) : 1.0F;
+    for (std::int64_t c = begin; c < begin + width; ++c) out.data()[c] = x.data()[c] * scale;
+  }
+  return out;
+}
+
 }  // namespace qkv

@@ -19,4 +19,9 @@ Tensor segment_mean(const Tensor& x, const Segments& segments);
 /// empty sequence gives zeros.
 Tensor segment_max(const Tensor& x, const Segments& segments);
 
+/// As unit_rows() of heads.h, but summed in double: what vectors of texts promise. A row of zeros
+/// stays: [B C] -> [B C]. Not
+/// differentiable.
+Tensor rows_of_length_one(const Tensor& x);
+
 }  // namespace qkv

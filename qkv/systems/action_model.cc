@@ -14,8 +14,6 @@ namespace qkv {
 
 namespace {
 
-constexpr std::int64_t kMostFrames = 1 << 20;  // no weight bounds them in conv and lstm
-
 /// Whether the product of the sides is at most `limit`, without overflow.
 bool fits(std::initializer_list<std::int64_t> sides, std::int64_t limit) {
   std::int64_t product = 1;
@@ -92,19 +90,20 @@ std::vector<std::string> read_labels(FieldReader& reader, const Json& config) {
 }  // namespace
 
 void save_action_model(const ActionModel& model, const std::filesystem::path& directory) {
-  std::filesystem::create_directories(directory);
-  save_weights(named_parameters(model), directory);
-  write_json(directory / kConfigFile, {{"format", kModelFormat},
-                                       {"task", "action"},
-                                       {"preset", model.preset},
-                                       {"labels", model.labels},
-                                       {"poses", poses_json(model.poses)},
-                                       {"model", config_json(model.network.config)}});
+  DirectoryWriter writer(directory);
+  save_weights(named_parameters(model), writer.folder());
+  writer.commit({{"task", "action"},
+                 {"preset", model.preset},
+                 {"labels", model.labels},
+                 {"poses", poses_json(model.poses)},
+                 {"model", config_json(model.network.config)}});
 }
 
-ActionModel load_action_model(const std::filesystem::path& directory) {
-  const Json config = require_model_directory(directory);
-  const std::string path = (directory / kConfigFile).string();
+namespace {
+
+ActionModel read_action_model(const ModelDirectory& directory) {
+  const Json& config = directory.config();
+  const std::string path = directory.config_path();
   FieldReader reader(config, path);
   reader.has("format");
   const std::string task = reader.text("task");
@@ -125,12 +124,18 @@ ActionModel load_action_model(const std::filesystem::path& directory) {
                                 model.labels.size(), model.poses.frames, model.poses.features(),
                                 sizes.classes, sizes.frames, sizes.features));
   }
-  WeightsFile weights(directory, path);
+  WeightsFile weights(directory);
   weights.require(plausible(sizes, weights.numbers(), weights.tensors()));
   model.network = ActionNetwork::make(sizes, Initialiser::blank());
   weights.take_all(model.network);
   weights.finish();
   return model;
+}
+
+}  // namespace
+
+ActionModel load_action_model(const std::filesystem::path& directory) {
+  return read_whole(directory, read_action_model);
 }
 
 }  // namespace qkv

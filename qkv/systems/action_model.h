@@ -4,6 +4,7 @@
 //   model.safetensors  weights, [in, out], names of for_each_parameter
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -12,6 +13,10 @@
 #include "qkv/models/action.h"
 
 namespace qkv {
+
+/// Frames of a window: nine minutes of a film. No weight bounds them in conv and lstm, whose time
+/// they are.
+constexpr std::int64_t kMostFrames = 1 << 14;
 
 struct ActionModel {
   ActionNetwork network;

@@ -11,10 +11,14 @@
 #include "qkv/kernels/loss.h"
 #include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
+#include "qkv/systems/import/bert_weights.h"
+#include "qkv/systems/import/fields.h"
+#include "qkv/systems/weights_file.h"
 
 namespace qkv {
 namespace {
 
+constexpr const char* kLongestWordField = "max_input_chars_per_word";
 constexpr IntegerRange kSize = {.least = 0, .most = std::int64_t{1} << 30};
 // Hugging Face's spellings; the last two are the same function.
 constexpr std::string_view kActivations[] = {"gelu", "relu", "gelu_new", "gelu_pytorch_tanh"};
@@ -32,37 +36,16 @@ bool of_bert(const Json& config) {
   return config.is_object() && config.contains("model_type") && config["model_type"] == "bert";
 }
 
-/// Whether text is to be lower-cased: said by our configuration or the tokeniser's of Hugging Face;
-/// where nobody says so, it is.
-bool lower_case(const Json& config, const std::filesystem::path& directory) {
-  const std::filesystem::path other = directory / "tokenizer_config.json";
-  const bool here = config.contains("do_lower_case");
-  if (!here && !std::filesystem::exists(other)) return true;
-  const Json json = here ? config : read_json(other);
-  if (!json.is_object() || !json.contains("do_lower_case")) return true;
-  if (!json["do_lower_case"].is_boolean()) {
-    throw DataError((here ? directory / kConfigFile : other).string(), 0,
-                    "field 'do_lower_case': expected true or false");
-  }
-  return json["do_lower_case"].get<bool>();
+/// Also when another program has written a directory of ours again: it keeps fields that it does
+/// not know.
+bool is_foreign(const Json& config) {
+  return of_bert(config) && (!config.contains("format") || config.contains("transformers_version"));
 }
 
-/// All tensors of a file but copies; names of a bare encoder get the prefix that models have.
-StateDict tensors_of(const SafetensorsFile& file) {
-  const std::vector<std::string>& names = file.names();
-  const bool bare = std::none_of(names.begin(), names.end(), [](const std::string& name) {
-    return name.starts_with("bert.") || name.starts_with("cls.");
-  });
-  StateDict state;
-  for (const std::string& name : names) {
-    if (is_redundant_bert_name(name)) continue;
-    state.emplace_back(modern_bert_name((bare ? "bert." : "") + name), file.tensor(name));
-  }
-  return state;
-}
-
-bool has(const StateDict& state, std::string_view name) {
-  return std::any_of(state.begin(), state.end(), [&](const auto& e) { return e.first == name; });
+/// What config.json says of the case of text.
+std::optional<bool> lower_case(const Json& config, const std::string& path) {
+  if (!config.contains("do_lower_case")) return {};
+  return FieldReader(config, path).boolean("do_lower_case");
 }
 
 }  // namespace
@@ -85,7 +68,20 @@ WordPiece load_pieces(const std::filesystem::path& directory, const BertConfig& 
                     "mixed?",
                     pieces.size(), (directory / kConfigFile).string(), sizes.vocab_size));
   }
+  pieces.require_words(path.string());
   return pieces;
+}
+
+void keep_longest_word(const WordPiece& pieces, Json& config) {
+  if (pieces.longest_word() != WordPiece::kLongestWord) {
+    config[kLongestWordField] = pieces.longest_word();
+  }
+}
+
+void take_longest_word(const Json& config, const std::string& path, WordPiece& pieces) {
+  FieldReader reader(config, path);
+  pieces.set_longest_word(static_cast<std::size_t>(
+      reader.integer(kLongestWordField, {.least = 1, .most = 1'000'000}, WordPiece::kLongestWord)));
 }
 
 bool is_bert_config(const Json& config) {
@@ -97,7 +93,7 @@ Json require_any_model_directory(const std::filesystem::path& directory) {
   std::error_code code;
   if (std::filesystem::is_regular_file(path, code)) {
     Json config = read_json(path);
-    if (of_bert(config) && !config.contains("format")) return config;
+    if (is_foreign(config)) return config;
   }
   return require_model_directory(directory);
 }
@@ -146,66 +142,122 @@ BertConfig bert_config_from(const Json& json, const std::string& path) {
 }
 
 void save_bert_model(const BertModel& model, const std::filesystem::path& directory) {
-  std::filesystem::create_directories(directory);
-  write_file(directory / kPiecesFile, model.pieces.to_text());
+  DirectoryWriter writer(directory);
+  write_file(writer.folder() / kPiecesFile, model.pieces.to_text());
   std::vector<NamedTensor> tensors;
   for (auto& [name, tensor] : bert_state(model.network)) {
     tensors.push_back({name, std::move(tensor)});
   }
-  save_safetensors(directory / kWeightsFile, tensors, {{"format", "pt"}});
+  save_safetensors(writer.folder() / kWeightsFile, tensors, {{"format", "pt"}});
   Json config = bert_config_json(model.network.bert.config);
   const Bert::Parts parts = model.network.parts();
   config["architectures"] = {parts.next    ? "BertForPreTraining"
                              : parts.words ? "BertForMaskedLM"
                                            : "BertModel"};
-  config["format"] = kModelFormat;
   config["task"] = "mlm";
   config["preset"] = model.preset;
   config["do_lower_case"] = model.pieces.lower();
+  keep_longest_word(model.pieces, config);
   config["pad_token_id"] = std::max(0, model.pieces.pad());
-  write_json(directory / kConfigFile, config);
+  writer.commit(std::move(config));
 }
 
-BertModel load_bert_model(const std::filesystem::path& directory) {
-  const Json config = require_any_model_directory(directory);
-  const std::string config_path = (directory / kConfigFile).string();
+namespace {
+
+/// The pieces and settings of another program's directory; rows of the vocabulary without a piece
+/// go.
+void read_foreign_pieces(const ModelDirectory& directory, BertModel& model, BertConfig& sizes,
+                         BertWeights& weights) {
+  const std::string config_path = directory.config_path();
+  check_bert_config(directory.foreign_config(), config_path, model.notes);
+  BertFiles files =
+      read_bert_files(directory.path(), lower_case(directory.foreign_config(), config_path));
+  const std::int64_t pieces = files.pieces.size();
+  if (pieces > sizes.vocab_size) {
+    throw DataError(directory.file(kPiecesFile).string(), 0,
+                    fmt::format("has {} pieces, the model of {} expects {}; files of two models "
+                                "mixed?",
+                                pieces, config_path, sizes.vocab_size));
+  }
+  files.pieces.require_words(directory.file(kPiecesFile).string());
+  if (pieces < sizes.vocab_size && drop_spare_rows(weights, pieces) > 0) {
+    model.notes.push_back(
+        fmt::format("{}: {} rows of the vocabulary belong to no piece and are "
+                    "left out",
+                    weights.path, sizes.vocab_size - pieces));
+    sizes.vocab_size = pieces;
+  }
+  model.pieces = std::move(files.pieces);
+  model.longest = files.longest;
+  model.sentence = std::move(files.sentence);
+  model.notes.insert(model.notes.end(), files.notes.begin(), files.notes.end());
+}
+
+BertModel read_bert_model(const ModelDirectory& directory) {
+  const Json& config =
+      is_foreign(directory.foreign_config()) ? directory.foreign_config() : directory.config();
+  const std::string config_path = directory.config_path();
   if (!is_bert_config(config)) {
     throw DataError(config_path, 0,
                     fmt::format("is no BERT (task '{}'); train one with qkv train mlm",
                                 config.value("task", Json("?")).dump()));
   }
-  const BertConfig sizes = bert_config_from(config, config_path);
+  BertConfig sizes = bert_config_from(config, config_path);
   BertModel model;
   if (config.contains("preset") && config["preset"].is_string()) {
     model.preset = config["preset"].get<std::string>();
   }
-  model.pieces = load_pieces(directory, sizes, lower_case(config, directory));
-  const std::filesystem::path path = directory / kWeightsFile;
-  const SafetensorsFile file(path);
-  file.verify();
-  file.check_finite();
-  StateDict state = tensors_of(file);
-  std::int64_t numbers = 0;
-  for (const auto& entry : state) numbers += entry.second.count();
-  if (!could_hold(sizes, numbers, static_cast<std::int64_t>(state.size()))) {
-    throw DataError(path.string(), 0,
-                    fmt::format("holds {} numbers in {} tensors, not the model of {}", numbers,
-                                state.size(), config_path));
+  const bool foreign = is_foreign(config);
+  BertWeights weights = read_bert_weights(directory);
+  if (foreign) {
+    read_foreign_pieces(directory, model, sizes, weights);
+  } else {
+    model.pieces =
+        load_pieces(directory.path(), sizes, lower_case(config, config_path).value_or(true));
+    take_longest_word(config, config_path, model.pieces);
   }
-  const Bert::Parts parts{.pooler = has(state, "bert.pooler.dense.weight"),
-                          .words = has(state, "cls.predictions.transform.dense.weight"),
-                          .next = has(state, "cls.seq_relationship.weight")};
+  if (!could_hold(sizes, weights.numbers, static_cast<std::int64_t>(weights.state.size()))) {
+    throw DataError(weights.path, 0,
+                    fmt::format("holds {} numbers in {} tensors, not the model of {}",
+                                weights.numbers, weights.state.size(), config_path));
+  }
+  const Bert::Parts parts{.pooler = weights.has("bert.pooler.dense.weight"),
+                          .words = weights.has("cls.predictions.transform.dense.weight"),
+                          .next = weights.has("cls.seq_relationship.weight")};
   try {
     model.network = Bert::make(sizes, parts, Initialiser::blank());
-    load_bert_state(model.network, std::move(state));
+    if (foreign) {
+      const std::vector<std::string> unused = drop_unused(weights, model.network);
+      if (!unused.empty()) {
+        model.notes.push_back(
+            fmt::format("{}: {} tensors have no place in the network and are "
+                        "not used: {}",
+                        weights.path, unused.size(), listed(unused)));
+      }
+    }
+    load_bert_state(model.network, std::move(weights.state));
   } catch (const Error& e) {
-    throw DataError(path.string(), 0, e.what());
+    throw DataError(weights.path, 0, e.what());
   }
   return model;
 }
 
-BertRows rows_of(const BertModel& model, std::span<const std::string> texts, bool masked) {
-  const auto room = static_cast<std::size_t>(model.network.bert.config.max_position_embeddings) - 2;
+}  // namespace
+
+BertModel load_bert_model(const std::filesystem::path& directory) {
+  return read_whole(directory, read_bert_model);
+}
+
+std::int64_t BertModel::room() const {
+  const std::int64_t positions = network.bert.config.max_position_embeddings;
+  return longest > 0 ? std::min(longest, positions) : positions;
+}
+
+namespace {
+
+BertRows rows_within(const BertModel& model, std::span<const std::string> texts, bool masked,
+                     std::int64_t longest) {
+  const auto room = static_cast<std::size_t>(longest) - 2;
   BertRows rows;
   std::vector<std::int64_t> lengths;
   for (const std::string& text : texts) {
@@ -219,6 +271,12 @@ BertRows rows_of(const BertModel& model, std::span<const std::string> texts, boo
   }
   rows.segments = Segments(lengths);
   return rows;
+}
+
+}  // namespace
+
+BertRows rows_of(const BertModel& model, std::span<const std::string> texts, bool masked) {
+  return rows_within(model, texts, masked, model.room());
 }
 
 std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const BertRows& rows,
@@ -244,18 +302,59 @@ std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] < 0) continue;  // fewer pieces than asked for
     filled[i / k].push_back({ids[i], std::exp(static_cast<double>(log_p[i]))});
+    if (std::isnan(log_p[i])) filled[i / k].clear();
+  }
+  for (std::size_t m = 0; m < filled.size(); ++m) {
+    if (!filled[m].empty()) continue;
+    fail<NumericError>(
+        "fill: the model gives NaN for [MASK] {}; its weights ran away, train it "
+        "again",
+        m + 1);
   }
   return filled;
 }
 
-Tensor text_vectors(const BertModel& model, const BertRows& rows, TextVector how) {
-  const NoRecording off;
+namespace {
+
+Tensor pooled_states(const BertModel& model, const BertRows& rows, TextVector how) {
   const Tensor states = model.network.bert(rows);
   if (how == TextVector::mean) return segment_mean(states, rows.segments);
   if (how == TextVector::pooled) return model.network.bert.pooled(states, rows.segments);
   std::vector<std::int64_t> first;
   for (std::int64_t b = 0; b < rows.segments.count(); ++b) first.push_back(rows.segments.begin(b));
   return select_rows(states, first);
+}
+
+}  // namespace
+
+Tensor text_vectors(const BertModel& model, const BertRows& rows, TextVector how) {
+  const NoRecording off;
+  const Tensor vectors = pooled_states(model, rows, how);
+  const std::span<const float> numbers = vectors.values();
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (std::isfinite(numbers[i])) continue;
+    fail<NumericError>(
+        "embed: the model gives {} for text {}; its weights ran away, train it again", numbers[i],
+        static_cast<std::int64_t>(i) / vectors.dim(1) + 1);
+  }
+  return vectors;
+}
+
+Tensor embed_texts(const BertModel& model, std::span<const std::string> texts,
+                   const EmbedOptions& options) {
+  const SentenceSettings& s = model.sentence;
+  if (!options.pooling && !s.refused.empty()) {
+    fail("{}; choose a --pooling of your own", s.refused);
+  }
+  const std::int64_t room = s.longest > 0 ? std::min(s.longest, model.room()) : model.room();
+  std::vector<std::string> prompted;
+  if (!s.prompt.empty()) {
+    for (const std::string& text : texts) prompted.push_back(s.prompt + text);
+    texts = prompted;
+  }
+  const Tensor vectors = text_vectors(model, rows_within(model, texts, false, room),
+                                      options.pooling.value_or(s.pooling));
+  return options.normalise.value_or(s.normalise) ? rows_of_length_one(vectors) : vectors;
 }
 
 }  // namespace qkv

@@ -2,11 +2,13 @@
 //   config.json         Hugging Face's fields beside ours: format, task "mlm", preset
 //   model.safetensors   weights under its names, matrices [out, in]
 //   vocab.txt           the pieces
-// A directory that was made there (config.json of model_type "bert") is read just so.
+// A directory that was made there (config.json of model_type "bert") is read just so, with what
+// stands beside it (import/bert_files.h, import/bert_weights.h).
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +16,7 @@
 
 #include "qkv/io/json.h"
 #include "qkv/models/bert.h"
+#include "qkv/systems/import/bert_files.h"
 #include "qkv/text/wordpiece.h"
 
 namespace qkv {
@@ -21,7 +24,13 @@ namespace qkv {
 struct BertModel {
   Bert network;
   WordPiece pieces;
-  std::string preset;  // for people: what the sizes were called
+  std::string preset;              // for people: what the sizes were called
+  std::int64_t longest = 0;        // tokens of a text that the tokeniser lets through; 0: no limit
+  SentenceSettings sentence;       // how the directory wants vectors of texts
+  std::vector<std::string> notes;  // what was passed over while loading; to be shown to people
+
+  /// Tokens of a sequence that can be read, [CLS] and [SEP] included.
+  std::int64_t room() const;
 
   /// The network's parameters under its own names, so that a BertModel is a module.
   template <class Self, class Visit>
@@ -45,8 +54,13 @@ BertConfig bert_config_from(const Json& json, const std::string& path);
 /// must not take memory that the weights do not fill.
 bool could_hold(const BertConfig& config, std::int64_t numbers, std::int64_t tensors);
 constexpr const char* kPiecesFile = "vocab.txt";
-/// The pieces of a directory; throws DataError unless there are as many as the sizes say.
+/// The pieces of a directory of ours; throws DataError unless there are as many as the sizes say,
+/// and a word among them.
 WordPiece load_pieces(const std::filesystem::path& directory, const BertConfig& sizes, bool lower);
+/// The longest word of pieces that came from another program, kept among a BERT's fields where it
+/// is not our own.
+void keep_longest_word(const WordPiece& pieces, Json& config);
+void take_longest_word(const Json& config, const std::string& path, WordPiece& pieces);
 
 /// Written file by file, each atomically, the configuration last.
 void save_bert_model(const BertModel& model, const std::filesystem::path& directory);
@@ -55,7 +69,7 @@ void save_bert_model(const BertModel& model, const std::filesystem::path& direct
 /// what to do.
 BertModel load_bert_model(const std::filesystem::path& directory);
 
-/// [CLS] text [SEP] for each text, packed; what is beyond the positions is cut off. With `masked`
+/// [CLS] text [SEP] for each text, packed; what is beyond room() is cut off. With `masked`
 /// the word "[MASK]" is the token.
 BertRows rows_of(const BertModel& model, std::span<const std::string> texts, bool masked = false);
 
@@ -68,11 +82,15 @@ struct BertCandidate {
 std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const BertRows& rows,
                                                    int count);
 
-enum class TextVector : std::uint8_t {
-  mean,    ///< of all states, [CLS] and [SEP] included
-  cls,     ///< the state of [CLS]
-  pooled,  ///< tanh(W h_[CLS] + b)
+struct EmbedOptions {
+  std::optional<TextVector> pooling;  // unset: as the directory says
+  std::optional<bool> normalise;      // to length 1; likewise
 };
+/// A vector for each text, [B H], as the directory wants it but for what the options say. Throws
+/// Error for a wish of the directory that this program cannot fulfil, NumericError for numbers that
+/// are not finite. Not differentiable.
+Tensor embed_texts(const BertModel& model, std::span<const std::string> texts,
+                   const EmbedOptions& options = {});
 /// A vector for each sequence: [B H].
 Tensor text_vectors(const BertModel& model, const BertRows& rows, TextVector how);
 

@@ -19,7 +19,6 @@ namespace qkv {
 
 namespace {
 
-constexpr std::int64_t kLongestTable = 1 << 20;  // positions; a table of them is not in the file
 constexpr const char* kPriorTensor = "prior";
 
 /// Whether the product of the sides is at most `limit`, without overflow.
@@ -42,8 +41,8 @@ bool plausible(const Labeller::Config& c, std::int64_t stored, std::int64_t tens
        fits({c.character_kernel, c.character_embedding, c.character_filters}, stored));
   const bool encoder = fits({in, c.width}, stored) && c.layers <= tensors &&
                        (c.encoder != LabelEncoder::cnn || fits({c.kernel, in, c.width}, stored)) &&
-                       (!c.transforms() ||
-                        (fits({c.width, c.feed_forward}, stored) && c.max_length <= kLongestTable));
+                       (!c.transforms() || (fits({c.width, c.feed_forward}, stored) &&
+                                            affordable_table(c.max_length, c.width, stored)));
   const bool heads = fits({c.width, c.tags}, stored) && fits({c.width, c.classes}, stored) &&
                      (!c.crf || fits({c.tags, c.tags}, stored));
   if (c.encoder == LabelEncoder::bert) return could_hold(c.bert, stored, tensors) && heads;
@@ -229,14 +228,13 @@ LabelBatch LabellerModel::batch(std::span<const std::vector<std::string>> senten
 
 void save_labeller_model(const LabellerModel& model, const std::filesystem::path& directory) {
   const std::vector<NamedTensor> tensors = tensors_of(model);
-  std::filesystem::create_directories(directory);
+  DirectoryWriter writer(directory);
   for (const Stored& s : kVocabularies) {
     if (model.network.config.*(s.size) == 0) continue;
-    (model.*(s.vocabulary)).save(vocabulary_path(directory, s.name));
+    (model.*(s.vocabulary)).save(vocabulary_path(writer.folder(), s.name));
   }
-  save_weights(tensors, directory);
-  Json config = {{"format", kModelFormat},
-                 {"task", model.task()},
+  save_weights(tensors, writer.folder());
+  Json config = {{"task", model.task()},
                  {"preset", model.preset},
                  {"words",
                   {{"lowercase", model.word_options.lowercase},
@@ -244,15 +242,18 @@ void save_labeller_model(const LabellerModel& model, const std::filesystem::path
                    {"cut", name_of(model.word_options.cut)}}},
                  {"model", config_json(model.network.config)}};
   if (model.network.config.encoder == LabelEncoder::bert) {
-    write_file(directory / kPiecesFile, model.pieces.to_text());
+    write_file(writer.folder() / kPiecesFile, model.pieces.to_text());
     config["bert"] = bert_config_json(model.network.config.bert);
+    keep_longest_word(model.pieces, config["bert"]);
   }
-  write_json(directory / kConfigFile, config);
+  writer.commit(std::move(config));
 }
 
-LabellerModel load_labeller_model(const std::filesystem::path& directory) {
-  const Json config = require_model_directory(directory);
-  const std::string config_path = (directory / kConfigFile).string();
+namespace {
+
+LabellerModel read_labeller_model(const ModelDirectory& directory) {
+  const Json& config = directory.config();
+  const std::string config_path = directory.config_path();
   FieldReader reader(config, config_path);
   reader.has("format");
   const std::string task = reader.text("task");
@@ -272,7 +273,8 @@ LabellerModel load_labeller_model(const std::filesystem::path& directory) {
   if (sizes.encoder == LabelEncoder::bert) {
     (void)reader.object("bert");  // there, and an object
     sizes.bert = bert_config_from(config["bert"], config_path);
-    model.pieces = load_pieces(directory, sizes.bert, model.word_options.lowercase);
+    model.pieces = load_pieces(directory.path(), sizes.bert, model.word_options.lowercase);
+    take_longest_word(config["bert"], config_path, model.pieces);
   }
   reader.finish();
   if (task_of(sizes) != task) {
@@ -288,7 +290,7 @@ LabellerModel load_labeller_model(const std::filesystem::path& directory) {
   for (const Stored& s : kVocabularies) {
     const std::int64_t wanted = sizes.*(s.size);
     if (wanted == 0) continue;
-    const std::filesystem::path path = vocabulary_path(directory, s.name);
+    const std::filesystem::path path = vocabulary_path(directory.path(), s.name);
     model.*(s.vocabulary) = Vocabulary::load(path);
     const std::int64_t size = (model.*(s.vocabulary)).size() - s.specials;
     if (size != wanted) {
@@ -298,7 +300,7 @@ LabellerModel load_labeller_model(const std::filesystem::path& directory) {
                                   size, s.name, config_path, wanted));
     }
   }
-  WeightsFile weights(directory, config_path);
+  WeightsFile weights(directory);
   weights.require(plausible(sizes, weights.numbers(), weights.tensors()));
   try {
     model.network = Labeller::make(sizes, Initialiser::blank());
@@ -307,6 +309,12 @@ LabellerModel load_labeller_model(const std::filesystem::path& directory) {
   }
   read_tensors(weights, model.network);
   return model;
+}
+
+}  // namespace
+
+LabellerModel load_labeller_model(const std::filesystem::path& directory) {
+  return read_whole(directory, read_labeller_model);
 }
 
 }  // namespace qkv

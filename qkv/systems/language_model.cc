@@ -219,23 +219,24 @@ LanguageBatch pack(const TextStream& stream, std::span<const Window> windows) {
 }
 
 void save_language_model(const LanguageModel& model, const std::filesystem::path& directory) {
-  std::filesystem::create_directories(directory);
-  model.tokeniser.save(directory, kStem);
-  save_weights(named_parameters(model), directory);
-  write_json(directory / kConfigFile, {{"format", kModelFormat},
-                                       {"task", "lm"},
-                                       {"architecture", name_of(model.architecture)},
-                                       {"preset", model.preset},
-                                       {"text", kTexts[model.by_line ? 1 : 0]},
-                                       {"context", model.context},
-                                       {"model", model.architecture == LanguageArchitecture::rnn
-                                                     ? config_json(model.rnn.config)
-                                                     : json_of(model.mpt.config)}});
+  DirectoryWriter writer(directory);
+  model.tokeniser.save(writer.folder(), kStem);
+  save_weights(named_parameters(model), writer.folder());
+  writer.commit(
+      {{"task", "lm"},
+       {"architecture", name_of(model.architecture)},
+       {"preset", model.preset},
+       {"text", kTexts[model.by_line ? 1 : 0]},
+       {"context", model.context},
+       {"model", model.architecture == LanguageArchitecture::rnn ? config_json(model.rnn.config)
+                                                                 : json_of(model.mpt.config)}});
 }
 
-LanguageModel load_language_model(const std::filesystem::path& directory) {
-  const Json config = require_model_directory(directory);
-  const std::string config_path = (directory / kConfigFile).string();
+namespace {
+
+LanguageModel read_language_model(const ModelDirectory& directory) {
+  const Json& config = directory.config();
+  const std::string config_path = directory.config_path();
   FieldReader reader(config, config_path);
   reader.has("format");
   if (const std::string task = reader.text("task"); task != "lm") {
@@ -257,7 +258,7 @@ LanguageModel load_language_model(const std::filesystem::path& directory) {
     sizes = mpt_from(std::move(network), config["model"]);
   }
   reader.finish();
-  model.tokeniser = Tokeniser::load(directory, kStem);
+  model.tokeniser = Tokeniser::load(directory.path(), kStem);
   const std::int64_t expected = recurrent ? rnn_sizes.vocab_size : sizes.vocab_size;
   if (model.tokeniser.size() != expected) {
     throw DataError(config_path, 0,
@@ -265,7 +266,7 @@ LanguageModel load_language_model(const std::filesystem::path& directory) {
                                 "models mixed?",
                                 model.tokeniser.size(), expected));
   }
-  WeightsFile weights(directory, config_path);
+  WeightsFile weights(directory);
   const auto blank = [&](const auto& c) {
     try {
       c.check();
@@ -283,6 +284,12 @@ LanguageModel load_language_model(const std::filesystem::path& directory) {
   weights.take_all(model);
   weights.finish();
   return model;
+}
+
+}  // namespace
+
+LanguageModel load_language_model(const std::filesystem::path& directory) {
+  return read_whole(directory, read_language_model);
 }
 
 }  // namespace qkv

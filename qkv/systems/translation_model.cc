@@ -15,8 +15,6 @@ namespace qkv {
 
 namespace {
 
-constexpr std::int64_t kLongestTable = 1 << 20;  // positions; a table of them is not in the file
-
 const char* stem(bool joint, const char* side) { return joint ? "joint" : side; }
 
 /// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
@@ -24,7 +22,7 @@ const char* stem(bool joint, const char* side) { return joint ? "joint" : side; 
 bool plausible(const Transformer::Config& c, std::int64_t stored, std::int64_t tensors) {
   return c.source_vocabulary * c.width <= stored && c.width * c.feed_forward <= stored &&
          c.target_vocabulary * c.width <= stored && c.encoder_layers <= tensors &&
-         c.decoder_layers <= tensors && c.max_length <= kLongestTable;
+         c.decoder_layers <= tensors && affordable_table(c.max_length, c.width, stored);
 }
 bool plausible(const RnnTranslator::Config& c, std::int64_t stored, std::int64_t tensors) {
   return c.source_vocabulary * c.embedding <= stored && c.target_vocabulary * c.width <= stored &&
@@ -46,23 +44,24 @@ std::int64_t TranslationModel::max_length() const {
 }
 
 void save_translation_model(const TranslationModel& model, const std::filesystem::path& directory) {
-  std::filesystem::create_directories(directory);
-  model.source.save(directory, stem(model.joint, "source"));
-  if (!model.joint) model.target.save(directory, "target");
-  save_weights(named_parameters(model), directory);
-  write_json(directory / kConfigFile, {{"format", kModelFormat},
-                                       {"task", "translate"},
-                                       {"architecture", name_of(model.architecture)},
-                                       {"preset", model.preset},
-                                       {"joint_vocabulary", model.joint},
-                                       {"model", model.architecture == Architecture::rnn
-                                                     ? config_json(model.rnn.config)
-                                                     : config_json(model.transformer.config)}});
+  DirectoryWriter writer(directory);
+  model.source.save(writer.folder(), stem(model.joint, "source"));
+  if (!model.joint) model.target.save(writer.folder(), "target");
+  save_weights(named_parameters(model), writer.folder());
+  writer.commit(
+      {{"task", "translate"},
+       {"architecture", name_of(model.architecture)},
+       {"preset", model.preset},
+       {"joint_vocabulary", model.joint},
+       {"model", model.architecture == Architecture::rnn ? config_json(model.rnn.config)
+                                                         : config_json(model.transformer.config)}});
 }
 
-TranslationModel load_translation_model(const std::filesystem::path& directory) {
-  const Json config = require_model_directory(directory);
-  const std::string config_path = (directory / kConfigFile).string();
+namespace {
+
+TranslationModel read_translation_model(const ModelDirectory& directory) {
+  const Json& config = directory.config();
+  const std::string config_path = directory.config_path();
   FieldReader reader(config, config_path);
   reader.has("format");
   const std::string task = reader.text("task");
@@ -83,8 +82,8 @@ TranslationModel load_translation_model(const std::filesystem::path& directory) 
     sizes = config_from<Transformer::Config>(reader.object("model"), config_path);
   }
   reader.finish();
-  model.source = Tokeniser::load(directory, stem(model.joint, "source"));
-  model.target = model.joint ? model.source : Tokeniser::load(directory, "target");
+  model.source = Tokeniser::load(directory.path(), stem(model.joint, "source"));
+  model.target = model.joint ? model.source : Tokeniser::load(directory.path(), "target");
   for (const auto& [side, tokeniser, size] :
        {std::tuple{"source", &model.source,
                    rnn ? rnn_sizes.source_vocabulary : sizes.source_vocabulary},
@@ -99,7 +98,7 @@ TranslationModel load_translation_model(const std::filesystem::path& directory) 
     }
   }
 
-  WeightsFile weights(directory, config_path);
+  WeightsFile weights(directory);
   const auto blank = [&](const auto& c) {
     weights.require(plausible(c, weights.numbers(), weights.tensors()));
     return Initialiser::blank();
@@ -112,6 +111,12 @@ TranslationModel load_translation_model(const std::filesystem::path& directory) 
   weights.take_all(model);
   weights.finish();
   return model;
+}
+
+}  // namespace
+
+TranslationModel load_translation_model(const std::filesystem::path& directory) {
+  return read_whole(directory, read_translation_model);
 }
 
 }  // namespace qkv

@@ -1,21 +1,31 @@
 #include "qkv/systems/weights_file.h"
 
-#include <utility>
+#include <algorithm>
 
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
-#include "qkv/io/directory.h"
 
 namespace qkv {
 
-void save_weights(const std::vector<NamedTensor>& tensors, const std::filesystem::path& directory) {
-  save_safetensors(directory / kWeightsFile, tensors, {{"format", "qkv"}, {"layout", "in,out"}});
+void save_weights(const std::vector<NamedTensor>& tensors, const std::filesystem::path& folder) {
+  save_safetensors(folder / kWeightsFile, tensors, {{"format", "qkv"}, {"layout", "in,out"}});
 }
 
-WeightsFile::WeightsFile(const std::filesystem::path& directory, std::string config_path)
-    : path_((directory / kWeightsFile).string()),
-      config_path_(std::move(config_path)),
+bool affordable_table(std::int64_t rows, std::int64_t width, std::int64_t stored) {
+  constexpr std::int64_t kAlways = 1 << 20, kTimes = 16;
+  return width == 0 || rows <= std::max(kAlways, kTimes * stored) / width;
+}
+
+void know(const ModelDirectory& directory, const SafetensorsFile& file) {
+  file.verify_header();
+  directory.know(kWeightsFile, file.bytes(), file.checksum());
+}
+
+WeightsFile::WeightsFile(const ModelDirectory& directory)
+    : directory_(directory),
+      path_(directory.file(kWeightsFile).string()),
+      config_path_(directory.config_path()),
       file_(path_) {
   file_.verify();
   file_.check_finite();
@@ -32,7 +42,7 @@ void WeightsFile::require(bool fits) const {
 Tensor WeightsFile::take(const std::string& name) {
   if (!file_.contains(name)) throw DataError(path_, 0, fmt::format("has no tensor '{}'", name));
   ++taken_;
-  return file_.tensor(name);
+  return file_.float_tensor(name);
 }
 
 Tensor WeightsFile::take(const std::string& name, const Shape& shape) {
@@ -45,8 +55,10 @@ Tensor WeightsFile::take(const std::string& name, const Shape& shape) {
 }
 
 void WeightsFile::finish() const {
-  if (taken_ == tensors()) return;
-  throw DataError(path_, 0, fmt::format("holds {} tensors, the model has {}", tensors(), taken_));
+  if (taken_ != tensors()) {
+    throw DataError(path_, 0, fmt::format("holds {} tensors, the model has {}", tensors(), taken_));
+  }
+  know(directory_, file_);
 }
 
 }  // namespace qkv

@@ -1,5 +1,5 @@
 // The weights of a model directory: written from a module's parameters, and read back into a blank
-// one with every name, shape and number checked. For the files that save and load models.
+// one with every name, type, shape and number checked. For the files that save and load models.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
 #include "qkv/nn/module.h"
 
@@ -22,13 +23,21 @@ std::vector<NamedTensor> named_parameters(const M& module) {
   });
   return tensors;
 }
-void save_weights(const std::vector<NamedTensor>& tensors, const std::filesystem::path& directory);
+void save_weights(const std::vector<NamedTensor>& tensors, const std::filesystem::path& folder);
+
+/// Whether a table of positions that is not among `stored` numbers may be built beside them: a few
+/// megabytes always, beyond that in proportion.
+bool affordable_table(std::int64_t rows, std::int64_t width, std::int64_t stored);
+
+/// Verifies the header of a model's weights, whose numbers are verified already, and tells the
+/// directory their checksum.
+void know(const ModelDirectory& directory, const SafetensorsFile& weights);
 
 /// Takes each tensor of a file once; whatever does not fit throws DataError with the file's name.
 class WeightsFile {
  public:
-  /// Verifies the file and that all its numbers are finite. `config_path` is for messages.
-  WeightsFile(const std::filesystem::path& directory, std::string config_path);
+  /// Verifies the file and that all its numbers are finite.
+  explicit WeightsFile(const ModelDirectory& directory);
 
   std::int64_t numbers() const { return numbers_; }
   std::int64_t tensors() const { return static_cast<std::int64_t>(file_.names().size()); }
@@ -37,6 +46,7 @@ class WeightsFile {
   void require(bool fits) const;
 
   bool contains(const std::string& name) const { return file_.contains(name); }
+  /// f32, whatever floating type the file has.
   Tensor take(const std::string& name);
   /// Takes every parameter of a module that has its shapes.
   template <class M>
@@ -45,7 +55,7 @@ class WeightsFile {
       p = parameter(take(std::string(name), p.shape()));
     });
   }
-  /// Throws when tensors are left.
+  /// Throws when tensors are left. The directory then knows the file's checksum.
   void finish() const;
 
   const std::string& path() const { return path_; }
@@ -53,6 +63,7 @@ class WeightsFile {
  private:
   Tensor take(const std::string& name, const Shape& shape);
 
+  const ModelDirectory& directory_;
   std::string path_, config_path_;
   SafetensorsFile file_;
   std::int64_t numbers_ = 0, taken_ = 0;

@@ -1,6 +1,7 @@
 #include "qkv/tensor/segments.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "qkv/base/error.h"
 
@@ -12,6 +13,10 @@ Segments::Segments(std::span<const std::int64_t> lengths) {
   offsets->push_back(0);
   for (std::int64_t length : lengths) {
     if (length < 0) fail<ShapeError>("segments: negative length {}", length);
+    if (length > std::numeric_limits<std::int64_t>::max() - offsets->back()) {
+      fail<ShapeError>("segments: the lengths add up to more than a number can hold, with {}",
+                       length);
+    }
     offsets->push_back(offsets->back() + length);
   }
   offsets_ = std::move(offsets);

@@ -161,6 +161,15 @@ WordPiece WordPiece::load(const std::filesystem::path& path, bool lower) {
   return from_text(read_file(path), path.string(), lower);
 }
 
+void WordPiece::require_words(std::string_view path) const {
+  for (std::int32_t id = 0; id < size(); ++id) {
+    if (!is_special(id) && !piece(id).empty() && !piece(id).starts_with("[unused")) return;
+  }
+  throw DataError(path, 0,
+                  "holds special tokens only: nothing to learn or to fill in; give the pieces of "
+                  "a text");
+}
+
 std::string WordPiece::to_text() const {
   std::string text;
   for (const std::string& piece : table_->pieces) text.append(piece).append("\n");
@@ -191,7 +200,7 @@ void WordPiece::cut_word(const std::string& word, std::vector<std::int32_t>& ids
       static_cast<std::size_t>(std::count_if(word.begin(), word.end(), [](char c) {
         return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
       }));
-  bool known = characters <= kLongestWord;
+  bool known = characters <= longest_word_;
   std::string candidate;
   for (std::size_t begin = 0; known && begin < word.size();) {
     known = false;

@@ -36,7 +36,7 @@ struct WordPieceOptions {
 
 class WordPiece {
  public:
-  /// Words of more code points become [UNK] as a whole.
+  /// As in BERT's own program; Hugging Face's has 100.
   static constexpr std::size_t kLongestWord = 200;
 
   /// Only the special tokens.
@@ -52,10 +52,17 @@ class WordPiece {
   static WordPiece from_text(std::string_view text, std::string_view path, bool lower);
   static WordPiece load(const std::filesystem::path& path, bool lower);
 
+  /// Throws DataError when there are special tokens only. `path` is for messages.
+  void require_words(std::string_view path) const;
+
   /// The same in the form of vocab.txt.
   std::string to_text() const;
 
   bool lower() const { return lower_; }
+  /// Words of more code points become [UNK] as a whole; kLongestWord unless another program's
+  /// tokeniser says otherwise.
+  std::size_t longest_word() const { return longest_word_; }
+  void set_longest_word(std::size_t code_points) { longest_word_ = code_points; }
   std::int32_t size() const;
   std::int32_t pad() const {
     return pad_;
@@ -93,6 +100,7 @@ class WordPiece {
 
   std::shared_ptr<const Table> table_;
   bool lower_ = true;
+  std::size_t longest_word_ = kLongestWord;
   std::int32_t pad_ = -1, unk_ = -1, cls_ = -1, sep_ = -1, mask_ = -1;
 };
 

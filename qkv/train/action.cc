@@ -71,6 +71,10 @@ ActionModel make_action_model(const ActionPreset& preset, ActionArchitecture arc
   std::map<std::int64_t, std::string> names;
   for (const Clip& clip : clips) names.emplace(clip.label, clip.name);
   if (names.size() < 2) fail("training needs clips of at least two labels, found {}", names.size());
+  if (poses.frames > kMostFrames) {
+    fail("windows of {} frames are longer than {}, the most that a model reads", poses.frames,
+         kMostFrames);
+  }
   ActionModel model;
   for (const auto& [label, name] : names) model.labels.push_back(name);
   model.preset = preset.name;
@@ -163,7 +167,13 @@ std::vector<std::vector<double>> predict_clips(const ActionModel& model, const A
     }
   }
   for (std::size_t i = 0; i < sums.size(); ++i) {
-    for (double& sum : sums[i]) sum /= static_cast<double>(counts[i]);
+    for (double& sum : sums[i]) {
+      sum /= static_cast<double>(counts[i]);
+      if (!std::isfinite(sum)) {
+        fail<NumericError>("the model gives {} for clip {}; its weights ran away, train it again",
+                           sum, i + 1);
+      }
+    }
   }
   return sums;
 }
@@ -242,6 +252,7 @@ TrainTask action_task(ActionModel& model, const ActionTraining& training,
     return v;
   };
   task.save = [&model, directory] { save_action_model(model, directory); };
+  task.keep = [&model](const std::filesystem::path& folder) { save_action_model(model, folder); };
   return task;
 }
 

@@ -231,6 +231,17 @@ LabelBatch pack(const LabelBatch& all, std::span<const std::int64_t> index) {
   return batch;
 }
 
+namespace {
+
+/// No answer rests on scores that are no numbers.
+void require_finite(double score, std::int64_t sentence) {
+  if (std::isfinite(score)) return;
+  fail<NumericError>("the model gives {} for sentence {}; its weights ran away, train it again",
+                     score, sentence + 1);
+}
+
+}  // namespace
+
 std::vector<Labelled> label_sentences(const LabellerModel& model,
                                       std::span<const std::vector<std::string>> sentences,
                                       TagScheme scheme, std::int64_t batch_tokens) {
@@ -261,12 +272,14 @@ std::vector<Labelled> label_sentences(const LabellerModel& model,
         if (spans) result.tags = convert_tags(result.tags, scheme);
         result.tags.resize(sentences[at(index[k])].size(), unread);
         result.tag_score = p.tag_scores[k];
+        require_finite(static_cast<double>(p.tag_scores[k]), index[k]);
       }
       if (config.classes > 0) {
         result.label = label_name(model.classes, p.classes[k]);
         const float* row = p.class_log_probabilities.data() + b * config.classes;
         for (std::int64_t c = 0; c < config.classes; ++c) {
           result.class_probabilities.push_back(std::exp(static_cast<double>(row[c])));
+          require_finite(result.class_probabilities.back(), index[k]);
         }
       }
     }
@@ -351,6 +364,7 @@ TrainTask labelling_task(LabellerModel& model, const LabellingTraining& training
     return v;
   };
   task.save = [&model, directory] { save_labeller_model(model, directory); };
+  task.keep = [&model](const std::filesystem::path& folder) { save_labeller_model(model, folder); };
   return task;
 }
 

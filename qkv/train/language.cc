@@ -116,6 +116,17 @@ TextScore blank_score(const TextStream& stream) {
   return score;
 }
 
+/// The score, when it is made of numbers.
+const TextScore& finite(const TextScore& score) {
+  if (score.tokens > 0 && !std::isfinite(score.perplexity())) {
+    fail<NumericError>(
+        "perplexity: the model gives {} nats a token; its weights ran away, train it "
+        "again",
+        score.loss());
+  }
+  return score;
+}
+
 Validation validate_language(const LanguageModel& model, const LanguageTraining& t) {
   const TextScore s =
       score_text(model, t.valid, {.context = t.context, .batch_tokens = t.batch_tokens});
@@ -176,7 +187,7 @@ TextScore score_text(const LanguageModel& model, const TextStream& stream,
                score.tokens += r.tokens;
                score.correct += r.correct;
              });
-  return score;
+  return finite(score);
 }
 
 TextScore score_tokens(const LanguageModel& model, const TextStream& stream,
@@ -196,7 +207,7 @@ TextScore score_tokens(const LanguageModel& model, const TextStream& stream,
                  }
                }
              });
-  return score;
+  return finite(score);
 }
 
 TrainTask language_task(LanguageModel& model, const LanguageTraining& training,
@@ -226,6 +237,7 @@ TrainTask language_task(LanguageModel& model, const LanguageTraining& training,
   };
   task.validate = [&model, &training] { return validate_language(model, training); };
   task.save = [&model, directory] { save_language_model(model, directory); };
+  task.keep = [&model](const std::filesystem::path& folder) { save_language_model(model, folder); };
   return task;
 }
 

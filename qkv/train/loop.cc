@@ -3,17 +3,14 @@
 #include <chrono>
 #include <cmath>
 #include <deque>
-#include <map>
-#include <memory>
-
-#include <nlohmann/json.hpp>
+#include <tuple>
+#include <utility>
 
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
-#include "qkv/base/file.h"
-#include "qkv/io/directory.h"
-#include "qkv/io/safetensors.h"
 #include "qkv/kernels/elementwise.h"
+#include "qkv/train/run_directory.h"
+#include "qkv/train/state.h"
 
 namespace qkv {
 
@@ -21,61 +18,29 @@ std::atomic<int> g_interrupt_training = 0;
 
 namespace {
 
-using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// What a run must remember besides the optimiser's numbers. `batch` counts within the epoch.
-struct Position {
-  std::int64_t step = 0, epoch = 0, batch = 0, tokens = 0;
-  std::int64_t best_step = 0, stale = 0;
-  std::int64_t validated = -1;  // the step of the last validation: it must not be judged twice
-  double best_score = -std::numeric_limits<double>::infinity();
-  double seconds = 0;
-};
-
 class Run {
  public:
   Run(const TrainTask& task, Optimiser& optimiser, const TrainOptions& options,
-      std::filesystem::path directory, const TrainWatch& watch)
+      const std::filesystem::path& directory, bool resume, const TrainWatch& watch)
       : task_(task),
         optimiser_(optimiser),
         options_(options),
-        directory_(std::move(directory)),
-        watch_(watch) {}
-
-  void resume() {
-    const std::filesystem::path path = state_path();
+        directory_(directory, resume, task.keep),
+        watch_(watch) {
+    if (!resume) return;
+    const std::filesystem::path path = directory_.state_file();
     if (!std::filesystem::exists(path)) {
       fail("{}: no saved state to resume from; train without --resume", path.string());
     }
-    const SafetensorsFile file(path);
-    const std::map<std::string, std::string>& meta = file.metadata();
-    const auto found = meta.find("qkv.position");
-    if (found == meta.end()) throw DataError(path.string(), 0, "holds no training position");
-    const Json json = Json::parse(found->second);
-    at_.step = json.at("step");
-    at_.epoch = json.at("epoch");
-    at_.batch = json.at("batch");
-    at_.tokens = json.at("tokens");
-    at_.best_step = json.at("best_step");
-    at_.stale = json.at("stale");
-    at_.validated = json.at("validated");
-    if (!json.at("best_score").is_null()) at_.best_score = json.at("best_score");
-    at_.seconds = json.at("seconds");
-    std::vector<std::pair<std::string, Tensor>> state;
-    for (const std::string& name : file.names()) {
-      if (name.starts_with("snapshot.")) {
-        snapshots_.push_back(file.tensor_copy(name));
-      } else {
-        state.emplace_back(name, file.tensor_copy(name));
-      }
-    }
-    optimiser_.restore(at_.step, state);
-    trim_metrics(at_.step);
+    at_ = load_state(path, optimiser_, snapshots_);
+    saved_step_ = at_.step;
+    directory_.trim_metrics(at_.step);
   }
 
   TrainReport run() {
@@ -87,12 +52,15 @@ class Run {
       if (plan.empty()) fail("training: no batches; is the training data empty?");
       const auto batches = static_cast<std::int64_t>(plan.size());
       bool stop = false;
+      const auto judge = [&] {
+        const bool due = options_.validate_every > 0 ? at_.step % options_.validate_every == 0
+                                                     : at_.batch >= batches;
+        if (due && at_.step > 0 && at_.validated != at_.step) validate();
+      };
+      judge();  // where a state was saved just before a validation
       while (at_.batch < batches && !stop) {
         update(plan);
-        const bool epoch_over = at_.batch >= batches;
-        if (options_.validate_every > 0 ? at_.step % options_.validate_every == 0 : epoch_over) {
-          validate();
-        }
+        judge();
         if (g_interrupt_training) {
           end = TrainReport::End::interrupted;
           stop = true;
@@ -105,7 +73,7 @@ class Run {
         } else if (options_.steps > 0 && at_.step >= options_.steps) {
           stop = true;
         } else if (seconds_since(saved_) > 60 * options_.save_minutes) {
-          save_state();
+          save_due_ = true;
         }
       }
       if (stop) break;
@@ -124,7 +92,21 @@ class Run {
   }
 
  private:
-  std::filesystem::path state_path() const { return directory_ / "state" / "state.safetensors"; }
+  /// What went wrong, and what to do about it.
+  [[noreturn]] void diverged(std::int64_t step, std::string_view what) const {
+    constexpr std::string_view kAdvice = "with a lower learning rate, a longer warm-up or --clip";
+    const std::string path = directory_.state_file().string();
+    if (saved_step_ < 0) {
+      fail<NumericError>("step {}: {}; no state was saved yet, train again {}", step, what,
+                         kAdvice);
+    }
+    if (saved_step_ == at_.step && step > at_.step) {
+      fail<NumericError>("step {}: {}; the state in {} leads to it again, train anew {}", step,
+                         what, path, kAdvice);
+    }
+    fail<NumericError>("step {}: {}; the last good state is in {} — resume {}", step, what, path,
+                       kAdvice);
+  }
   double elapsed() const { return seconds_before_ + seconds_since(started_); }
   bool out_of_time() const { return options_.minutes > 0 && elapsed() >= 60 * options_.minutes; }
   bool reached_end() const {
@@ -136,8 +118,28 @@ class Run {
   void update(const std::vector<std::vector<std::int64_t>>& plan) {
     const auto first = static_cast<std::size_t>(at_.batch);
     const std::size_t last =
-        std::min(plan.size(),
-                 first + static_cast<std::size_t>(std::max<std::int64_t>(1, options_.accumulate)));
+        std::min(plan.size(), first + static_cast<std::size_t>(options_.accumulate));
+    const BatchLoss sum = gradients(plan, first, last);
+    double norm = 0;
+    try {
+      norm = optimiser_.check_gradients();
+    } catch (const NumericError& e) {
+      diverged(at_.step + 1, e.what());
+    }
+    // A state that is due waits until its weights have been good for a step: one that leads to NaN
+    // must not replace one that does not.
+    if (save_due_) save_state();
+    const double rate = options_.schedule.at(at_.step + 1);
+    optimiser_.update(rate, norm);
+    ++at_.step;
+    at_.batch = static_cast<std::int64_t>(last);
+    at_.tokens += sum.tokens;
+    report(sum, norm, rate);
+  }
+
+  /// Forward and backward of the batches from `first` to `last`.
+  BatchLoss gradients(const std::vector<std::vector<std::int64_t>>& plan, std::size_t first,
+                      std::size_t last) {
     std::int64_t tokens = 0;
     for (std::size_t b = first; b < last; ++b) tokens += task_.tokens(plan[b]);
     optimiser_.clear_gradients();
@@ -150,11 +152,7 @@ class Run {
         part = task_.loss(plan[b], 1.0 / static_cast<double>(std::max<std::int64_t>(1, tokens)));
       }
       if (!std::isfinite(part.loss_sum)) {
-        fail<NumericError>(
-            "step {}: the loss is {}; the last good state is in {} — resume with a lower learning "
-            "rate, "
-            "a longer warm-up or --clip",
-            at_.step + 1, part.loss_sum, state_path().string());
+        diverged(at_.step + 1, fmt::format("the loss is {}", part.loss_sum));
       }
       tape.backward(part.loss);
       sum.loss_sum += part.loss_sum;
@@ -162,12 +160,7 @@ class Run {
       sum.tokens += part.tokens;
       sum.correct += part.correct;
     }
-    const double rate = options_.schedule.at(at_.step + 1);
-    const double norm = optimiser_.step(rate);
-    ++at_.step;
-    at_.batch = static_cast<std::int64_t>(last);
-    at_.tokens += sum.tokens;
-    report(sum, norm, rate);
+    return sum;
   }
 
   void report(const BatchLoss& sum, double norm, double rate) {
@@ -196,7 +189,7 @@ class Run {
                  {"tokens_per_second", speed},
                  {"seconds", elapsed()}};
     if (window_.correct >= 0) line["accuracy"] = static_cast<double>(window_.correct) / tokens;
-    append_metrics(line);
+    directory_.metrics(std::move(line));
     window_ = {};
     window_started_ = Clock::now();
   }
@@ -226,6 +219,22 @@ class Run {
     return optimiser_.has_average() ? optimiser_.average() : Tensor();
   }
 
+  /// The task's judgement, which must be numbers.
+  Validation judgement() const {
+    Validation v;
+    try {
+      v = task_.validate();
+    } catch (const NumericError& e) {
+      diverged(at_.step, fmt::format("validation: {}", e.what()));
+    }
+    if (!std::isfinite(v.loss) || !std::isfinite(v.score)) {
+      diverged(at_.step,
+               fmt::format("the validation's {} is {}", std::isfinite(v.loss) ? "score" : "loss",
+                           std::isfinite(v.loss) ? v.score : v.loss));
+    }
+    return v;
+  }
+
   void validate() {
     const Clock::time_point began = Clock::now();
     release_pool();  // decoding wants other sizes: what training keeps for itself would stand
@@ -233,8 +242,14 @@ class Run {
     const Tensor candidate = judged();
     const Tensor trained = candidate.defined() ? optimiser_.snapshot() : Tensor();
     if (candidate.defined()) optimiser_.set_weights(candidate);
-    const Validation v = task_.validate();
+    const Validation v = judgement();
     const bool better = v.score > at_.best_score;
+    if (!directory_.has_state()) {
+      // The state of an older run goes before its model does.
+      if (trained.defined()) optimiser_.set_weights(trained);
+      save_state();
+      if (candidate.defined()) optimiser_.set_weights(candidate);
+    }
     if (better) {
       at_.best_score = v.score;
       at_.best_step = at_.step;
@@ -252,7 +267,7 @@ class Run {
     line["valid_score"] = v.score;
     line["best"] = better;
     line["seconds"] = elapsed();
-    append_metrics(line);
+    directory_.metrics(std::move(line));
     if (watch_.line) {
       watch_.line(fmt::format("step {:>6}  epoch {:>3}  valid {}{}  ({:.0f} s)", at_.step,
                               at_.epoch + 1, v.text, better ? "  best" : "", seconds_since(began)));
@@ -260,50 +275,31 @@ class Run {
     at_.validated = at_.step;
     window_started_ = Clock::now();
     window_ = {};
-    save_state();
+    save_due_ = true;
   }
 
   void save_state() {
     at_.seconds = elapsed();
-    std::filesystem::create_directories(directory_ / "state");
-    const Json position = {
-        {"step", at_.step},
-        {"epoch", at_.epoch},
-        {"batch", at_.batch},
-        {"tokens", at_.tokens},
-        {"best_step", at_.best_step},
-        {"stale", at_.stale},
-        {"validated", at_.validated},
-        {"best_score", std::isfinite(at_.best_score) ? Json(at_.best_score) : Json()},
-        {"seconds", at_.seconds}};
-    std::vector<NamedTensor> tensors;
-    for (auto& [name, tensor] : optimiser_.state()) tensors.push_back({name, tensor});
-    for (std::size_t i = 0; i < snapshots_.size(); ++i) {
-      tensors.push_back({fmt::format("snapshot.{:03}", i), snapshots_[i]});
+    try {
+      directory_.save_state([this](const std::filesystem::path& file) {
+        qkv::save_state(file, at_, optimiser_, snapshots_);
+      });
+    } catch (const NumericError& e) {
+      diverged(at_.step, e.what());
     }
-    save_safetensors(state_path(), tensors, {{"qkv.position", position.dump()}});
     saved_ = Clock::now();
-  }
-
-  void append_metrics(const Json& line) const { append_jsonl(directory_ / "metrics.jsonl", line); }
-
-  /// Lines after the resumed step belong to work that is done again.
-  void trim_metrics(std::int64_t step) const {
-    const std::filesystem::path path = directory_ / "metrics.jsonl";
-    if (!std::filesystem::exists(path)) return;
-    std::string kept;
-    for (const Json& line : read_jsonl(path)) {
-      if (line.value("step", std::int64_t{0}) <= step) kept += line.dump() + "\n";
-    }
-    write_file(path, kept);
+    saved_step_ = at_.step;
+    save_due_ = false;
   }
 
   const TrainTask& task_;
   Optimiser& optimiser_;
   const TrainOptions& options_;
-  std::filesystem::path directory_;
+  RunDirectory directory_;
   const TrainWatch& watch_;
   Position at_;
+  std::int64_t saved_step_ = -1;  // of the state that is saved; −1: none of this run
+  bool save_due_ = false;
   std::deque<Tensor> snapshots_;
   BatchLoss window_;
   Clock::time_point started_, saved_, window_started_ = Clock::now();
@@ -312,14 +308,29 @@ class Run {
 
 }  // namespace
 
-TrainReport train(const TrainTask& task, Optimiser& optimiser, const TrainOptions& options,
-                  const std::filesystem::path& directory, bool resume, const TrainWatch& watch) {
-  if (options.steps <= 0 && options.epochs <= 0 && options.minutes <= 0 && options.patience <= 0) {
+void TrainOptions::check() const {
+  optimiser.check();
+  schedule.check();
+  for (const auto& [name, value, least] :
+       {std::tuple{"steps", steps, 0}, std::tuple{"epochs", epochs, 0},
+        std::tuple{"accumulate", accumulate, 1}, std::tuple{"validate_every", validate_every, 0},
+        std::tuple{"patience", patience, 0}, std::tuple{"average_last", average_last, 0},
+        std::tuple{"report_every", report_every, 1}}) {
+    if (value < least) fail("training: {} is {}, must be at least {}", name, value, least);
+  }
+  for (const auto& [name, value] :
+       {std::pair{"minutes", minutes}, std::pair{"save_minutes", save_minutes}}) {
+    if (!(value >= 0)) fail("training: {} is {}, must not be negative", name, value);
+  }
+  if (steps == 0 && epochs == 0 && minutes == 0 && patience == 0) {
     fail("training would never end: give steps, epochs, minutes or patience");
   }
-  std::filesystem::create_directories(directory);
-  Run run(task, optimiser, options, directory, watch);
-  if (resume) run.resume();
+}
+
+TrainReport train(const TrainTask& task, Optimiser& optimiser, const TrainOptions& options,
+                  const std::filesystem::path& directory, bool resume, const TrainWatch& watch) {
+  options.check();
+  Run run(task, optimiser, options, directory, resume, watch);
   return run.run();
 }
 

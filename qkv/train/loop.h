@@ -1,10 +1,7 @@
 // The training loop: steps, accumulation, validation, averaging, early stopping, interruption and
 // exact resumption, for any task that can name its batches and compute a loss.
 //
-// What a run leaves in its model directory:
-//   model.safetensors, config.json   the best model so far (written by the task's `save`)
-//   metrics.jsonl                    one line a report and one a validation
-//   state/                           what --resume needs; removed from nothing, replaced atomically
+// What a run leaves in its directory: run_directory.h.
 #pragma once
 
 #include <atomic>
@@ -60,6 +57,10 @@ struct TrainOptions {
     visit(changeable({"save_minutes", "Time between saves of the state", positive()}),
           o.save_minutes);
   }
+
+  /// Throws Error for a number out of its range, those of optimiser and schedule included, and when
+  /// nothing would ever end the training.
+  void check() const;
 };
 
 /// What one batch contributed.
@@ -88,6 +89,9 @@ struct TrainTask {
   std::function<Validation()> validate;
   /// Writes the model as it stands into the model directory.
   std::function<void()> save;
+  /// Writes the model into a folder, for a resumed run to be built from; only its weights come from
+  /// elsewhere then. May be empty.
+  std::function<void(const std::filesystem::path& folder)> keep;
 };
 
 struct TrainReport {
@@ -110,8 +114,10 @@ struct TrainWatch {
 };
 
 /// Runs until an end is reached. With `resume` it continues from the state in `directory` (error
-/// when there is none), to the same bits as if it had never stopped. Throws NumericError when the
-/// loss or a gradient is not finite; the last saved state stays usable.
+/// when there is none), to the same bits as if it had never stopped; otherwise what a run left
+/// there goes once this one has a state to put in its place (begin_of() says whether it may).
+/// Throws NumericError when a loss, a gradient, a weight or the result of a validation is not
+/// finite; the last good state then stays, and the message says where.
 TrainReport train(const TrainTask& task, Optimiser& optimiser, const TrainOptions& options,
                   const std::filesystem::path& directory, bool resume,
                   const TrainWatch& watch = {});

@@ -195,6 +195,7 @@ TrainTask masked_task(BertModel& model, const MaskedTraining& training,
     return validation_of(score_masked(model, *valid, training.batch_tokens));
   };
   task.save = [&model, directory] { save_bert_model(model, directory); };
+  task.keep = [&model](const std::filesystem::path& folder) { save_bert_model(model, folder); };
   return task;
 }
 

@@ -9,6 +9,26 @@
 
 namespace qkv {
 
+void OptimiserOptions::check() const {
+  const auto fraction = [](const char* name, double value) {
+    if (!(value >= 0 && value < 1)) {
+      fail("optimiser: {} is {}, must be at least 0 and below 1", name, value);
+    }
+  };
+  const auto positive = [](const char* name, double value) {
+    if (!(value >= 0 && std::isfinite(value))) {
+      fail("optimiser: {} is {}, must be finite and not negative", name, value);
+    }
+  };
+  fraction("beta1", beta1);
+  fraction("beta2", beta2);
+  fraction("momentum", momentum);
+  fraction("ema", ema);
+  positive("eps", eps);
+  positive("decay", decay);
+  positive("clip_norm", clip_norm);
+}
+
 void Optimiser::adopt(std::string_view path, const Tensor& p) {
   if (!is_parameter(p)) fail("optimiser: '{}' is no parameter", path);
   if (p.dtype() != DType::f32)
@@ -83,6 +103,12 @@ void Optimiser::adam(double rate, double gradient_scale, double ema_decay) {
 }
 
 double Optimiser::step(double rate) {
+  const double norm = check_gradients();
+  update(rate, norm);
+  return norm;
+}
+
+double Optimiser::check_gradients() {
   for (const Slot& slot : slots_) {
     if (!gradient_of(slot.weight).defined()) {
       std::fill_n(gradients_.data() + slot.offset, slot.weight.count(), 0.0f);
@@ -94,12 +120,16 @@ double Optimiser::step(double rate) {
       const float* g = gradients_.data() + slot.offset;
       const std::int64_t bad = kernels::first_non_finite(slot.weight.count(), g);
       if (bad >= 0) {
-        fail<NumericError>("the gradient of {} is {} at element {} (step {}, rate {:.3g})",
-                           slot.path, g[bad], bad, steps_ + 1, rate);
+        fail<NumericError>("the gradient of {} is {} at element {} (step {})", slot.path, g[bad],
+                           bad, steps_ + 1);
       }
     }
-    fail<NumericError>("the gradient norm overflows (step {}, rate {:.3g})", steps_ + 1, rate);
+    fail<NumericError>("the gradient norm overflows (step {})", steps_ + 1);
   }
+  return norm;
+}
+
+void Optimiser::update(double rate, double norm) {
   const double scale =
       options_.clip_norm > 0 && norm > options_.clip_norm ? options_.clip_norm / norm : 1.0;
   ++steps_;
@@ -124,7 +154,19 @@ double Optimiser::step(double rate) {
     kernels::sgd_step(a);
   }
   changed();
-  return norm;
+}
+
+void Optimiser::check_finite() const {
+  for (const auto& [name, flat] : state()) {
+    if (kernels::first_non_finite(flat.count(), flat.data()) < 0) continue;
+    for (const Slot& slot : slots_) {
+      const float* numbers = flat.data() + slot.offset;
+      const std::int64_t bad = kernels::first_non_finite(slot.weight.count(), numbers);
+      if (bad < 0) continue;
+      fail<NumericError>("{} is {} at element {}{}", slot.path, numbers[bad], bad,
+                         name == "weights" ? "" : fmt::format(" (of the optimiser's {})", name));
+    }
+  }
 }
 
 std::vector<std::pair<std::string, Tensor>> Optimiser::state() const {

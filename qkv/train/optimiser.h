@@ -34,6 +34,10 @@ struct OptimiserOptions {
     visit(changeable({"clip", "Largest gradient norm (0: none)", non_negative()}), o.clip_norm);
     visit({"ema", "Decay of a moving average of the weights (0: none)", share()}, o.ema);
   }
+
+  /// Throws Error for a number out of its range: decays and momentum lie in [0, 1), eps, decay and
+  /// clip_norm are finite and not negative.
+  void check() const;
 };
 constexpr std::array<std::string_view, 2> spelling(OptimiserOptions::Kind) {
   return {"adam", "sgd"};
@@ -44,6 +48,7 @@ class Optimiser {
   /// Moves every parameter of `module` into flat memory (its tensors keep their numbers and names).
   template <class M>
   Optimiser(M& module, const OptimiserOptions& options) : options_(options) {
+    options.check();
     for_each_parameter(module, [&](std::string_view path, Tensor& p) { adopt(path, p); });
     lay_out();
     std::size_t i = 0;
@@ -55,6 +60,14 @@ class Optimiser {
   /// zero. Returns the global norm before clipping. Throws NumericError naming the first tensor
   /// whose gradient is not finite; nothing has changed then.
   double step(double rate);
+  /// Its two halves, for what is to happen between them: the check of the gradients, which gives
+  /// the norm, and the update.
+  double check_gradients();
+  void update(double rate, double norm);
+
+  /// Throws NumericError naming the first parameter with a weight, moment or average that is not
+  /// finite.
+  void check_finite() const;
 
   std::int64_t steps() const { return steps_; }
   std::int64_t count() const { return weights_.count(); }

@@ -3,8 +3,22 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 namespace qkv {
+
+void Schedule::check() const {
+  for (const auto& [name, value] : {std::pair{"rate", rate}, std::pair{"initial", initial},
+                                    std::pair{"floor", floor}, std::pair{"dropped", dropped}}) {
+    if (!(value >= 0 && std::isfinite(value))) {
+      fail("schedule: {} is {}, must be finite and not negative", name, value);
+    }
+  }
+  for (const auto& [name, value] : {std::pair{"warm_up", warm_up}, std::pair{"steps", steps},
+                                    std::pair{"drop_after", drop_after}}) {
+    if (value < 0) fail("schedule: {} is {}, must not be negative", name, value);
+  }
+}
 
 double Schedule::at(std::int64_t step) const {
   const double s = static_cast<double>(std::max<std::int64_t>(step, 1));

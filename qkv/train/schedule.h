@@ -33,6 +33,9 @@ struct Schedule {
     visit(changeable({"schedule", "How the rate goes on from the peak"}), s.kind);
     visit(changeable({"floor", "The rate where cosine and linear end", non_negative()}), s.floor);
   }
+
+  /// Throws Error for a rate that is negative or not finite, or a negative number of steps.
+  void check() const;
   /// The rate of step 1, 2, …
   double at(std::int64_t step) const;
 };

@@ -268,6 +268,9 @@ TrainTask translation_task(TranslationModel& model, const TranslationTraining& t
     return validate_translation(model, training, bos, eos);
   };
   task.save = [&model, directory] { save_translation_model(model, directory); };
+  task.keep = [&model](const std::filesystem::path& folder) {
+    save_translation_model(model, folder);
+  };
   return task;
 }
 

@@ -183,21 +183,22 @@ VectorReport train_vectors(VectorNetwork& model, const VectorCorpus& corpus,
 }
 
 void save_vector_model(const VectorModel& model, const std::filesystem::path& directory) {
-  std::filesystem::create_directories(directory);
-  model.words.save(directory / kWordsFile);
-  save_weights(named_parameters(model), directory);
-  write_json(directory / kConfigFile, {{"format", kModelFormat},
-                                       {"task", "vectors"},
-                                       {"words",
-                                        {{"lowercase", model.word_options.lowercase},
-                                         {"zero_digits", model.word_options.zero_digits},
-                                         {"cut", name_of(model.word_options.cut)}}},
-                                       {"model", config_json(model.vectors.config)}});
+  DirectoryWriter writer(directory);
+  model.words.save(writer.folder() / kWordsFile);
+  save_weights(named_parameters(model), writer.folder());
+  writer.commit({{"task", "vectors"},
+                 {"words",
+                  {{"lowercase", model.word_options.lowercase},
+                   {"zero_digits", model.word_options.zero_digits},
+                   {"cut", name_of(model.word_options.cut)}}},
+                 {"model", config_json(model.vectors.config)}});
 }
 
-VectorModel load_vector_model(const std::filesystem::path& directory) {
-  const Json config = require_model_directory(directory);
-  const std::string config_path = (directory / kConfigFile).string();
+namespace {
+
+VectorModel read_vector_model(const ModelDirectory& directory) {
+  const Json& config = directory.config();
+  const std::string config_path = directory.config_path();
   FieldReader reader(config, config_path);
   reader.has("format");
   const std::string task = reader.text("task");
@@ -212,13 +213,13 @@ VectorModel load_vector_model(const std::filesystem::path& directory) {
   words.finish();
   const auto sizes = config_from<VectorNetwork::Config>(reader.object("model"), config_path);
   reader.finish();
-  model.words = Vocabulary::load(directory / kWordsFile);
+  model.words = Vocabulary::load(directory.file(kWordsFile));
   if (label_count(model.words) != sizes.words) {
-    throw DataError((directory / kWordsFile).string(), 0,
+    throw DataError(directory.file(kWordsFile).string(), 0,
                     fmt::format("has {} words, {} says {}", label_count(model.words), config_path,
                                 sizes.words));
   }
-  WeightsFile weights(directory, config_path);
+  WeightsFile weights(directory);
   // A hostile configuration must not take memory that the weights do not fill.
   weights.require(sizes.words <= weights.numbers() &&
                   sizes.width <= weights.numbers() / sizes.words);
@@ -226,6 +227,12 @@ VectorModel load_vector_model(const std::filesystem::path& directory) {
   weights.take_all(model);
   weights.finish();
   return model;
+}
+
+}  // namespace
+
+VectorModel load_vector_model(const std::filesystem::path& directory) {
+  return read_whole(directory, read_vector_model);
 }
 
 void write_vector_text(const VectorModel& model, const std::filesystem::path& path) {

@@ -138,7 +138,7 @@ TEST_F(BadInput, AnotherVersionAndUnknownFields) {
     spill(model / "config.json", text);
     return run_qkv(translate_with(model), "a\n");
   };
-  expect_one_line(replaced("\"format\": 1", "\"format\": 99"), 1, {"config.json", "99"});
+  expect_one_line(replaced("\"format\": 2", "\"format\": 99"), 1, {"config.json", "99"});
   expect_one_line(replaced("\"width\"", "\"widht\""), 1, {"config.json", "width"});
   expect_one_line(replaced("\"width\": 16", "\"width\": 32"), 1, {"model.safetensors"});
   expect_one_line(replaced("\"width\": 16", "\"width\": \"wide\""), 1, {"config.json", "width"});

@@ -1,4 +1,6 @@
 // The ready-made masks that hold data or reach far, and masks from text.
+#include <limits>
+
 #include "attention/picture.h"
 #include <gtest/gtest.h>
 
@@ -34,6 +36,30 @@ TEST(Masks, Dilated) {
   const std::int64_t far = std::numeric_limits<std::int64_t>::max();
   EXPECT_EQ(picture(dilated(far, far), 2, 2), "#.\n.#\n");
   EXPECT_THROW(dilated(2, 0), ShapeError);
+}
+
+TEST(Masks, NumbersAtTheEndsOfTheirRangeDoNotWrap) {
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max(),
+                     least = std::numeric_limits<std::int64_t>::min();
+  EXPECT_EQ(picture(window(least), 3, 3), picture(window(0), 3, 3));
+  EXPECT_EQ(picture(window(least + 1), 3, 3), picture(window(0), 3, 3));
+  EXPECT_EQ(picture(window(most), 3, 3), picture(window(3), 3, 3));
+  EXPECT_EQ(picture(window(least, most), 2, 2), "..\n..\n");
+  EXPECT_EQ(picture(window(most, most), 2, 2), "##\n##\n");
+  EXPECT_EQ(picture(prefix(most), 1, 2), "##\n");
+  EXPECT_EQ(picture(prefix(least), 1, 2), "..\n");
+  EXPECT_EQ(picture(dilated(least, most), 1, 2), "..\n");
+  for (const std::int64_t block : {std::int64_t{8}, most - 1, most}) {
+    EXPECT_EQ(picture(block_sparse(block, flags("1")), 2, 3), "###\n###\n") << block;
+    EXPECT_EQ(picture(block_sparse(block, flags("10/01")), 2, 3), "###\n###\n") << block;
+    EXPECT_EQ(picture(block_sparse(block, flags("01/01")), 2, 3), "...\n...\n") << block;
+  }
+  EXPECT_EQ(picture(block_sparse(2, flags("111/111/111")), 5, 5), picture(everything(), 5, 5));
+  EXPECT_THROW(Segments({most, most, 10}), ShapeError);
+  EXPECT_THROW(parse_mask("segments([9223372036854775807, 9223372036854775807, 10])"), ShapeError);
+  EXPECT_THROW(compile(graph({{most}}), 1, 8), ShapeError);
+  EXPECT_THROW(dense({.rows = most, .keys = most, .visible = {1}}), ShapeError);
+  EXPECT_THROW(dense({.rows = 1, .keys = 0, .visible = {1}}), ShapeError);
 }
 
 TEST(Masks, Documents) {

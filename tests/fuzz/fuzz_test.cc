@@ -2,6 +2,7 @@
 #include <exception>
 #include <string>
 
+#include "fuzz/directory.h"
 #include "fuzz/json.h"
 #include "fuzz/mutate.h"
 #include "fuzz/safetensors.h"
@@ -37,6 +38,7 @@ void run(void (*target)(std::string_view), const std::vector<std::string>& seeds
 
 TEST(Fuzz, Safetensors) { run(fuzz_safetensors, safetensors_seeds(), 5000); }
 TEST(Fuzz, Json) { run(fuzz_json, json_seeds(), 5000); }
+TEST(Fuzz, Directory) { run(fuzz_directory, directory_seeds(), 300); }
 TEST(Fuzz, Text) { run(fuzz_text, text_seeds(), 3000); }
 
 // A target that cannot fail, or mutations that nothing accepts, would find nothing.

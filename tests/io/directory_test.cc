@@ -46,8 +46,8 @@ TEST(ModelDirectory, SaysWhichFormatItWants) {
     write_file(folder / kConfigFile, config);
     return error_of(folder.path());
   };
-  EXPECT_THAT(with(R"({"format": 2})"),
-              HasSubstr("the model has format 2, this program reads format 1; use a newer qkv"));
+  EXPECT_THAT(with(R"({"format": 3})"),
+              HasSubstr("the model has format 3, this program reads format 2; use a newer qkv"));
   EXPECT_THAT(with(R"({"format": "1"})"),
               HasSubstr("field 'format': expected a positive integer, got \"1\""));
   EXPECT_THAT(with(R"({"format": 0})"), HasSubstr("got 0"));
@@ -56,6 +56,7 @@ TEST(ModelDirectory, SaysWhichFormatItWants) {
   EXPECT_THAT(with("[]"), HasSubstr("expected an object"));
   EXPECT_THAT(with(""), HasSubstr("config.json:1:1: "));
   EXPECT_EQ(with(R"({"format": 1})"), "no error");
+  EXPECT_EQ(with(R"({"format": 2})"), "no error");
 }
 
 }  // namespace

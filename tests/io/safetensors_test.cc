@@ -10,6 +10,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
+#include "qkv/io/directory.h"
 
 namespace qkv {
 namespace {
@@ -81,11 +82,50 @@ TEST(Safetensors, WritesTheBytesOfTheFormat) {
 TEST(Safetensors, WritesMetadataFirstAndF64BeforeF32) {
   const std::string bytes = written(kSmall, {{"b", "2\n"}, {"a", "\"1\""}});
   EXPECT_EQ(bytes.substr(8, bytes.find("}}") + 2 - 8),
-            R"({"__metadata__":{"a":"\"1\"","b":"2\n","qkv.crc32":"f8b4b73d"},)"
+            R"({"__metadata__":{"a":"\"1\"","b":"2\n","qkv.crc32":"f8b4b73d",)"
+            R"("qkv.header.crc32":"f82b711d"},)"
             R"("d":{"dtype":"F64","shape":[2,1],"data_offsets":[0,16]},)"
             R"("w":{"dtype":"F32","shape":[2,3],"data_offsets":[16,40]},)"
             R"("层.b":{"dtype":"F32","shape":[],"data_offsets":[40,44]},)"
             R"("none":{"dtype":"F32","shape":[0,4],"data_offsets":[44,44]}})");
+}
+
+TEST(Safetensors, VerifiesItsHeader) {
+  const std::string whole = written(kSmall, {{"note", "\"qkv.header.crc32\":\"00000000\""}});
+  EXPECT_TRUE(opened(whole).verify_header());
+  EXPECT_FALSE(opened(written(kSmall, {}, {.checksum = false})).verify_header());
+  std::string swapped = whole;  // two names exchanged: all else fits
+  swapped[whole.find("\"d\":{") + 1] = 'w';
+  swapped[whole.find("\"w\":{") + 1] = 'd';
+  EXPECT_THROW(opened(swapped).verify_header(), DataError);
+  const std::size_t end = whole.find("}}") + 2;
+  for (std::size_t at = 8; at < end; ++at) {
+    std::string bad = whole;
+    bad[at] = static_cast<char>(bad[at] ^ 1);
+    try {
+      EXPECT_FALSE(opened(bad).verify_header()) << at;  // the key itself is gone
+    } catch (const DataError&) {
+    }
+  }
+}
+
+TEST(Safetensors, KnowsTheChecksumOfTheWholeFile) {
+  for (const bool own : {true, false}) {
+    const std::string bytes = written(kSmall, {}, {.checksum = own});
+    EXPECT_EQ(opened(bytes).checksum(), checksum(bytes));
+    EXPECT_EQ(opened(bytes).bytes(), bytes.size());
+  }
+}
+
+TEST(Safetensors, NarrowsDoublesWhereTheyFit) {
+  const SafetensorsFile file =
+      opened(written({{{"d", Tensor::of(std::vector<double>{0.1, -2, 1e300}, {3})},
+                       {"e", Tensor::of(std::vector<double>{0.1, -2}, {2})}}}));
+  const Tensor narrow = file.float_tensor("e");
+  EXPECT_EQ(narrow.dtype(), DType::f32);
+  EXPECT_EQ(narrow.data()[0], 0.1F);
+  EXPECT_EQ(narrow.data()[1], -2.0F);
+  EXPECT_THROW((void)file.float_tensor("d"), DataError);
 }
 
 TEST(Safetensors, WritesAnEmptyModel) {

@@ -109,7 +109,9 @@ TEST(BertModel, ReadsAForeignDirectory) {
   const BertModel m = small_model(false);
   save_bert_model(m, folder.path());
   Json config = read_json(folder / kConfigFile);
-  for (const char* field : {"format", "task", "preset", "do_lower_case"}) config.erase(field);
+  for (const char* field : {"format", "task", "preset", "do_lower_case", "manifest"}) {
+    config.erase(field);
+  }
   config["transformers_version"] = "4.0";
   config["classifier_dropout"] = nullptr;
   write_json(folder / kConfigFile, config);
@@ -167,6 +169,7 @@ TEST(BertModel, SaysWhatIsWrongWithADirectory) {
   EXPECT_THAT(error_of("num_hidden_layers", 1 << 29), HasSubstr("not the model of"));
   EXPECT_THAT(error_of("num_hidden_layers", 3), HasSubstr("layer.2"));
   EXPECT_THAT(error_of("num_hidden_layers", 1), HasSubstr("has no place in the model"));
+  EXPECT_THAT(error_of("preset", "other"), HasSubstr("remove the field 'manifest'"));
   EXPECT_THAT(error_of("vocab_size", 10), HasSubstr("vocab.txt: has 9 pieces"));
   EXPECT_THAT(error_of("hidden_act", "swish"), HasSubstr("hidden_act"));
   EXPECT_THAT(error_of("position_embedding_type", "relative_key"),

@@ -5,10 +5,13 @@
 #include <filesystem>
 
 #include "text/temporary.h"
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "qkv/base/error.h"
 #include "qkv/base/file.h"
 #include "qkv/io/json.h"
+#include "qkv/io/safetensors.h"
 #include "qkv/nn/linear.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/linear.h"
@@ -16,6 +19,9 @@
 
 namespace qkv {
 namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
 
 /// A two-layer regression with dropout: small, noisy, and every part of the loop matters to its
 /// bits.
@@ -32,6 +38,8 @@ struct Toy {
   TrainOptions options;
   int validations = 0, saves = 0;
   std::int64_t explode_at = -1, stop_at = -1, calls = 0;
+  std::function<void(Validation&)> on_validation;
+  bool fail_to_save = false;
 
   Toy() {
     Initialiser init(3);
@@ -78,9 +86,14 @@ struct Toy {
       double norm = 0;
       for (float w : model.a.weight.values())
         norm += static_cast<double>(w) * static_cast<double>(w);
-      return Validation{.loss = norm, .score = -norm, .text = "toy", .metrics = ""};
+      Validation v{.loss = norm, .score = -norm, .text = "toy", .metrics = ""};
+      if (on_validation) on_validation(v);
+      return v;
     };
-    t.save = [this] { ++saves; };
+    t.save = [this] {
+      if (fail_to_save) throw FileError("the disk is full");
+      ++saves;
+    };
     return t;
   }
 
@@ -142,6 +155,219 @@ TEST(Train, NotFiniteLossStopsWithAdvice) {
   } catch (const NumericError& e) {
     EXPECT_NE(std::string(e.what()).find("step 4: the loss is nan"), std::string::npos) << e.what();
     EXPECT_NE(std::string(e.what()).find("lower learning rate"), std::string::npos);
+  }
+}
+
+std::string error_of(Toy& toy, const std::filesystem::path& directory, bool resume = false) {
+  try {
+    toy.run(directory, resume);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+std::string state_of(const Temporary& folder) {
+  return read_file(folder / "state" / "state.safetensors");
+}
+
+TEST(Train, AFailureBeforeAnythingIsSavedLeavesNothing) {
+  const Temporary folder;
+  Toy toy;
+  toy.explode_at = 2;
+  EXPECT_THAT(error_of(toy, folder / "run"), HasSubstr("no state was saved yet, train again"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
+TEST(Train, AValidationThatIsNoNumberStopsAndIsNeverTheBest) {
+  for (const bool loss : {true, false}) {
+    for (const double bad : {std::nan(""), -HUGE_VAL, HUGE_VAL}) {
+      const Temporary folder;
+      Toy toy;
+      toy.options.validate_every = 4;
+      toy.on_validation = [&](Validation& v) {
+        if (toy.validations == 2) (loss ? v.loss : v.score) = bad;
+      };
+      EXPECT_THAT(error_of(toy, folder.path()),
+                  AllOf(HasSubstr("step 8: the validation's"), HasSubstr("lower learning rate"),
+                        HasSubstr("the last good state is in")));
+      EXPECT_EQ(toy.saves, 1) << "of the first validation";
+      Toy again;
+      again.run(folder.path(), true);  // the advice of the message
+    }
+  }
+}
+
+TEST(Train, AFirstValidationThatIsNoNumberSavesNothing) {
+  const Temporary folder;
+  Toy toy;
+  toy.on_validation = [](Validation& v) { v.loss = std::nan(""); };
+  EXPECT_THAT(error_of(toy, folder / "run"), HasSubstr("no state was saved yet"));
+  EXPECT_EQ(toy.saves, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
+TEST(Train, AStateThatLeadsToNaNDoesNotReplaceAGoodOne) {
+  const Temporary folder;
+  Toy toy;
+  toy.options.validate_every = 1;
+  toy.explode_at = 13;  // in step 8, after the validation of step 7
+  EXPECT_THAT(error_of(toy, folder.path()), HasSubstr("step 8: the loss is nan; the last good"));
+  Toy again;
+  again.options.validate_every = 1;
+  again.run(folder.path(), true);
+}
+
+TEST(Train, WeightsThatAreNoNumbersAreNotSaved) {
+  const Temporary folder;
+  Toy toy;
+  toy.on_validation = [&](Validation& v) {
+    v.loss = 1;  // sees nothing of it
+    v.score = 1;
+    if (toy.validations == 3) toy.model.b.weight.data()[3] = INFINITY;
+  };
+  EXPECT_THAT(error_of(toy, folder.path()),
+              AllOf(HasSubstr("b.weight is inf at element 3"), HasSubstr("the last good state")));
+  Toy again;
+  again.run(folder.path(), true);
+}
+
+TEST(Train, ANewRunReplacesTheOldOneWithItsFirstState) {
+  const Temporary folder;
+  Toy old, young;
+  old.run(folder.path());
+  const std::string state = state_of(folder), metrics = read_file(folder / "metrics.jsonl");
+  young.explode_at = 7;
+  EXPECT_THAT(error_of(young, folder.path()), HasSubstr("no state was saved yet"));
+  EXPECT_EQ(state_of(folder), state);
+  EXPECT_EQ(read_file(folder / "metrics.jsonl"), metrics);
+  Toy other;
+  other.options.steps = 4;
+  other.options.report_every = 4;
+  other.run(folder.path());
+  EXPECT_EQ(read_jsonl(folder / "metrics.jsonl").size(), 2U);
+}
+
+/// Finds its own way to the bits of an uninterrupted run from a state saved before a validation.
+TEST(Train, AStateFromBeforeAValidationIsResumedWithIt) {
+  const Temporary whole_folder, folder;
+  Toy whole, first, second;
+  for (Toy* toy : {&whole, &first, &second}) toy->options.average_last = 2;
+  const std::vector<float> expected = whole.run(whole_folder.path());
+  // The first state is saved before the first validation's model; the save fails.
+  first.on_validation = [&](Validation&) { first.fail_to_save = true; };
+  EXPECT_THAT(error_of(first, folder.path()), HasSubstr("full"));
+  EXPECT_EQ(second.run(folder.path(), true), expected);
+  EXPECT_EQ(second.validations, whole.validations);
+}
+
+TEST(Train, ResumingRefusesADamagedState) {
+  const Temporary folder;
+  Toy toy;
+  toy.options.average_last = 2;
+  toy.run(folder.path());
+  const std::filesystem::path path = folder / "state" / "state.safetensors";
+  const std::string whole = read_file(path);
+  for (std::size_t at = 0; at < whole.size(); at += 1 + whole.size() / 301) {
+    std::string bad = whole;
+    bad[at] = static_cast<char>(bad[at] ^ 0x20);
+    write_file(path, bad);
+    Toy again;
+    again.options.average_last = 2;
+    EXPECT_NE(error_of(again, folder.path(), true), "no error") << at;
+    write_file(path, std::string_view(whole).substr(0, at));
+    EXPECT_NE(error_of(again, folder.path(), true), "no error") << "cut at " << at;
+  }
+}
+
+/// The state with its header, checksums and all made to fit what `change` did.
+std::string error_after(const std::function<void(Json&, std::vector<NamedTensor>&)>& change) {
+  const Temporary folder;
+  Toy toy, again;
+  for (Toy* t : {&toy, &again}) t->options.average_last = 2;
+  toy.run(folder.path());
+  const std::filesystem::path path = folder / "state" / "state.safetensors";
+  std::vector<NamedTensor> tensors;
+  auto meta = SafetensorsFile(path).metadata();
+  {
+    const SafetensorsFile file(path);
+    for (const std::string& name : file.names()) tensors.push_back({name, file.tensor_copy(name)});
+  }
+  Json position = Json::parse(meta["qkv.position"]);
+  change(position, tensors);
+  meta["qkv.position"] = position.dump();
+  save_safetensors(path, tensors, meta);
+  return error_of(again, folder.path(), true);
+}
+
+TEST(Train, ResumingChecksWhatTheStateSays) {
+  EXPECT_EQ(error_after([](Json&, auto&) {}), "no error");
+  for (const auto& [field, value, expected] :
+       {std::tuple{"step", Json(-100), "position.step"}, std::tuple{"step", Json(1e300), "step"},
+        std::tuple{"step", Json("x"), "position.step"}, std::tuple{"epoch", Json(-1), "epoch"},
+        std::tuple{"batch", Json(1.5), "batch"}, std::tuple{"validated", Json(1000), "validated"},
+        std::tuple{"best_score", Json("good"), "best_score"},
+        std::tuple{"seconds", Json(-1), "seconds"}, std::tuple{"other", Json(1), "other"}}) {
+    EXPECT_THAT(error_after([&](Json& p, auto&) { p[field] = value; }),
+                AllOf(HasSubstr("state.safetensors"), HasSubstr(expected)));
+  }
+  EXPECT_THAT(error_after([](Json& p, auto&) { p.erase("stale"); }), HasSubstr("stale"));
+  const auto tensor = [](auto& tensors, std::string_view name) -> Tensor& {
+    for (NamedTensor& t : tensors) {
+      if (t.name == name) return t.tensor;
+    }
+    throw std::out_of_range("no such tensor");
+  };
+  EXPECT_THAT(error_after([&](Json&, auto& t) { tensor(t, "weights").data()[3] = NAN; }),
+              AllOf(HasSubstr("weights"), HasSubstr("NaN")));
+  EXPECT_THAT(error_after([&](Json&, auto& t) { tensor(t, "snapshot.001") = Tensor::zeros({16}); }),
+              HasSubstr("snapshot.001"));
+  EXPECT_THAT(error_after([&](Json&, auto& t) { tensor(t, "m") = tensor(t, "m").to(DType::f64); }),
+              AllOf(HasSubstr("'m'"), HasSubstr("F64")));
+  EXPECT_THAT(error_after([&](Json&, auto& t) { tensor(t, "m") = Tensor::zeros({16}); }),
+              AllOf(HasSubstr("state.safetensors"), HasSubstr("'m'")));
+}
+
+TEST(Train, NumbersOutOfTheirRangeAreRefusedBeforeTheFirstStep) {
+  const auto refused = [](const std::function<void(TrainOptions&)>& change) {
+    Toy toy;
+    change(toy.options);
+    try {
+      Optimiser optimiser(toy.model, toy.options.optimiser);
+      (void)train(toy.task(), optimiser, toy.options, "/nowhere", false);
+    } catch (const FileError&) {
+      return false;  // it would have begun
+    } catch (const Error&) {
+      return toy.calls == 0;
+    }
+    return false;
+  };
+  for (const auto& change :
+       std::vector<std::function<void(TrainOptions&)>>{[](auto& o) { o.schedule.rate = -1; },
+                                                       [](auto& o) { o.schedule.rate = NAN; },
+                                                       [](auto& o) { o.schedule.rate = INFINITY; },
+                                                       [](auto& o) { o.schedule.warm_up = -1; },
+                                                       [](auto& o) { o.schedule.floor = -1; },
+                                                       [](auto& o) { o.optimiser.beta2 = 1; },
+                                                       [](auto& o) { o.optimiser.beta2 = 1.5; },
+                                                       [](auto& o) { o.optimiser.beta1 = NAN; },
+                                                       [](auto& o) { o.optimiser.ema = 2; },
+                                                       [](auto& o) { o.optimiser.clip_norm = -1; },
+                                                       [](auto& o) { o.optimiser.decay = -50; },
+                                                       [](auto& o) { o.optimiser.momentum = 2; },
+                                                       [](auto& o) { o.optimiser.eps = -1; },
+                                                       [](auto& o) { o.accumulate = -3; },
+                                                       [](auto& o) { o.accumulate = 0; },
+                                                       [](auto& o) { o.minutes = -1; },
+                                                       [](auto& o) { o.minutes = NAN; },
+                                                       [](auto& o) { o.steps = -5; },
+                                                       [](auto& o) { o.epochs = -1; },
+                                                       [](auto& o) { o.patience = -1; },
+                                                       [](auto& o) { o.average_last = -1; },
+                                                       [](auto& o) { o.validate_every = -1; },
+                                                       [](auto& o) { o.save_minutes = -1; },
+                                                       [](auto& o) { o.report_every = 0; }}) {
+    EXPECT_TRUE(refused(change));
   }
 }
 

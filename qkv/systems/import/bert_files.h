@@ -1,0 +1,54 @@
+// What stands beside the weights of a BERT of Hugging Face or sentence-transformers: how text
+// becomes pieces and states a vector. Every field is used, known to change nothing, or refused by
+// name; what this program does not know is named in `notes`.
+//   tokenizer_config.json, special_tokens_map.json, tokenizer.json      the tokeniser
+//   modules.json, 1_Pooling/config.json, sentence_bert_config.json,
+//   config_sentence_transformers.json                                   vectors of texts
+// Source: transformers 4.40 and 5, sentence-transformers 6 (their readers of these files).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "qkv/io/json.h"
+#include "qkv/text/wordpiece.h"
+
+namespace qkv {
+
+enum class TextVector : std::uint8_t {
+  mean,    ///< of all states, [CLS] and [SEP] included
+  cls,     ///< the state of [CLS]
+  pooled,  ///< tanh(W h_[CLS] + b)
+};
+
+/// How a directory wants its texts turned into vectors.
+struct SentenceSettings {
+  TextVector pooling = TextVector::mean;
+  bool normalise = false;
+  std::int64_t longest = 0;   // tokens of a text, [CLS] and [SEP] included; 0: the model's
+  std::string prompt;         // put in front of every text
+  bool prompt_counts = true;  // among what is pooled
+  std::string refused;        // what this program cannot do of it, with the file; empty: nothing
+};
+
+struct BertFiles {
+  WordPiece pieces;
+  std::int64_t longest = 0;  // tokens that the tokeniser lets through; 0: no limit
+  SentenceSettings sentence;
+  std::vector<std::string> notes;  // what was passed over, for people
+};
+
+/// The fields of config.json that no BertConfig holds: refuses what makes another network, notes
+/// what is unknown.
+void check_bert_config(const Json& config, const std::string& path,
+                       std::vector<std::string>& notes);
+/// Everything beside config.json and the weights. `lower`: what config.json says of the text's
+/// case, if anything; it wins. Throws DataError with file and field.
+BertFiles read_bert_files(const std::filesystem::path& directory, std::optional<bool> lower);
+/// Its second half: the files of sentence-transformers. `lower`: whether the pieces lower text.
+void read_sentence_files(const std::filesystem::path& directory, bool lower, BertFiles& files);
+
+}  // namespace qkv

@@ -1,0 +1,35 @@
+// The training state of a run as one file, state/state.safetensors: where it stands, the numbers of
+// the optimiser, the weights of the last validations. Nothing is saved that is not finite, and
+// nothing loaded that is damaged.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <limits>
+
+#include "qkv/tensor/tensor.h"
+#include "qkv/train/optimiser.h"
+
+namespace qkv {
+
+/// What a run must remember besides numbers. `batch` counts within the epoch.
+struct Position {
+  std::int64_t step = 0, epoch = 0, batch = 0, tokens = 0;
+  std::int64_t best_step = 0, stale = 0;
+  std::int64_t validated = -1;  // the step of the last validation: it must not be judged twice
+  double best_score = -std::numeric_limits<double>::infinity();
+  double seconds = 0;
+};
+
+/// Writes the file, the old one stays until the new one is whole. It remembers which config.json
+/// stands beside it. Throws NumericError, naming the first number that is not finite, before
+/// anything is touched.
+void save_state(const std::filesystem::path& file, const Position& at, const Optimiser& optimiser,
+                const std::deque<Tensor>& snapshots);
+/// Puts the state back. Throws DataError for a file that is damaged, of another model, or says what
+/// no run could have said; the optimiser's numbers are then of no use.
+Position load_state(const std::filesystem::path& file, Optimiser& optimiser,
+                    std::deque<Tensor>& snapshots);
+
+}  // namespace qkv
