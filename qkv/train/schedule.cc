@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+
+#include "qkv/base/error.h"
 #include <utility>
 
 namespace qkv {
