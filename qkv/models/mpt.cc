@@ -216,7 +216,12 @@ Tensor Mpt::operator()(const MptBatch& batch) const {
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const MptBlock& block = blocks[i];
     const ModuleScope outer("blocks", static_cast<std::int64_t>(i)), at("attn");
-    stream.sub_layer(block.norm_1, [&](const Tensor& x) { return block.attn(x, x, seen, turned); });
+    stream.sub_layer(block.norm_1, [&](const Tensor& x) {
+      if (!config.attn_config.linear) return block.attn(x, x, seen, turned);
+      // Values first: gradients add up in the opposite order, and trained models have its bits.
+      const Tensor v = block.attn.values(x), k = block.attn.keys(x, turned);
+      return block.attn.joined(attend(block.attn.queries(x, turned), k, v, block.attn.how(seen)));
+    });
     stream.sub_layer(block.norm_2, block.ffn);
   }
   return stream.finish(norm_f);

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "qkv/base/error.h"
-#include <utility>
 
 namespace qkv {
 
