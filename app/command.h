@@ -39,6 +39,7 @@ void add_demo(Program& program);
 void add_train(Program& program);
 void add_translate(Program& program);
 void add_label(Program& program);  // tag, classify, intent
+void add_action(Program& program);
 void add_generate(Program& program);
 void add_perplexity(Program& program);
 void add_fill(Program& program);
@@ -53,9 +54,12 @@ void add_compare(Program& program);
 void add_regress(Program& program);
 void add_similar(Program& program);
 
+/// `qkv train translate`.
+void add_train_translate(Program& program);
 /// `qkv train lm` and `qkv train vectors`, below `qkv train`.
 void add_train_lm(CLI::App& train, Program& program);
 void add_train_vectors(CLI::App& train, Program& program);
+void add_train_action(CLI::App& train, Program& program);
 /// `qkv train mlm`, likewise.
 void add_train_mlm(CLI::App& train, Program& program);
 

@@ -16,11 +16,64 @@
 namespace qkv::app {
 namespace {
 
+enum class ScoreName : std::uint8_t {
+  scaled_dot,
+  dot,
+  general,
+  additive,
+  concat,
+  cosine,
+  gaussian,
+  l1
+};
+constexpr std::array<std::string_view, 8> spelling(ScoreName) {
+  return {"scaled_dot", "dot", "general", "additive", "concat", "cosine", "gaussian", "l1"};
+}
+enum class BiasName : std::uint8_t { soft_cap, alibi, t5, shaw, tensor };
+constexpr std::array<std::string_view, 5> spelling(BiasName) {
+  return {"soft_cap", "alibi", "t5", "shaw", "tensor"};
+}
+enum class NormName : std::uint8_t {
+  softmax,
+  sink,
+  relu,
+  sigmoid,
+  kernel_sum,
+  sparsemax,
+  entmax,
+  hard
+};
+constexpr std::array<std::string_view, 8> spelling(NormName) {
+  return {"softmax", "sink", "relu", "sigmoid", "kernel_sum", "sparsemax", "entmax", "hard"};
+}
+
 struct Call {
-  std::int64_t queries = 1024, keys = 0, heads = 8, kv_heads = 0, dim = 64, value_dim = 0;
-  std::string mask = "everything()", score = "scaled_dot", norm = "softmax", svg;
-  std::vector<std::string> bias;
+  std::int64_t queries = 1024, heads = 8, dim = 64;
+  std::optional<std::int64_t> keys, kv_heads, value_dim;
+  std::string mask = "everything()", svg;
+  ScoreName score = ScoreName::scaled_dot;
+  NormName norm = NormName::softmax;
+  std::vector<BiasName> bias;
   bool measure = false, definition = false;
+
+  template <class Self, class Visit>
+  static void each(Self& c, Visit&& visit) {
+    // Far beyond memory, and still so that the sizes of tensors fit 64 bits.
+    const Bounds heads = between(1, 1 << 12), width = between(1, 1 << 16);
+    visit({"queries", "Query rows, Tq", between(0, 1 << 30)}, c.queries);
+    visit({"keys", "Keys, Tk (default: as many as queries)", between(1, 1 << 30)}, c.keys);
+    visit({"heads", "Query heads, H", heads}, c.heads);
+    visit({"kv_heads", "Key and value heads (default: as many as --heads)", heads}, c.kv_heads);
+    visit({"dim", "Features of a head, D", width}, c.dim);
+    visit({"value_dim", "Features of a value (default: as --dim)", width}, c.value_dim);
+    visit({"mask", "As in C++: 'segments([512, 512]) & causal() & window(256)'"}, c.mask);
+    visit({"score", "How a query and a key are compared"}, c.score);
+    visit({"bias", "What is added to the scores; several in order"}, c.bias);
+    visit({"norm", "What makes weights of the scores"}, c.norm);
+    visit({"definition", "Take the definition, not the tiles"}, c.definition);
+    visit({"measure", "Run it too, forward and backward"}, c.measure);
+    visit({"svg", "Draw the mask with its tiles into this file"}, c.svg);
+  }
 };
 
 /// Numbers to compute with: N(0, 1) · size.
@@ -32,43 +85,64 @@ Tensor random(const Shape& shape, std::uint64_t seed, double size = 1.0) {
 }
 
 Score score_of(const Call& c) {
-  const double size = 1.0 / std::sqrt(static_cast<double>(std::max<std::int64_t>(c.dim, 1)));
-  if (c.score == "scaled_dot") return ScaledDot{};
-  if (c.score == "dot") return ScaledDot{.scale = 1.0};
-  if (c.score == "general") return General{.weight = random({c.dim, c.dim}, 11, size)};
-  if (c.score == "additive") return Additive{.weight = random({c.dim}, 12)};
-  if (c.score == "concat") {
-    return Concat{.matrix = random({2 * c.dim, c.dim}, 13, size), .weight = random({c.dim}, 12)};
+  const double size = 1.0 / std::sqrt(static_cast<double>(c.dim));
+  switch (c.score) {
+    case ScoreName::scaled_dot:
+      return ScaledDot{};
+    case ScoreName::dot:
+      return ScaledDot{.scale = 1.0};
+    case ScoreName::general:
+      return General{.weight = random({c.dim, c.dim}, 11, size)};
+    case ScoreName::additive:
+      return Additive{.weight = random({c.dim}, 12)};
+    case ScoreName::concat:
+      return Concat{.matrix = random({2 * c.dim, c.dim}, 13, size), .weight = random({c.dim}, 12)};
+    case ScoreName::cosine:
+      return Cosine{.scale = 10.0};
+    case ScoreName::gaussian:
+      return Gaussian{.width = std::sqrt(static_cast<double>(c.dim))};
+    case ScoreName::l1:
+      return L1{};
   }
-  if (c.score == "cosine") return Cosine{.scale = 10.0};
-  if (c.score == "gaussian") return Gaussian{.width = std::sqrt(static_cast<double>(c.dim))};
-  if (c.score == "l1") return L1{};
-  fail("no score '{}'; there are scaled_dot, dot, general, additive, concat, cosine, gaussian, l1",
-       c.score);
+  return {};
 }
 
-Bias bias_of(const std::string& name, const Call& c) {
-  if (name == "soft_cap") return SoftCap{};
-  if (name == "alibi") return Alibi{};
-  if (name == "t5") return DistanceBias{.table = random({c.heads, 32}, 21), .bucket = t5_buckets()};
-  if (name == "shaw") return ShawBias{.table = random({33, c.dim}, 22)};
-  if (name == "tensor") return TensorBias{.tensor = random({1, c.queries, c.keys}, 23)};
-  fail("no bias '{}'; there are soft_cap, alibi, t5, shaw, tensor", name);
+Bias bias_of(BiasName name, const Call& c, std::int64_t keys) {
+  switch (name) {
+    case BiasName::soft_cap:
+      return SoftCap{};
+    case BiasName::alibi:
+      return Alibi{};
+    case BiasName::t5:
+      return DistanceBias{.table = random({c.heads, 32}, 21), .bucket = t5_buckets()};
+    case BiasName::shaw:
+      return ShawBias{.table = random({33, c.dim}, 22)};
+    case BiasName::tensor:
+      return TensorBias{.tensor = random({1, c.queries, keys}, 23)};
+  }
+  return {};
 }
 
-Normaliser norm_of(const std::string& name) {
-  if (name == "softmax") return Softmax{};
-  if (name == "sink") return SoftmaxSink{};
-  if (name == "relu") return Relu{};
-  if (name == "sigmoid") return Sigmoid{};
-  if (name == "kernel_sum") return KernelSum{};
-  if (name == "sparsemax") return Sparsemax{};
-  if (name == "entmax") return Entmax{};
-  if (name == "hard") return Hard{};
-  fail(
-      "no normaliser '{}'; there are softmax, sink, relu, sigmoid, kernel_sum, sparsemax, entmax, "
-      "hard",
-      name);
+Normaliser norm_of(NormName name) {
+  switch (name) {
+    case NormName::softmax:
+      return Softmax{};
+    case NormName::sink:
+      return SoftmaxSink{};
+    case NormName::relu:
+      return Relu{};
+    case NormName::sigmoid:
+      return Sigmoid{};
+    case NormName::kernel_sum:
+      return KernelSum{};
+    case NormName::sparsemax:
+      return Sparsemax{};
+    case NormName::entmax:
+      return Entmax{};
+    case NormName::hard:
+      return Hard{};
+  }
+  return {};
 }
 
 nlohmann::json json_of(const Explanation& e) {
@@ -108,65 +182,34 @@ nlohmann::json json_of(const Explanation& e) {
   return out;
 }
 
-void explain_attention(Call c, Program& program) {
-  if (c.keys == 0) c.keys = c.queries;
-  if (c.kv_heads == 0) c.kv_heads = c.heads;
-  if (c.value_dim == 0) c.value_dim = c.dim;
+void explain_attention(const Call& c, Program& program) {
+  const std::int64_t keys = c.keys.value_or(c.queries), kv_heads = c.kv_heads.value_or(c.heads);
   Attention how{.score = score_of(c), .mask = parse_mask(c.mask), .norm = norm_of(c.norm)};
-  for (const std::string& name : c.bias) how.bias.push_back(bias_of(name, c));
+  for (const BiasName name : c.bias) how.bias.push_back(bias_of(name, c, keys));
   if (c.definition) how.run = Execution::definition;
-  const Tensor q = random({c.queries, c.heads, c.dim}, 1);
-  const Tensor k = random({c.keys, c.kv_heads, c.dim}, 2);
-  const Tensor v = random({c.keys, c.kv_heads, c.value_dim}, 3);
+  const Tensor q = random({c.queries, c.heads, c.dim}, 1), k = random({keys, kv_heads, c.dim}, 2);
+  const Tensor v = random({keys, kv_heads, c.value_dim.value_or(c.dim)}, 3);
   const Explanation e = explain(q, k, v, how, c.measure);
   if (!c.svg.empty()) {
-    const auto plan = compile(how.mask, c.queries, c.keys);
+    const auto plan = compile(how.mask, c.queries, keys);
     write_file(
         c.svg,
         svg_mask(*plan, {.title = e.mask, .query_tile = e.query_tile, .key_tile = e.key_tile}));
   }
-  print_output("{}", program.json ? json_of(e).dump() + "\n" : to_string(e));
+  write_output(program.json ? json_of(e).dump() + "\n" : to_string(e));
 }
 
 }  // namespace
 
 void add_explain(Program& program) {
-  CLI::App* explain = program.cli.add_subcommand("explain", "Say what a computation will do");
-  explain->require_subcommand(1);
-  CLI::App* a = explain->add_subcommand(
-      "attention", "Which loops and tiles a call takes and what its mask saves");
-  auto c = std::make_shared<Call>();
-  a->add_option("--queries", c->queries, "Query rows, Tq")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  a->add_option("--keys", c->keys, "Keys, Tk (default: as many as queries)")
-      ->check(CLI::NonNegativeNumber);
-  a->add_option("--heads", c->heads, "Query heads, H")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  a->add_option("--kv-heads", c->kv_heads, "Key and value heads (default: as many as --heads)")
-      ->check(CLI::PositiveNumber);
-  a->add_option("--dim", c->dim, "Features of a head, D")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  a->add_option("--value-dim", c->value_dim, "Features of a value (default: as --dim)")
-      ->check(CLI::PositiveNumber);
-  a->add_option("--mask", c->mask, "As in C++: 'segments([512, 512]) & causal() & window(256)'")
-      ->capture_default_str();
-  a->add_option("--score", c->score, "scaled_dot, additive, l1 …")->capture_default_str();
-  a->add_option("--bias", c->bias, "soft_cap, alibi, t5, shaw, tensor; several in order")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  a->add_option("--norm", c->norm, "softmax, sink, entmax …")->capture_default_str();
-  a->add_flag("--definition", c->definition, "Take the definition, not the tiles");
-  a->add_flag("--measure", c->measure, "Run it too, forward and backward");
-  a->add_option("--svg", c->svg, "Draw the mask with its tiles into this file");
-  a->add_flag("--json", program.json, "Print JSON");
-  add_threads(*a, program);
-  a->callback([c, &program] {
-    apply_threads(program);
-    explain_attention(*c, program);
-  });
+  program.group("explain", "Say what a computation will do");
+  Command& command = program.command("explain attention",
+                                     "Which loops and tiles a call takes and what its mask saves");
+  auto call = std::make_shared<Call>();
+  command.options(*call);
+  program.add_json(command, "Print JSON");
+  program.add_threads(command);
+  command.action([call, &program] { explain_attention(*call, program); });
 }
 
 }  // namespace qkv::app

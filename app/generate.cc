@@ -1,33 +1,39 @@
-// qkv generate: a language model goes on from a prompt, token by token to stdout.
+// qkv generate: a language model goes on from prompts, token by token to stdout.
 #include <chrono>
 
 #include "app/command.h"
+#include "app/lines.h"
 #include "app/output.h"
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "qkv/base/error.h"
-#include "qkv/data/lines.h"
-#include "qkv/decode/sample.h"
-#include "qkv/systems/language_model.h"
-#include "qkv/text/streaming.h"
+#include "qkv/systems/generator.h"
 
 namespace qkv::app {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 struct Settings {
-  std::string model, prompt;
-  bool prompt_given = false;
-  GenerateOptions options;
-  std::int64_t samples = 1, context = 0;
-  bool greedy = false, line = false, echo = false;
+  std::string model;
+  std::optional<std::string> prompt;
+  std::int64_t samples = 1;
+  bool echo = false, prompts = false;
+  GeneratorOptions options;
+
+  template <class Self, class Visit>
+  static void each(Self& s, Visit&& visit) {
+    visit({.name = "model", .help = "Model directory", .required = true}, s.model);
+    GeneratorOptions::each(s.options, visit);
+    visit({"samples", "Texts to write a prompt; text n is drawn with seed + n", between(1, 1e6)},
+          s.samples);
+    visit({"echo", "Write the prompt first"}, s.echo);
+    visit({"prompts", "Every line of stdin is a prompt of its own; all go on at once"}, s.prompts);
+  }
 };
 
 /// Text appears as it is drawn.
-void write_text(const std::string& text) {
+void write_text(std::string_view text) {
   write_output(text);
   flush_output();
 }
@@ -44,105 +50,82 @@ std::string prompt_from_stdin() {
   return prompt;
 }
 
-/// Tokens that no text of the model holds.
-std::vector<std::int32_t> never_drawn(const LanguageModel& model) {
-  const Tokeniser& t = model.tokeniser;
-  std::vector<std::int32_t> ids = {t.pad(), t.unk(), t.bos()};
-  if (model.format().line_end != t.eos()) ids.push_back(t.eos());
-  return ids;
+std::string json_of(const Settings& s, std::int64_t number, const std::string& prompt,
+                    const GeneratedText& t, double seconds) {
+  return nlohmann::json{
+             {"sample", number},   {"seed", s.options.seed + static_cast<std::uint64_t>(number)},
+             {"prompt", prompt},   {"text", t.text},
+             {"tokens", t.tokens}, {"seconds", seconds}}
+             .dump() +
+         "\n";
 }
 
-void generate_one(const LanguageModel& model, const std::vector<std::int32_t>& prompt,
-                  const GenerateOptions& options, std::int64_t number, const Settings& s,
-                  bool json) {
-  const std::unique_ptr<StepModel> decoder = model.decoder({.context = s.context});
-  StreamingText streaming(model.tokeniser, model.format().line_end);
-  // The pieces of the prompt are told already; of what follows each token adds its own.
-  std::string before;
-  for (std::size_t i = 1; i < prompt.size(); ++i) before += streaming.add(prompt[i]);
-  std::string text;
-  if (!json && s.echo) write_text(before);
-  const Clock::time_point began = Clock::now();
-  const std::vector<std::int32_t> ids = generate(*decoder, prompt, options, [&](std::int32_t id) {
-    const std::string piece = streaming.add(id);
-    text += piece;
-    if (!json && !piece.empty()) write_text(piece);
-    return true;
-  });
-  const std::string rest = streaming.finish();
-  text += rest;
-  const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
-  if (json) {
-    nlohmann::json pieces = nlohmann::json::array();
-    for (const std::int32_t id : ids) pieces.push_back(model.tokeniser.piece(id));
-    const nlohmann::json object = {{"sample", number},   {"seed", options.sample.seed},
-                                   {"prompt", s.prompt}, {"text", text},
-                                   {"tokens", pieces},   {"seconds", seconds}};
-    write_text(object.dump() + "\n");
-    return;
-  }
-  write_text(rest + (text.ends_with('\n') ? "" : "\n"));
+std::string whole_line(const std::string& text) {
+  return text.ends_with('\n') ? text : text + "\n";
 }
 
-void generate_text(Settings& s, Program& program) {
-  apply_threads(program);
-  GenerateOptions options = s.options;
-  if (s.greedy) options.sample.temperature = 0;
-  options.sample.check();
-  if (options.max_tokens < 0) fail("--tokens must be 0 or positive");
-  const LanguageModel model = load_language_model(s.model);
-  if (!s.prompt_given) s.prompt = prompt_from_stdin();
-  const std::vector<std::int32_t> prompt = model.prompt(s.prompt);
-  options.sample.suppressed = never_drawn(model);
-  if (model.by_line || s.line) options.stop = model.format().line_end;
-  const std::uint64_t seed = options.sample.seed;
+/// One text after the other, each as it is drawn.
+void stream(const Settings& s, const Generator& generator, const std::string& prompt) {
   for (std::int64_t n = 0; n < s.samples; ++n) {
-    options.sample.seed = seed + static_cast<std::uint64_t>(n);
-    if (n > 0 && !program.json) write_text("\n");
-    generate_one(model, prompt, options, n, s, program.json);
+    GeneratorOptions options = s.options;
+    options.seed += static_cast<std::uint64_t>(n);
+    if (n > 0) write_text("\n");
+    if (s.echo) write_text(prompt);
+    const GeneratedText t = std::move(generator
+                                          .generate(std::span(&prompt, 1), options,
+                                                    [](std::int64_t, std::string_view piece) {
+                                                      if (!piece.empty()) write_text(piece);
+                                                      return true;
+                                                    })
+                                          .front());
+    if (!t.text.ends_with('\n')) write_text("\n");
   }
+}
+
+/// All at once: the faster way for many.
+void together(const Settings& s, const Generator& generator,
+              const std::vector<std::string>& prompts, Program& program) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<std::string> all;
+  for (const std::string& prompt : prompts) {
+    all.insert(all.end(), static_cast<std::size_t>(s.samples), prompt);
+  }
+  const Clock::time_point began = Clock::now();
+  const std::vector<GeneratedText> texts = generator.generate(all, s.options);
+  const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto number = static_cast<std::int64_t>(i);
+    write_output(program.json ? json_of(s, number, all[i], texts[i], seconds)
+                              : (i > 0 ? "\n" : "") +
+                                    whole_line((s.echo ? all[i] : std::string()) + texts[i].text));
+  }
+}
+
+void generate_text(const Settings& s, Program& program) {
+  const Generator generator = Generator::load(s.model);
+  if (s.prompts) {
+    if (s.prompt) throw UsageError("--prompts reads stdin: leave out the prompt");
+    return together(s, generator, read_lines("-"), program);
+  }
+  const std::string prompt = s.prompt ? *s.prompt : prompt_from_stdin();
+  if (program.json || s.options.beam > 0) return together(s, generator, {prompt}, program);
+  stream(s, generator, prompt);
 }
 
 }  // namespace
 
 void add_generate(Program& program) {
   auto s = std::make_shared<Settings>();
-  CLI::App* c = program.cli.add_subcommand("generate", "Go on from a prompt with a language model");
-  c->footer(
+  Command& c = program.command("generate", "Go on from a prompt with a language model");
+  c.footer(
       "Text appears token by token. The same model, prompt, options and seed give the same text on "
       "any\nnumber of threads. Recurrent and linear-attention models take the same time for every "
       "token;\nthe others too with --context.");
-  SampleOptions& sample = s->options.sample;
-  c->add_option("--model", s->model, "Model directory")->required();
-  CLI::Option* prompt = c->add_option("prompt", s->prompt, "What to go on from; default: stdin");
-  c->add_option("--tokens", s->options.max_tokens, "Most tokens to write")->capture_default_str();
-  c->add_option("--temperature", sample.temperature,
-                "Below 1 likelier tokens gain, above 1 they lose; 0: always the likeliest")
-      ->capture_default_str();
-  c->add_flag("--greedy", s->greedy, "Always the likeliest token");
-  c->add_option("--top-k", sample.top_k, "Draw from the k likeliest tokens (0: from all)");
-  c->add_option("--top-p", sample.top_p, "Draw from the likeliest tokens that reach this mass")
-      ->capture_default_str();
-  c->add_option("--repetition-penalty", sample.repetition_penalty,
-                "Above 1: tokens that occurred lose")
-      ->capture_default_str();
-  c->add_option("--repetition-window", sample.repetition_window,
-                "How many tokens back that counts (0: all)");
-  c->add_option("--seed", sample.seed, "Of the draws")->capture_default_str();
-  c->add_option("--samples", s->samples, "Texts to write; text n is drawn with seed + n")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  c->add_option("--context", s->context,
-                "How many tokens back softmax attention looks, at most (0: all that fits)")
-      ->check(CLI::NonNegativeNumber);
-  c->add_flag("--line", s->line, "Stop at the end of the line");
-  c->add_flag("--echo", s->echo, "Write the prompt first");
-  c->add_flag("--json", program.json, "One JSON object a text");
-  add_threads(*c, program);
-  c->callback([s, prompt, &program] {
-    s->prompt_given = prompt->count() > 0;
-    generate_text(*s, program);
-  });
+  c.options(*s);
+  c.positional("prompt", s->prompt, "What to go on from; default: stdin");
+  program.add_json(c, "One JSON object a text");
+  program.add_threads(c);
+  c.action([s, &program] { generate_text(*s, program); });
 }
 
 }  // namespace qkv::app

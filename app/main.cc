@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "app/action.h"
 #include "app/command.h"
 #include "app/output.h"
 #include "app/process.h"

@@ -20,7 +20,15 @@ struct Command::Entry {
   std::vector<OptionField> fields;
   std::vector<std::string> values;
   std::string shown;  // "--warm-up", or "run.toml:3: warm-up"
-  bool given = false;
+  bool given = false, in_file = false;
+
+  /// A value in a file that will not do is a fault of the file, not of the command line.
+  void set(const OptionField& field) const try {
+    field.set(values, shown);
+  } catch (const UsageError& e) {
+    if (in_file) throw Error(e.what());
+    throw;
+  }
 };
 
 namespace {
@@ -44,8 +52,9 @@ std::string type_of(const OptionField& f) {
       return bounds.empty() ? "X" : "X " + bounds;
     case Kind::choice:
       return fmt::format("{}", fmt::join(f.choices, "|"));
-    case Kind::text:
     case Kind::list:
+      return f.choices.empty() ? "TEXT" : fmt::format("{},…", fmt::join(f.choices, "|"));
+    case Kind::text:
       return "TEXT";
   }
   return {};
@@ -103,11 +112,12 @@ void Command::add(OptionField&& field, std::string_view group, bool direct) {
         field.about.help);
     option->type_name(type_of(field));
     if (field.kind != Kind::list) {
-      option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+      option->expected(1)->allow_extra_args(false)->multi_option_policy(
+          CLI::MultiOptionPolicy::TakeLast);
     } else if (field.about.repeat) {
       option->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     } else {
-      const double most = field.about.bounds.most;
+      const double most = field.most_values;
       option->expected(1, most < 1e6 ? static_cast<int>(most) : 1'000'000);
     }
     if (direct) option->default_str(shown_default(field));
@@ -153,9 +163,10 @@ void Command::read_file() {
     if (e.is_boolean && !flagged)
       wrong(fmt::format("'{}' takes a value, not true or false", e.key));
     if (flagged && !e.is_boolean) wrong(fmt::format("'{}' must be true or false", e.key));
+    if (entry->in_file) wrong(fmt::format("'{}' stands there twice", e.key));
     if (entry->given) continue;  // the command line wins
     entry->values = std::move(e.values);
-    entry->given = true;
+    entry->given = entry->in_file = true;
     entry->shown = fmt::format("{}:{}: {}", config_, e.line, e.key);
   }
 }
@@ -167,7 +178,7 @@ void Command::set_options() {
       throw UsageError(fmt::format("{} is required", entry->shown));
     }
     if (!entry->direct || !entry->given) continue;
-    for (OptionField& f : entry->fields) f.set(entry->values, entry->shown);
+    for (const OptionField& f : entry->fields) entry->set(f);
   }
 }
 
@@ -181,7 +192,7 @@ bool Command::given(std::string_view flag) const {
 void Command::lay(OptionField& field) {
   Entry* entry = *field.about.help == '\0' ? nullptr : find(field.flag);
   if (entry == nullptr || !entry->given || entry->direct) return;
-  field.set(entry->values, entry->shown);
+  entry->set(field);
   entry->taken = true;
 }
 

@@ -19,9 +19,56 @@ namespace {
 struct Score {
   std::vector<std::string> references;
   std::string hypothesis = "-";
-  std::string tokeniser = "13a", smoothing = "exp";
-  bool lower = false, sentences = false, words = false;
+};
+/// Of lines of text.
+struct TextScore : Score {
+  bool lower = false, sentences = false;
   int digits = 2;
+
+  template <class Self, class Visit>
+  static void each(Self& s, Visit&& visit) {
+    visit({.name = "reference",
+           .help = "Reference file; again for more references",
+           .bounds = at_least(1),
+           .required = true,
+           .repeat = true},  // one file each, so that the hypothesis may follow
+          s.references);
+    visit({"lower", "Compare in lower case"}, s.lower);
+    visit({"sentences", "One score a line"}, s.sentences);
+    visit({"digits", "Digits behind the point", between(0, 30)}, s.digits);
+  }
+};
+struct Bleu : TextScore {
+  BleuTokeniser tokeniser = BleuTokeniser::v13a;
+  BleuSmoothing smoothing = BleuSmoothing::exp;
+
+  template <class Self, class Visit>
+  static void each(Self& s, Visit&& visit) {
+    TextScore::each(s, visit);
+    visit({"tokenise", "How lines become words"}, s.tokeniser);
+    visit({"smooth", "What to do about an order without a match"}, s.smoothing);
+  }
+};
+struct Chrf : TextScore {
+  bool words = false;
+
+  template <class Self, class Visit>
+  static void each(Self& s, Visit&& visit) {
+    TextScore::each(s, visit);
+    visit({"words", "chrF++: words up to order 2 as well"}, s.words);
+  }
+};
+/// Of tags and of classes.
+struct LabelScore : Score {
+  template <class Self, class Visit>
+  static void each(Self& s, Visit&& visit) {
+    visit({.name = "reference",
+           .help = "What is right",
+           .bounds = between(1, 1),
+           .required = true,
+           .repeat = true},
+          s.references);
+  }
 };
 
 std::vector<std::vector<std::string>> read_references(const Score& s) {
@@ -54,12 +101,11 @@ std::vector<std::string> line_of(const std::vector<std::vector<std::string>>& re
   return lines;
 }
 
-void bleu(const Score& s, bool json) {
+void bleu(const Bleu& s, bool json) {
   const auto references = read_references(s);
   const auto hypotheses = read_lines(s.hypothesis);
   check_counts(s, hypotheses, references);
-  BleuOptions options{.tokeniser = bleu_tokeniser(s.tokeniser), .lower = s.lower};
-  options.smoothing = bleu_smoothing(s.smoothing);
+  BleuOptions options{.tokeniser = s.tokeniser, .lower = s.lower, .smoothing = s.smoothing};
   if (!s.sentences) return print(corpus_bleu(hypotheses, references, options), s.digits, json);
   options.effective_order = true;
   for (std::size_t i = 0; i < hypotheses.size(); ++i) {
@@ -67,7 +113,7 @@ void bleu(const Score& s, bool json) {
   }
 }
 
-void chrf(const Score& s, bool json) {
+void chrf(const Chrf& s, bool json) {
   const auto references = read_references(s);
   const auto hypotheses = read_lines(s.hypothesis);
   check_counts(s, hypotheses, references);
@@ -92,7 +138,7 @@ std::vector<std::string> flat(const std::vector<Tags>& sentences) {
   return all;
 }
 
-void tags(const Score& s, bool json) {
+void tags(const LabelScore& s, bool json) {
   const auto references = read_references(s);
   const auto hypotheses = read_lines(s.hypothesis);
   check_counts(s, hypotheses, references);
@@ -129,7 +175,7 @@ std::vector<std::string> trimmed(const std::vector<std::string>& lines) {
   return labels;
 }
 
-void classes(const Score& s, bool json) {
+void classes(const LabelScore& s, bool json) {
   const auto references = read_references(s);
   const auto hypotheses = read_lines(s.hypothesis);
   check_counts(s, hypotheses, references);
@@ -137,52 +183,28 @@ void classes(const Score& s, bool json) {
   write_output(json ? report.json() + "\n" : report.text());
 }
 
+template <class Options>
+void add(Program& program, const std::string& name, const char* about,
+         void (*run)(const Options&, bool json)) {
+  auto s = std::make_shared<Options>();
+  Command& command = program.command("score " + name, about);
+  command.options(*s);
+  command.positional("hypothesis", s->hypothesis, "Output to score; default: stdin");
+  program.add_json(command, "Print JSON");
+  command.action([s, run, &program] { run(*s, program.json); });
+}
+
 }  // namespace
 
 void add_score(Program& program) {
-  CLI::App* score = program.cli.add_subcommand("score", "Score output against references");
-  score->require_subcommand(1);
-  const auto common = [&](CLI::App* c, const std::shared_ptr<Score>& s) {
-    c->add_option("--reference", s->references, "Reference file; again for more references")
-        ->required()
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->allow_extra_args(false);  // one file each, so that the hypothesis may follow
-    c->add_option("hypothesis", s->hypothesis, "Output to score; default: stdin");
-    c->add_flag("--lower", s->lower, "Compare in lower case");
-    c->add_flag("--sentences", s->sentences, "One score a line");
-    c->add_option("--digits", s->digits, "Digits behind the point")->capture_default_str();
-    c->add_flag("--json", program.json, "Print JSON");
-  };
-  {
-    auto s = std::make_shared<Score>();
-    CLI::App* c = score->add_subcommand("bleu", "BLEU as sacreBLEU computes and prints it");
-    common(c, s);
-    c->add_option("--tokenise", s->tokeniser, "13a, zh, char, intl or none")->capture_default_str();
-    c->add_option("--smooth", s->smoothing, "exp, floor, add-k or none")->capture_default_str();
-    c->callback([s, &program] { bleu(*s, program.json); });
-  }
-  {
-    auto s = std::make_shared<Score>();
-    CLI::App* c = score->add_subcommand("chrf", "chrF as sacreBLEU computes and prints it");
-    common(c, s);
-    c->add_flag("--words", s->words, "chrF++: words up to order 2 as well");
-    c->callback([s, &program] { chrf(*s, program.json); });
-  }
-  const auto labelled = [&](const char* name, const char* about, auto run) {
-    auto s = std::make_shared<Score>();
-    CLI::App* c = score->add_subcommand(name, about);
-    c->add_option("--reference", s->references, "What is right")
-        ->required()
-        ->allow_extra_args(false);
-    c->add_option("hypothesis", s->hypothesis, "Output to score; default: stdin");
-    c->add_flag("--json", program.json, "Print JSON");
-    c->callback([s, &program, run] { run(*s, program.json); });
-  };
-  labelled("tags",
-           "F1 of spans as conlleval computes and prints it, accuracy of other tags; a sentence's "
-           "tags a line",
-           tags);
-  labelled("classes", "Accuracy, macro-F1 and the confusion matrix; a label a line", classes);
+  program.group("score", "Score output against references");
+  add(program, "bleu", "BLEU as sacreBLEU computes and prints it", bleu);
+  add(program, "chrf", "chrF as sacreBLEU computes and prints it", chrf);
+  add(program, "tags",
+      "F1 of spans as conlleval computes and prints it, accuracy of other tags; a sentence's "
+      "tags a line",
+      tags);
+  add(program, "classes", "Accuracy, macro-F1 and the confusion matrix; a label a line", classes);
 }
 
 }  // namespace qkv::app

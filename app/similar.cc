@@ -19,6 +19,13 @@ struct Settings {
   std::string model;
   std::vector<std::string> words;
   std::int64_t top = 10;
+
+  template <class Self, class Visit>
+  static void each(Self& s, Visit&& visit) {
+    visit({.name = "model", .help = "Model directory of qkv train vectors", .required = true},
+          s.model);
+    visit({"top", "Words to show", at_least(1)}, s.top);
+  }
 };
 
 struct Part {
@@ -110,22 +117,18 @@ void similar(const Settings& s, Program& program) {
 
 void add_similar(Program& program) {
   auto s = std::make_shared<Settings>();
-  CLI::App* c = program.cli.add_subcommand(
+  Command& c = program.command(
       "similar", "Words near to a word, or to king - man + woman, by cosine of their vectors");
-  c->footer(
+  c.footer(
       "A word a line with its cosine; the words asked about are left out. From stdin an answer "
       "for\n"
       "each line, with a blank line behind it; a word without a vector gives an empty one (null "
       "in\n"
       "JSON).");
-  c->add_option("--model", s->model, "Model directory of qkv train vectors")->required();
-  c->add_option("words", s->words,
-                "A word, or words with + and - between; default: lines of stdin");
-  c->add_option("--top", s->top, "Words to show")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  c->add_flag("--json", program.json, "One JSON object a query");
-  c->callback([s, &program] { similar(*s, program); });
+  c.options(*s);
+  c.positional("words", s->words, "A word, or words with + and - between; default: lines of stdin");
+  program.add_json(c, "One JSON object a query");
+  c.action([s, &program] { similar(*s, program); });
 }
 
 }  // namespace qkv::app

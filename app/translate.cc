@@ -1,196 +1,149 @@
-// qkv translate: text in, text out, line by line and in order.
-#include <algorithm>
-#include <deque>
-#include <optional>
-
+// qkv translate: text in, text out, line by line and in order, or a whole document.
 #include "app/command.h"
+#include "app/lines.h"
 #include "app/output.h"
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "qkv/base/error.h"
-#include "qkv/data/lines.h"
-#include "qkv/decode/batch_translator.h"
-#include "qkv/decode/transformer_decoder.h"
-#include "qkv/systems/translation_model.h"
-#include "qkv/train/translation.h"
-#include "qkv/view/alignment.h"
+#include "qkv/systems/document.h"
 
 namespace qkv::app {
 namespace {
 
 struct Settings {
-  std::string model, input = "-", force, penalty = "power", stop = "full";
-  BatchTranslatorOptions options;
-  bool scores = false, alignment = false, soft_alignment = false, coverage = false;
-  std::int64_t layer = -2, head = -1;
+  std::string model, input = "-", force;
+  bool scores = false, alignment = false, attention = false, coverage = false;
+  bool sentences = false, document = false;
+  TranslateOptions options;
+
+  template <class Self, class Visit>
+  static void each(Self& s, Visit&& visit) {
+    visit({.name = "model", .help = "Model directory", .required = true}, s.model);
+    TranslateOptions::each(s.options, visit);
+    visit({"scores", "Append the score"}, s.scores);
+    visit({"alignment", "Append the alignment of tokens as Pharaoh pairs source-target"},
+          s.alignment);
+    visit({"attention", "With --json: the attention of every token"}, s.attention);
+    visit({"coverage", "Append how much each source token (and its end) was looked at in all"},
+          s.coverage);
+    visit({"force", "Score the targets in this file instead of searching"}, s.force);
+    visit({"sentences", "Lines hold several sentences: each is translated by itself"}, s.sentences);
+    visit(
+        {"document",
+         "The input is one text: sentences may go over line ends, white space between them stays"},
+        s.document);
+  }
 };
 
-/// Links of the words: neither side's <eos>, the last row and column of the attention, has one.
-std::string pharaoh_of(const Hypothesis& h) {
-  const auto words = static_cast<std::int64_t>(h.tokens.size());
-  const std::int64_t sources = std::max<std::int64_t>(0, h.sources - 1);
-  Tensor weights = Tensor::empty({words, sources});
-  for (std::int64_t t = 0; t < words && sources > 0; ++t) {
-    std::copy_n(h.attention.begin() + t * h.sources, sources, weights.data() + t * sources);
+nlohmann::json json_of(const Settings& s, std::int64_t index, const TranslationCandidate& c) {
+  nlohmann::json j = {{"line", index + 1},
+                      {"text", c.text},
+                      {"score", c.score},
+                      {"log_probability", c.log_probability},
+                      {"token_scores", c.token_scores},
+                      {"tokens", c.tokens}};
+  if (s.alignment) j["alignment"] = c.alignment();
+  if (s.coverage) j["coverage"] = c.coverage();
+  if (s.attention) {
+    auto& rows = j["attention"] = nlohmann::json::array();
+    for (std::size_t t = 0; t <= c.tokens.size() && c.sources > 0; ++t) {
+      const auto row = c.attention.begin() + static_cast<std::ptrdiff_t>(t) * c.sources;
+      rows.push_back(std::vector<float>(row, row + c.sources));
+    }
   }
-  return pharaoh(hard_alignment(weights));
+  return j;
 }
 
-class Writer {
- public:
-  Writer(const Settings& settings, const TranslationModel& model, bool json)
-      : settings_(settings), model_(model), json_(json) {}
+void write(const Settings& s, bool json, std::int64_t index, const TranslationCandidate& c) {
+  if (json) return write_output(json_of(s, index, c).dump() + "\n");
+  const bool many = s.options.n_best > 1;
+  std::string line = many ? fmt::format("{} ||| {}", index, c.text) : c.text;
+  if (s.alignment) line += " ||| " + c.alignment();
+  if (s.coverage) line += fmt::format(" ||| {:.4f}", fmt::join(c.coverage(), " "));
+  if (s.scores || many) line += fmt::format(" ||| {:.6f}", c.score);
+  write_output(line + "\n");
+}
 
-  void write(std::int64_t index, const Decoded& t) const {
-    const bool many = settings_.options.search.n_best > 1;
-    for (const Hypothesis& h : t.best) {
-      const std::string text = model_.target.decode(h.tokens);
-      if (json_) {
-        write_output(json_of(index, h, text).dump() + "\n");
-        continue;
-      }
-      std::string line = many ? fmt::format("{} ||| {}", index, text) : text;
-      if (settings_.alignment) line += " ||| " + pharaoh_of(h);
-      if (settings_.coverage) {
-        const std::vector<double> received = coverage_of(h.attention, h.sources);
-        line += fmt::format(" ||| {:.4f}", fmt::join(received, " "));
-      }
-      if (settings_.scores || many) line += fmt::format(" ||| {:.6f}", h.score);
+void force(const Settings& s, const Translator& translator, LineReader& reader, Program& program) {
+  LineReader other(s.force);
+  std::vector<std::string> sources, targets;
+  for (std::string line; reader.next(line);) sources.push_back(line);
+  for (std::string line; other.next(line);) targets.push_back(line);
+  if (sources.size() != targets.size()) {
+    fail("{} and {} have different numbers of lines, {} and {}", reader.name(), other.name(),
+         sources.size(), targets.size());
+  }
+  const auto scored = translator.score(sources, targets, s.options, program.console.progress());
+  for (std::size_t i = 0; i < scored.size(); ++i) {
+    write(s, program.json, static_cast<std::int64_t>(i), scored[i]);
+  }
+}
+
+void translate_text(const Settings& s, const Translator& translator, LineReader& reader,
+                    Program& program) {
+  if (program.json || s.scores || s.alignment || s.coverage || s.options.n_best > 1) {
+    throw UsageError(
+        "--sentences and --document write text alone: leave out --json, --scores, --alignment, "
+        "--coverage and --n-best");
+  }
+  DocumentReport report;
+  const auto say_cut = [&] {
+    if (report.cut == 0) return;
+    program.console.line(
+        fmt::format("qkv: {}: the ends of {} of {} sentences were not translated: "
+                    "the model holds {} tokens",
+                    reader.name(), report.cut, report.sentences, translator.max_source()));
+  };
+  if (s.document) {
+    std::string text;
+    bool first = true;
+    for (std::string line; reader.next(line); first = false) text += (first ? "" : "\n") + line;
+    write_output(
+        translate_document(translator, text, s.options, program.console.progress(), &report) +
+        (first ? "" : "\n"));
+    return say_cut();
+  }
+  by_lines(reader, 2048, [&](const std::vector<std::string>& lines, std::int64_t) {
+    for (const std::string& line :
+         translate_lines(translator, lines, s.options, program.console.progress(), &report)) {
       write_output(line + "\n");
     }
-    flush_output();
-  }
+  });
+  say_cut();
+}
 
- private:
-  nlohmann::json json_of(std::int64_t index, const Hypothesis& h, const std::string& text) const {
-    nlohmann::json j = {{"line", index + 1},
-                        {"text", text},
-                        {"score", h.score},
-                        {"log_probability", h.log_probability},
-                        {"token_scores", h.token_scores}};
-    auto& pieces = j["tokens"] = nlohmann::json::array();
-    for (std::int32_t id : h.tokens) pieces.push_back(model_.target.piece(id));
-    if (settings_.alignment) j["alignment"] = pharaoh_of(h);
-    if (settings_.coverage) j["coverage"] = coverage_of(h.attention, h.sources);
-    if (settings_.soft_alignment) {
-      auto& rows = j["attention"] = nlohmann::json::array();
-      for (std::size_t t = 0; t <= h.tokens.size() && h.sources > 0; ++t) {
-        const auto row = h.attention.begin() + static_cast<std::ptrdiff_t>(t) * h.sources;
-        rows.push_back(std::vector<float>(row, row + h.sources));
-      }
-    }
-    return j;
-  }
-
-  const Settings& settings_;
-  const TranslationModel& model_;
-  bool json_;
-};
-
-void translate(const Settings& settings, Program& program) {
-  apply_threads(program);
-  const TranslationModel model = load_translation_model(settings.model);
-  BatchTranslatorOptions options = settings.options;
-  set_special_tokens(model, options.search);
-  options.search.penalty.kind =
-      settings.penalty == "gnmt" ? LengthPenalty::Kind::gnmt : LengthPenalty::Kind::power;
-  options.search.stop = settings.stop == "exact"    ? Stop::exact
-                        : settings.stop == "likely" ? Stop::likely
-                                                    : Stop::full;
-  options.search.attention = settings.alignment || settings.soft_alignment || settings.coverage;
-  const auto decoder = decoder_of(model, {.source_eos = model.source.eos(),
-                                          .attention_layer = settings.layer,
-                                          .attention_head = settings.head});
-  const BatchTranslator translator(*decoder, options);
-  const Writer writer(settings, model, program.json);
-  LineReader reader(settings.input);
-
-  if (!settings.force.empty()) {
-    LineReader targets(settings.force);
-    std::vector<Tokens> source_ids, target_ids;
-    std::string source, target;
-    while (reader.next(source)) {
-      if (!targets.next(target)) break;
-      source_ids.push_back(model.source.encode(source));
-      target_ids.push_back(model.target.encode(target));
-    }
-    if (reader.next(source) || targets.next(target)) {
-      fail("{} and {} have different numbers of lines", reader.name(), targets.name());
-    }
-    const auto scored = translator.score(source_ids, target_ids, program.console.progress());
-    for (std::size_t i = 0; i < scored.size(); ++i) {
-      writer.write(static_cast<std::int64_t>(i), {.best = {scored[i]}});
-    }
-    return;
-  }
-
-  SentenceSource source;
-  source.next = [&]() -> std::optional<Tokens> {
-    std::string line;
-    if (!reader.next(line)) return std::nullopt;
-    return model.source.encode(line);
-  };
-  source.ready = [&] { return reader.ready(); };
-  const auto sink = [&](std::int64_t index, const Decoded& t) {
+void translate(Settings& s, Program& program) {
+  s.options.attention = s.alignment || s.attention || s.coverage;
+  const Translator translator = Translator::load(s.model);
+  LineReader reader(s.input);
+  if (!s.force.empty()) return force(s, translator, reader, program);
+  if (s.sentences || s.document) return translate_text(s, translator, reader, program);
+  const auto sink = [&](std::int64_t index, const Translation& t) {
     if (t.cut > 0) {
       program.console.line(
           fmt::format("qkv: {}:{}: {} tokens beyond the model's {} were not translated",
-                      reader.name(), index + 1, t.cut, decoder->max_source()));
+                      reader.name(), index + 1, t.cut, translator.max_source()));
     }
-    writer.write(index, t);
+    for (const TranslationCandidate& c : t.best) write(s, program.json, index, c);
+    flush_output();
   };
-  translator.stream(source, sink, program.console.progress());
+  translator.translate(source_of(reader), s.options, sink, program.console.progress());
 }
 
 }  // namespace
 
 void add_translate(Program& program) {
   auto s = std::make_shared<Settings>();
-  CLI::App* c =
-      program.cli.add_subcommand("translate", "Translate text line by line, stdin to stdout");
-  c->footer(
+  Command& c = program.command("translate", "Translate text line by line, stdin to stdout");
+  c.footer(
       "Results come in the order of the input; a line does not depend on its neighbours, not even "
-      "in the\n"
-      "last bit of its score. Several fields of a line are separated by \" ||| \".");
-  SearchOptions& search = s->options.search;
-  c->add_option("--model", s->model, "Model directory")->required();
-  c->add_option("file", s->input, "Text to translate; default: stdin");
-  c->add_option("--beam", search.beam, "Width of the beam; 1 is greedy")->capture_default_str();
-  c->add_option("--n-best", search.n_best, "Translations a line: \"line ||| text ||| score\"");
-  c->add_option("--length-penalty", search.penalty.alpha, "Exponent of the length normalisation")
-      ->capture_default_str();
-  c->add_option("--penalty-form", s->penalty, "power: |Y|^a; gnmt: ((5 + |Y|) / 6)^a")
-      ->check(CLI::IsMember({"power", "gnmt"}))
-      ->capture_default_str();
-  c->add_option("--coverage-penalty", search.coverage,
-                "Weight of the penalty for source words that were not looked at")
-      ->capture_default_str();
-  c->add_option("--stop", s->stop, "full: after `beam` finished ones; likely; exact")
-      ->check(CLI::IsMember({"full", "likely", "exact"}))
-      ->capture_default_str();
-  c->add_option("--max-length", search.max_length,
-                "Most tokens of a translation (0: by the source)");
-  c->add_option("--max-factor", search.max_factor, "Most tokens a source token")
-      ->capture_default_str();
-  c->add_option("--min-length", search.min_length, "Fewest tokens of a translation");
-  c->add_flag("--scores", s->scores, "Append the score");
-  c->add_flag("--alignment", s->alignment,
-              "Append the alignment of tokens as Pharaoh pairs source-target");
-  c->add_flag("--attention", s->soft_alignment, "With --json: the attention of every token");
-  c->add_flag("--coverage", s->coverage,
-              "Append how much each source token (and its end) was looked at in all");
-  c->add_option("--layer", s->layer, "Whose cross-attention; negative: from the last")
-      ->capture_default_str();
-  c->add_option("--head", s->head, "Which head; -1: their mean")->capture_default_str();
-  c->add_option("--force", s->force, "Score these targets instead of searching");
-  c->add_option("--batch-tokens", s->options.batch_tokens, "Source tokens a batch")
-      ->capture_default_str();
-  c->add_option("--batch-sentences", s->options.batch_sentences, "Sentences a batch, at most")
-      ->capture_default_str();
-  c->add_flag("--json", program.json, "One JSON object a translation");
-  add_threads(*c, program);
-  c->callback([s, &program] { translate(*s, program); });
+      "in the\nlast bit of its score. Several fields of a line are separated by \" ||| \".");
+  c.options(*s);
+  c.positional("file", s->input, "Text to translate; default: stdin");
+  program.add_json(c, "One JSON object a translation");
+  program.add_threads(c);
+  c.action([s, &program] { translate(*s, program); });
 }
 
 }  // namespace qkv::app

@@ -1,7 +1,6 @@
 #include "experiments/comparison.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <numeric>
@@ -12,8 +11,6 @@
 
 namespace qkv {
 namespace {
-
-constexpr std::array<std::string_view, 5> kEncoders = {"fc", "cnn", "rnn", "attention", "linear"};
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
@@ -45,11 +42,6 @@ std::int64_t granularity(const Labeller::Config& c) {
 }
 
 }  // namespace
-
-std::string_view name_of(LabelEncoder encoder) {
-  return kEncoders[static_cast<std::size_t>(encoder)];
-}
-std::span<const std::string_view> label_encoder_names() { return kEncoders; }
 
 std::int64_t encoder_parameters(const Labeller::Config& config) {
   Labeller::Config c = config;

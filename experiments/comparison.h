@@ -14,10 +14,6 @@
 
 namespace qkv {
 
-/// "fc", "cnn", "rnn", "attention", "linear".
-std::string_view name_of(LabelEncoder encoder);
-std::span<const std::string_view> label_encoder_names();
-
 /// Parameters above the features: encoder and heads. Word vectors and character filters are the
 /// same for all encoders, and by far the most.
 std::int64_t encoder_parameters(const Labeller::Config& config);

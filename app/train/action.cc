@@ -1,5 +1,5 @@
 // qkv train action: clips of skeletons in, a model directory out.
-#include "app/action.h"
+#include "qkv/train/action.h"
 
 #include <filesystem>
 
@@ -10,7 +10,6 @@
 
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
-#include "qkv/train/action.h"
 #include "qkv/train/run_directory.h"
 
 namespace qkv::app {
@@ -129,7 +128,8 @@ void train_action(const TrainAction& s, Program& program) {
                console);
   if (data.test.empty()) return;
   const std::vector<ActionModel> best = {load_action_model(directory)};
-  const ClassReport report = score_clips(best.front(), data.test, predict_clips(best, data.test));
+  const ClassReport report = score_clips(
+      best.front(), data.test, predict_clips(best.front(), encode_clips(best.front(), data.test)));
   print_output("{}", program.json ? report.json() + "\n" : report.text());
 }
 

@@ -17,8 +17,6 @@
 namespace qkv::app {
 namespace {
 
-bool names_conllu(const std::string& path) { return path.find(".conllu") != std::string::npos; }
-
 void set_network(const TrainLabels& s, Labeller::Config& m) {
   set(s.embedding, m.embedding);
   set(s.width, m.width);
@@ -290,40 +288,19 @@ void add_noun(CLI::App& train, Program& program, LabelTask task, const char* abo
 
 }  // namespace
 
-LabelledText hold_out(LabelledText& train) {
-  LabelledText valid, rest;
-  const auto size = static_cast<std::size_t>(train.size());
-  const std::size_t every = std::max<std::size_t>(10, size / 1000);
-  for (std::size_t i = 0; i < size; ++i) {
-    LabelledText& to = i % every == every - 1 ? valid : rest;
-    const auto move = [&](auto& from, auto& into) {
-      if (!from.empty()) into.push_back(std::move(from[i]));
-    };
-    move(train.words, to.words);
-    move(train.texts, to.texts);
-    move(train.tags, to.tags);
-    move(train.labels, to.labels);
-  }
-  if (valid.size() == 0) fail("too few sentences to hold some out; give --valid");
-  valid.report.read = valid.size();
-  for (const auto& words : valid.words) {
-    valid.report.tokens += static_cast<std::int64_t>(words.size());
-  }
-  rest.report = train.report;
-  rest.report.read -= valid.report.read;
-  rest.report.tokens -= valid.report.tokens;
-  train = std::move(rest);
-  return valid;
-}
-
 void add_label_files(CLI::App& command, LabelFiles& files, LabelTask task, const char* group) {
   if (task == LabelTask::intent) return;  // there is one form
   command
-      .add_option("--format", files.format,
-                  task == LabelTask::tag
-                      ? "columns (CoNLL), conllu or slots (a folder with seq.in, seq.out, label); "
-                        "default: by name"
-                      : "table (label TAB text) or slots (a folder with seq.in, seq.out, label)")
+      .add_option_function<std::string>(
+          "--format",
+          [&files](const std::string& word) {
+            files.format = static_cast<LabelFormat>(
+                detail::choice_of(word, names_of<LabelFormat>(), {}, "--format"));
+          },
+          task == LabelTask::tag
+              ? "columns (CoNLL), conllu or slots (a folder with seq.in, seq.out, label); "
+                "default: by name"
+              : "table (label TAB text) or slots (a folder with seq.in, seq.out, label)")
       ->group(group);
   if (task != LabelTask::tag) return;
   command
@@ -339,40 +316,6 @@ void add_label_files(CLI::App& command, LabelFiles& files, LabelTask task, const
   command.add_option("--field", files.field, "conllu: upos, xpos, lemma, feats or deprel")
       ->group(group)
       ->capture_default_str();
-}
-
-LabelledText read_labelled(const std::vector<std::string>& paths, const LabelFiles& files,
-                           LabelTask task) {
-  std::string format = files.format;
-  if (format.empty()) {
-    if (task == LabelTask::intent || std::filesystem::is_directory(paths.front())) {
-      format = "slots";
-    } else if (task == LabelTask::classify) {
-      format = "table";
-    } else {
-      format = names_conllu(paths.front()) ? "conllu" : "columns";
-    }
-  }
-  if (format == "columns" && task == LabelTask::tag) {
-    return read_columns(paths.front(), {.tags = files.column, .words = files.word_column});
-  }
-  if (format == "conllu" && task == LabelTask::tag) return read_conllu(paths.front(), files.field);
-  if (format == "table" && task == LabelTask::classify) return read_label_table(paths.front());
-  if (format == "slots") {
-    if (paths.size() == 2) fail("give the folder, or the files of words, tags and labels");
-    LabelledText text =
-        paths.size() == 3 ? read_slots(paths[0], paths[1], paths[2]) : read_slots(paths.front());
-    // A classifier cuts text itself, in training as in use.
-    if (task == LabelTask::classify) {
-      for (const auto& words : text.words)
-        text.texts.push_back(fmt::format("{}", fmt::join(words, " ")));
-      text.words.clear();
-      text.tags.clear();
-    }
-    return text;
-  }
-  fail("--format '{}' is not one of {}", format,
-       task == LabelTask::tag ? "columns, conllu, slots" : "table, slots");
 }
 
 void add_train_labels(CLI::App& train, Program& program) {

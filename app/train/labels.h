@@ -9,27 +9,14 @@
 
 #include "app/train/training.h"
 
+#include "qkv/train/label_files.h"
 #include "qkv/train/labelling.h"
 
 namespace qkv::app {
 
 struct Program;
 
-/// Which part of a labelled file is what.
-struct LabelFiles {
-  std::string format;  // columns, conllu, slots or table; empty: by task and name
-  std::int64_t column = 0, word_column = 0;
-  std::string field = "upos";
-};
 void add_label_files(CLI::App& command, LabelFiles& files, LabelTask task, const char* group);
-/// One file, one folder of slot files, or the three slot files. Checks that the text has what the
-/// task needs.
-LabelledText read_labelled(const std::vector<std::string>& paths, const LabelFiles& files,
-                           LabelTask task);
-
-/// Without validation files: every 10th sentence, at most 1,000, taken out of the training text.
-LabelledText hold_out(LabelledText& train);
-
 /// An unset option leaves the preset's value.
 struct TrainLabels : RunSettings {
   LabelTask task = LabelTask::tag;

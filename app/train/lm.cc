@@ -153,14 +153,13 @@ LanguageModel fresh_model(const TrainLm& s, const LanguagePreset& p,
   model.context = p.context;
   model.tokeniser = train_language_tokeniser(p.tokeniser, lines);
   if (p.kind == LanguageKind::rnn) {
-    model.architecture = LanguageArchitecture::rnn;
     RnnLanguage::Config c = p.rnn;
     c.vocab_size = model.tokeniser.size();
-    model.rnn = RnnLanguage::make(c, s.run.seed);
+    model.network = RnnLanguage::make(c, s.run.seed);
   } else {
     Mpt::Config c = p.mpt;
     c.vocab_size = model.tokeniser.size();
-    model.mpt = Mpt::make(c, s.run.seed);
+    model.network = Mpt::make(c, s.run.seed);
   }
   return model;
 }

@@ -118,6 +118,18 @@ std::string text_of(std::span<const std::string> list) {
   return fmt::format("{}", fmt::join(list, " "));
 }
 
+std::vector<std::string> split_list(std::span<const std::string> values) {
+  std::vector<std::string> words;
+  for (const std::string& value : values) {
+    for (std::size_t begin = 0; begin <= value.size();) {
+      const std::size_t end = std::min(value.find(',', begin), value.size());
+      words.push_back(value.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  return words;
+}
+
 std::string flag_of(const About& about) {
   if (*about.flag != '\0') return about.flag;
   std::string flag = about.name;

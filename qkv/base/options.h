@@ -69,7 +69,7 @@ constexpr Bounds finite() {
 struct About {
   const char* name = "";  // as files spell it: "warm_up"
   const char* help = "";  // empty: not to be set by people, the data or a preset decides
-  Bounds bounds = {};     // of numbers; of a list's length
+  Bounds bounds = {};     // of numbers; of each number of a list; of the length of a list of texts
   const char* flag = "";  // the word on the command line, "warm-up"; empty: from the name. Fields
                           // that share a flag are set together
   bool required = false;
@@ -99,7 +99,8 @@ struct OptionField {
   About about;
   Kind kind = Kind::text;
   std::string flag;                            // "warm-up"
-  std::vector<std::string_view> choices = {};  // of Kind::choice
+  std::vector<std::string_view> choices = {};  // of an enumeration, or of each word of a list
+  double most_values = std::numeric_limits<double>::infinity();  // of a list
   /// Sets the field; throws UsageError. `shown` is what the message calls it: "--warm-up".
   std::function<void(std::span<const std::string> values, std::string_view shown)> set;
   /// The value as set() would read it; empty for what is not set.
@@ -112,6 +113,11 @@ template <class T>
 struct IsOptional : std::false_type {};
 template <class T>
 struct IsOptional<std::optional<T>> : std::true_type {};
+/// A list of numbers or words of an enumeration; they may stand between commas.
+template <class T>
+struct IsList : std::false_type {};
+template <class T>
+struct IsList<std::vector<T>> : std::bool_constant<!std::is_same_v<T, std::string>> {};
 
 std::int64_t integer_of(std::string_view text, const Bounds& range, std::string_view shown);
 std::uint64_t natural_of(std::string_view text, const Bounds& range, std::string_view shown);
@@ -126,6 +132,8 @@ const std::string& only(std::span<const std::string> values, std::string_view sh
 /// The shortest text that reads back as the same number.
 std::string text_of(double value);
 std::string text_of(std::span<const std::string> list);
+/// The words of all values, which commas part; no word is empty unless a value is.
+std::vector<std::string> split_list(std::span<const std::string> values);
 std::string flag_of(const About& about);
 
 template <class E>
@@ -146,8 +154,20 @@ constexpr OptionField::Kind kind_of_field() {
   if constexpr (std::is_enum_v<T>) return Kind::choice;
   if constexpr (std::is_integral_v<T>) return Kind::integer;
   if constexpr (std::is_floating_point_v<T>) return Kind::number;
-  if constexpr (std::is_same_v<T, std::vector<std::string>>) return Kind::list;
+  if constexpr (std::is_same_v<T, std::vector<std::string>> || IsList<T>::value) return Kind::list;
   return Kind::text;
+}
+
+/// The words that a field takes, or each element of a list; empty for other types.
+template <class T>
+std::span<const std::string_view> choices_of() {
+  if constexpr (std::is_enum_v<T>) {
+    return names_of<T>();
+  } else if constexpr (IsOptional<T>::value || IsList<T>::value) {
+    return choices_of<typename T::value_type>();
+  } else {
+    return {};
+  }
 }
 
 template <class T>
@@ -156,6 +176,13 @@ T value_of(std::span<const std::string> values, const Bounds& range, std::string
     return value_of<typename T::value_type>(values, range, shown);
   } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
     return list_of(values, range, shown);
+  } else if constexpr (IsList<T>::value) {
+    if (values.empty()) throw UsageError(std::string(shown) + ": takes at least one value");
+    T list;
+    for (const std::string& word : split_list(values)) {
+      list.push_back(value_of<typename T::value_type>(std::span(&word, 1), range, shown));
+    }
+    return list;
   } else {
     const std::string& text = only(values, shown);
     if constexpr (std::is_same_v<T, bool>) {
@@ -193,6 +220,12 @@ std::string text_of_field(const T& value) {
     return text_of(static_cast<double>(value));
   } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
     return text_of(std::span<const std::string>(value));
+  } else if constexpr (IsList<T>::value) {
+    std::string text;
+    for (const auto& element : value) {
+      text += (text.empty() ? "" : ",") + text_of_field(element);
+    }
+    return text;
   } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
     return value.string();
   } else {
@@ -210,10 +243,9 @@ std::vector<OptionField> fields_of(Options& options) {
     using T = std::remove_cvref_t<decltype(field)>;
     OptionField f{
         .about = about, .kind = detail::kind_of_field<T>(), .flag = detail::flag_of(about)};
-    if constexpr (std::is_enum_v<T>) {
-      const auto words = names_of<T>();
-      f.choices.assign(words.begin(), words.end());
-    }
+    const auto words = detail::choices_of<T>();
+    f.choices.assign(words.begin(), words.end());
+    if constexpr (std::is_same_v<T, std::vector<std::string>>) f.most_values = about.bounds.most;
     f.set = [&field, bounds = about.bounds](std::span<const std::string> values,
                                             std::string_view shown) {
       field = detail::value_of<T>(values, bounds, shown);

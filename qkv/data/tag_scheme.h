@@ -8,6 +8,7 @@
 // one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -20,6 +21,7 @@ namespace qkv {
 using Tags = std::vector<std::string>;  // one a word
 
 enum class TagScheme : std::uint8_t { iob1, iob2, iobes };
+constexpr std::array<std::string_view, 3> spelling(TagScheme) { return {"iob1", "iob2", "iobes"}; }
 /// "iob1", "iob2", "iobes"; the second form throws Error.
 std::string_view name_of(TagScheme scheme);
 TagScheme scheme_of(std::string_view name);

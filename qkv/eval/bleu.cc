@@ -9,26 +9,13 @@
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
+#include "qkv/base/options.h"
 #include "qkv/eval/lines.h"
 #include "qkv/eval/ngrams.h"
 #include "qkv/eval/strings.h"
 
 namespace qkv {
 namespace {
-
-std::string_view name_of(BleuSmoothing smoothing) {
-  switch (smoothing) {
-    case BleuSmoothing::none:
-      return "none";
-    case BleuSmoothing::floor:
-      return "floor";
-    case BleuSmoothing::add_k:
-      return "add-k";
-    case BleuSmoothing::exp:
-      return "exp";
-  }
-  fail("bleu: no smoothing {}", static_cast<int>(smoothing));
-}
 
 double smooth_value(const BleuOptions& options) {
   return options.smooth_value.value_or(options.smoothing == BleuSmoothing::floor ? 0.1 : 1.0);

@@ -5,6 +5,7 @@
 // be compared with any published one whose signature is equal.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -26,6 +27,9 @@ enum class BleuSmoothing {
   add_k,  // add `smooth_value` to matches and totals of orders 2 and up; default 1
   exp,    // halve the precision for each such order, as mteval-v13a does
 };
+constexpr std::array<std::string_view, 4> spelling(BleuSmoothing) {
+  return {"none", "floor", "add-k", "exp"};
+}
 
 struct BleuOptions {
   BleuTokeniser tokeniser = BleuTokeniser::v13a;

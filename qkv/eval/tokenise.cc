@@ -14,14 +14,6 @@
 namespace qkv {
 namespace {
 
-constexpr std::array<std::pair<BleuTokeniser, std::string_view>, 5> kNames = {{
-    {BleuTokeniser::v13a, "13a"},
-    {BleuTokeniser::zh, "zh"},
-    {BleuTokeniser::character, "char"},
-    {BleuTokeniser::intl, "intl"},
-    {BleuTokeniser::none, "none"},
-}};
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_stop(char c) { return c == '.' || c == ','; }
 
@@ -171,16 +163,13 @@ std::string tokenise_intl(std::string_view text) {
 }  // namespace
 
 std::string_view name_of(BleuTokeniser tokeniser) {
-  for (const auto& entry : kNames) {
-    if (entry.first == tokeniser) return entry.second;
-  }
-  fail("bleu: no tokeniser {}", static_cast<int>(tokeniser));
+  return spelling(tokeniser)[static_cast<std::size_t>(tokeniser)];
 }
 
 BleuTokeniser bleu_tokeniser(std::string_view name) {
-  for (const auto& entry : kNames) {
-    if (entry.second == name) return entry.first;
-  }
+  const auto words = spelling(BleuTokeniser{});
+  const auto found = std::find(words.begin(), words.end(), name);
+  if (found != words.end()) return static_cast<BleuTokeniser>(found - words.begin());
   fail("bleu: no tokeniser '{}'; there are 13a, zh, char, intl and none", name);
 }
 

@@ -3,6 +3,7 @@
 // same name, oddities included. They are not meant for anything but scoring.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,9 @@ enum class BleuTokeniser {
   intl,       // "intl": mteval-v14, splits at Unicode punctuation and symbols
   none,       // "none": the text is tokenised already, split at white space
 };
+constexpr std::array<std::string_view, 5> spelling(BleuTokeniser) {
+  return {"13a", "zh", "char", "intl", "none"};
+}
 
 /// The name in the signature.
 std::string_view name_of(BleuTokeniser tokeniser);

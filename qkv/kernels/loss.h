@@ -3,7 +3,9 @@
 // call the block holds the gradient of the logits, ready for the two products that consume it.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
 
 namespace qkv::kernels {
 
@@ -12,6 +14,7 @@ enum class Smoothing : std::uint8_t {
   uniform,     ///< (1−ε)·nll + ε/V·Σ_v −log p_v  (Vaswani et al. 2017; fairseq)
   off_target,  ///< (1−ε)·nll + ε/(V−1)·Σ_{v≠y} −log p_v
 };
+constexpr std::array<std::string_view, 2> spelling(Smoothing) { return {"uniform", "off_target"}; }
 
 /// For each row r: p = softmax(logits[r]), loss[r] as above for targets[r], nll[r] = −log
 /// p[target], correct[r] = 1 when the target is an arg-max. A target of `ignore` gives loss 0, nll

@@ -16,6 +16,7 @@
 
 #include "qkv/io/json.h"
 #include "qkv/models/bert.h"
+#include "qkv/systems/encoder.h"
 #include "qkv/systems/import/bert_files.h"
 #include "qkv/text/wordpiece.h"
 
@@ -82,10 +83,6 @@ struct BertCandidate {
 std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const BertRows& rows,
                                                    int count);
 
-struct EmbedOptions {
-  std::optional<TextVector> pooling;  // unset: as the directory says
-  std::optional<bool> normalise;      // to length 1; likewise
-};
 /// A vector for each text, [B H], as the directory wants it but for what the options say. Throws
 /// Error for a wish of the directory that this program cannot fulfil, NumericError for numbers that
 /// are not finite. Not differentiable.

@@ -12,7 +12,6 @@ namespace qkv {
 namespace {
 
 constexpr const char* kStem = "text";
-constexpr std::string_view kArchitectures[] = {"mpt", "rnn"};
 constexpr std::string_view kAttention[] = {"multihead_attention", "multiquery_attention",
                                            "grouped_query_attention", "linear_attention"};
 constexpr std::string_view kTexts[] = {"stream", "lines"};
@@ -53,6 +52,8 @@ Json json_of(const Mpt::Config& c) {
       c.logit_scale_inv_sqrt_d_model ? Json("inv_sqrt_d_model") : Json(c.logit_scale);
   return json;
 }
+
+Json json_of(const RnnLanguage::Config& c) { return config_json(c); }
 
 Mpt::Config mpt_from(FieldReader r, const Json& json) {
   Mpt::Config c;
@@ -112,13 +113,8 @@ bool by_characters(const Tokeniser& tokeniser) {
 
 }  // namespace
 
-std::string_view name_of(LanguageArchitecture architecture) {
-  return kArchitectures[static_cast<std::size_t>(architecture)];
-}
-
 std::int64_t LanguageModel::longest() const {
-  const bool bounded = architecture == LanguageArchitecture::mpt && mpt.config.learned_pos_emb;
-  return bounded ? mpt.config.max_seq_len : 0;
+  return mpt() != nullptr && mpt()->config.learned_pos_emb ? mpt()->config.max_seq_len : 0;
 }
 
 MptBatch LanguageModel::mpt_batch(const LanguageBatch& batch) const {
@@ -129,20 +125,38 @@ MptBatch LanguageModel::mpt_batch(const LanguageBatch& batch) const {
 
 CrossEntropyResult LanguageModel::loss(const LanguageBatch& batch,
                                        const CrossEntropyOptions& options) const {
-  if (architecture == LanguageArchitecture::rnn) {
-    return rnn.loss(batch.ids, batch.segments, batch.targets, options);
-  }
-  return mpt.loss(mpt_batch(batch), batch.targets, options);
+  if (mpt() != nullptr) return mpt()->loss(mpt_batch(batch), batch.targets, options);
+  return std::get<RnnLanguage>(network).loss(batch.ids, batch.segments, batch.targets, options);
 }
+
+namespace {
+
+/// What the output matrix reads of a batch, and the matrix.
+std::pair<Tensor, VocabularyHead> head_of(const LanguageModel&, const RnnLanguage& rnn,
+                                          const LanguageBatch& batch) {
+  return {rnn(batch.ids, batch.segments).hidden,
+          VocabularyHead(rnn.output_matrix(), rnn.output_form(), rnn.output_bias())};
+}
+std::pair<Tensor, VocabularyHead> head_of(const LanguageModel& model, const Mpt& mpt,
+                                          const LanguageBatch& batch) {
+  return {mpt.scaled(mpt(model.mpt_batch(batch))),
+          VocabularyHead(mpt.wte, VocabularyMatrix::table, {})};
+}
+
+std::unique_ptr<StepModel> decoder_of(const Mpt& mpt, const LanguageDecoderOptions& options) {
+  return std::make_unique<MptDecoder>(mpt, options);
+}
+std::unique_ptr<StepModel> decoder_of(const RnnLanguage& rnn,
+                                      const LanguageDecoderOptions& options) {
+  return std::make_unique<RnnLanguageDecoder>(rnn, options);
+}
+
+}  // namespace
 
 std::vector<float> LanguageModel::log_probabilities(const LanguageBatch& batch) const {
   const NoRecording off;
-  const bool recurrent = architecture == LanguageArchitecture::rnn;
-  const Tensor hidden =
-      recurrent ? rnn(batch.ids, batch.segments).hidden : mpt.scaled(mpt(mpt_batch(batch)));
-  const VocabularyHead head =
-      recurrent ? VocabularyHead(rnn.output_matrix(), rnn.output_form(), rnn.output_bias())
-                : VocabularyHead(mpt.wte, VocabularyMatrix::table, {});
+  const auto [hidden, head] =
+      std::visit([&](const auto& n) { return head_of(*this, n, batch); }, network);
   std::vector<std::int32_t> forced = batch.targets;
   for (std::int32_t& id : forced) {
     if (id < 0) id = 0;
@@ -157,10 +171,7 @@ std::vector<float> LanguageModel::log_probabilities(const LanguageBatch& batch) 
 }
 
 std::unique_ptr<StepModel> LanguageModel::decoder(const LanguageDecoderOptions& options) const {
-  if (architecture == LanguageArchitecture::rnn) {
-    return std::make_unique<RnnLanguageDecoder>(rnn, options);
-  }
-  return std::make_unique<MptDecoder>(mpt, options);
+  return std::visit([&](const auto& n) { return decoder_of(n, options); }, network);
 }
 
 std::int32_t line_end_of(const Tokeniser& tokeniser) {
@@ -224,12 +235,11 @@ void save_language_model(const LanguageModel& model, const std::filesystem::path
   save_weights(named_parameters(model), writer.folder());
   writer.commit(
       {{"task", "lm"},
-       {"architecture", name_of(model.architecture)},
+       {"architecture", name_of(model.architecture())},
        {"preset", model.preset},
        {"text", kTexts[model.by_line ? 1 : 0]},
        {"context", model.context},
-       {"model", model.architecture == LanguageArchitecture::rnn ? config_json(model.rnn.config)
-                                                                 : json_of(model.mpt.config)}});
+       {"model", std::visit([](const auto& n) { return json_of(n.config); }, model.network)}});
 }
 
 namespace {
@@ -243,12 +253,12 @@ LanguageModel read_language_model(const ModelDirectory& directory) {
     throw DataError(config_path, 0, fmt::format("is no language model (task '{}')", task));
   }
   LanguageModel model;
-  model.architecture =
-      static_cast<LanguageArchitecture>(reader.choice("architecture", kArchitectures));
+  const auto architecture = static_cast<LanguageArchitecture>(
+      reader.choice("architecture", names_of<LanguageArchitecture>()));
   model.preset = reader.text("preset", "");
   model.by_line = reader.choice("text", kTexts) == 1;
   model.context = reader.integer("context", {.least = 1, .most = std::int64_t{1} << 30});
-  const bool recurrent = model.architecture == LanguageArchitecture::rnn;
+  const bool recurrent = architecture == LanguageArchitecture::rnn;
   Mpt::Config sizes;
   RnnLanguage::Config rnn_sizes;
   FieldReader network = reader.object("model");
@@ -277,9 +287,9 @@ LanguageModel read_language_model(const ModelDirectory& directory) {
     return Initialiser::blank();
   };
   if (recurrent) {
-    model.rnn = RnnLanguage::make(rnn_sizes, blank(rnn_sizes));
+    model.network = RnnLanguage::make(rnn_sizes, blank(rnn_sizes));
   } else {
-    model.mpt = Mpt::make(sizes, blank(sizes));
+    model.network = Mpt::make(sizes, blank(sizes));
   }
   weights.take_all(model);
   weights.finish();

@@ -4,12 +4,14 @@
 //   text.*                   the tokeniser
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "qkv/data/text_stream.h"
@@ -21,8 +23,7 @@
 namespace qkv {
 
 enum class LanguageArchitecture : std::uint8_t { mpt, rnn };
-/// "mpt", "rnn", as configurations spell it.
-std::string_view name_of(LanguageArchitecture architecture);
+constexpr std::array<std::string_view, 2> spelling(LanguageArchitecture) { return {"mpt", "rnn"}; }
 
 /// Windows of text with what is to be predicted after each token.
 struct LanguageBatch {
@@ -32,10 +33,8 @@ struct LanguageBatch {
 };
 
 struct LanguageModel {
-  LanguageArchitecture architecture = LanguageArchitecture::mpt;
-  // The network that `architecture` names; the other stays empty.
-  Mpt mpt;
-  RnnLanguage rnn;
+  /// In the order of LanguageArchitecture.
+  std::variant<Mpt, RnnLanguage> network;
   Tokeniser tokeniser;
   bool by_line = false;      // trained on lines, each a document, or on text end to end
   std::int64_t context = 0;  // tokens of a window in training
@@ -44,20 +43,18 @@ struct LanguageModel {
   /// The network's parameters under its own names, so that a LanguageModel is a module.
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
-    if (m.architecture == LanguageArchitecture::rnn) {
-      RnnLanguage::each(m.rnn, visit);
-    } else {
-      Mpt::each(m.mpt, visit);
-    }
+    std::visit([&](auto& network) { network.each(network, visit); }, m.network);
+  }
+  LanguageArchitecture architecture() const {
+    return static_cast<LanguageArchitecture>(network.index());
   }
   std::int64_t vocabulary() const {
-    return architecture == LanguageArchitecture::rnn ? rnn.config.vocab_size
-                                                     : mpt.config.vocab_size;
+    return std::visit([](const auto& n) { return n.config.vocab_size; }, network);
   }
+  /// The network where it is an MPT, else null.
+  const Mpt* mpt() const { return std::get_if<Mpt>(&network); }
   /// Whether the given part of a window is seen by all of its tokens (Mpt's prefix_lm).
-  bool sees_prefix() const {
-    return architecture == LanguageArchitecture::mpt && mpt.config.attn_config.prefix_lm;
-  }
+  bool sees_prefix() const { return mpt() != nullptr && mpt()->config.attn_config.prefix_lm; }
   /// Tokens of the longest window that the network can read; 0: no limit.
   std::int64_t longest() const;
 

@@ -35,12 +35,11 @@ bool plausible(const RnnTranslator::Config& c, std::int64_t stored, std::int64_t
 
 CrossEntropyResult TranslationModel::loss(const TranslationBatch& batch,
                                           const CrossEntropyOptions& options) const {
-  return architecture == Architecture::rnn ? rnn.loss(batch, options)
-                                           : transformer.loss(batch, options);
+  return std::visit([&](const auto& n) { return n.loss(batch, options); }, network);
 }
 
 std::int64_t TranslationModel::max_length() const {
-  return architecture == Architecture::rnn ? rnn.config.max_length : transformer.config.max_length;
+  return std::visit([](const auto& n) { return n.config.max_length; }, network);
 }
 
 void save_translation_model(const TranslationModel& model, const std::filesystem::path& directory) {
@@ -50,11 +49,10 @@ void save_translation_model(const TranslationModel& model, const std::filesystem
   save_weights(named_parameters(model), writer.folder());
   writer.commit(
       {{"task", "translate"},
-       {"architecture", name_of(model.architecture)},
+       {"architecture", name_of(model.architecture())},
        {"preset", model.preset},
        {"joint_vocabulary", model.joint},
-       {"model", model.architecture == Architecture::rnn ? config_json(model.rnn.config)
-                                                         : config_json(model.transformer.config)}});
+       {"model", std::visit([](const auto& n) { return config_json(n.config); }, model.network)}});
 }
 
 namespace {
@@ -69,9 +67,9 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
     throw DataError(config_path, 0, fmt::format("is no translator (task '{}')", task));
   }
   TranslationModel model;
-  model.architecture =
+  const auto architecture =
       static_cast<Architecture>(reader.choice("architecture", names_of<Architecture>()));
-  const bool rnn = model.architecture == Architecture::rnn;
+  const bool rnn = architecture == Architecture::rnn;
   model.joint = reader.boolean("joint_vocabulary");
   model.preset = reader.text("preset", "");
   Transformer::Config sizes;
@@ -104,9 +102,9 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
     return Initialiser::blank();
   };
   if (rnn) {
-    model.rnn = RnnTranslator::make(rnn_sizes, blank(rnn_sizes));
+    model.network = RnnTranslator::make(rnn_sizes, blank(rnn_sizes));
   } else {
-    model.transformer = Transformer::make(sizes, blank(sizes));
+    model.network = Transformer::make(sizes, blank(sizes));
   }
   weights.take_all(model);
   weights.finish();

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "qkv/models/rnn_translator.h"
 #include "qkv/models/transformer.h"
@@ -19,22 +20,17 @@ enum class Architecture : std::uint8_t { transformer, rnn };
 constexpr std::array<std::string_view, 2> spelling(Architecture) { return {"transformer", "rnn"}; }
 
 struct TranslationModel {
-  Architecture architecture = Architecture::transformer;
-  // The network that `architecture` names; the other stays empty.
-  Transformer transformer;
-  RnnTranslator rnn;
+  /// In the order of Architecture.
+  std::variant<Transformer, RnnTranslator> network;
   Tokeniser source, target;  // equal when the vocabulary is joint
   bool joint = false;
   std::string preset;  // for people: what the sizes were called
 
+  Architecture architecture() const { return static_cast<Architecture>(network.index()); }
   /// The network's parameters under its own names, so that a TranslationModel is a module.
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
-    if (m.architecture == Architecture::rnn) {
-      RnnTranslator::each(m.rnn, visit);
-    } else {
-      Transformer::each(m.transformer, visit);
-    }
+    std::visit([&](auto& network) { network.each(network, visit); }, m.network);
   }
   CrossEntropyResult loss(const TranslationBatch& batch, const CrossEntropyOptions& options) const;
   /// Tokens that the network can hold on either side, <bos> or <eos> counted.

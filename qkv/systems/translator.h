@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "qkv/attention/cache_storage.h"
 #include "qkv/systems/system.h"
 #include "qkv/view/attention_maps.h"
 
@@ -51,6 +52,13 @@ struct TranslateOptions {
   bool attention = false;   // fill Candidate::attention
   std::int64_t layer = -2;  // whose cross-attention; negative: from the last
   std::int64_t head = -1;   // -1: the mean of all
+  bool sample = false;      // draw the translation instead of searching for it
+  double temperature = 1.0;
+  std::int64_t top_k = 0;
+  double top_p = 1.0;
+  std::uint64_t seed = 1;
+  CacheType cache = CacheType::f32;  // precision of keys and values; recurrent networks have none
+  std::int64_t window = 0;           // > 0: how many of its own tokens back a translation sees
   std::int64_t batch_tokens = 4096;
   std::int64_t batch_sentences = 64;
 
@@ -72,6 +80,22 @@ struct TranslateOptions {
     visit({"min_length", "Fewest tokens of a translation", between(0, 1e9)}, o.min_length);
     visit({"layer", "Whose cross-attention; negative: from the last", between(-1e6, 1e6)}, o.layer);
     visit({"head", "Which head; -1: their mean", between(-1, 1e6)}, o.head);
+    visit({"sample", "Draw translations instead of searching for the best"}, o.sample);
+    visit({"temperature", "With --sample: below 1 likelier tokens gain; 0: always the likeliest",
+           non_negative()},
+          o.temperature);
+    visit(
+        {"top_k", "With --sample: draw from the k likeliest tokens (0: from all)", between(0, 1e9)},
+        o.top_k);
+    visit({"top_p",
+           "With --sample: draw from the likeliest tokens that reach this mass",
+           {.least = 0, .most = 1, .open_least = true}},
+          o.top_p);
+    visit({"seed", "Of the draws"}, o.seed);
+    visit({"cache", "What keys and values are kept in; bf16 and int8 take less memory"}, o.cache);
+    visit({"window", "A translation sees itself and so many of its tokens before (0: all)",
+           between(0, 1e9)},
+          o.window);
     visit({"batch_tokens", "Source tokens a batch", between(1, 1e9)}, o.batch_tokens);
     visit({"batch_sentences", "Sentences a batch, at most", between(1, 1e6)}, o.batch_sentences);
   }

@@ -12,6 +12,7 @@
 // All const functions may be called from many threads.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -41,6 +42,9 @@ struct TokeniserOptions {
   static TokeniserOptions page_variant() { return {.kind = Kind::page, .min_count = 20}; }
 };
 
+constexpr std::array<std::string_view, 6> spelling(TokeniserOptions::Kind) {
+  return {"word", "character", "space", "page", "bpe", "unigram"};
+}
 /// "word", "character", "space", "page", "bpe", "unigram"; the second form throws Error.
 std::string_view name_of(TokeniserOptions::Kind kind);
 TokeniserOptions::Kind kind_of(std::string_view name);

@@ -97,4 +97,10 @@ std::string LabelScores::json() const {
   return json.dump();
 }
 
+LabelScores evaluate_labels(const LabelSystem& system, LabelledText text) {
+  const LabellerModel& model = system.model();
+  cut_texts(text, model.word_options.cut);
+  return score_labelled(text, label_sentences(model, text.words));
+}
+
 }  // namespace qkv

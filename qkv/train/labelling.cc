@@ -69,35 +69,6 @@ void cut_texts(LabelledText& text, WordCut cut) {
   }
 }
 
-std::int64_t longest_sentence(const LabellerModel& model) {
-  const Labeller::Config& c = model.network.config;
-  if (c.encoder == LabelEncoder::bert) return c.bert.max_position_embeddings - 2;
-  if (!c.transforms() || c.positions == PositionKind::none) return 0;
-  return c.max_length - (c.pools(Pooling::token) ? 1 : 0);
-}
-
-std::int64_t cut_long(LabelledText& text, std::int64_t longest) {
-  if (longest <= 0) return 0;
-  std::int64_t cuts = 0;
-  for (std::size_t i = 0; i < text.words.size(); ++i) {
-    if (text.words[i].size() <= at(longest)) continue;
-    text.words[i].resize(at(longest));
-    if (!text.tags.empty()) text.tags[i].resize(at(longest));
-    ++cuts;
-  }
-  return cuts;
-}
-
-bool writes_spans(const Vocabulary& tags) {
-  bool any = false;
-  for (std::int32_t i = 0; i < label_count(tags); ++i) {
-    const std::string& name = label_name(tags, i);
-    if (!is_span_tag(name)) return false;
-    any = any || name != "O";
-  }
-  return any;
-}
-
 LabellerModel make_labeller(const LabellingPreset& preset, const LabelledText& text,
                             TagScheme scheme, std::uint64_t seed, const PriorOptions& prior) {
   const bool tags = preset.task != LabelTask::classify, classes = preset.task != LabelTask::tag;
@@ -200,94 +171,6 @@ LabelledSet encode_labelled(const LabellerModel& model, const LabelledText& text
   }
   return set;
 }
-
-LabelBatch pack(const LabelBatch& all, std::span<const std::int64_t> index) {
-  LabelBatch batch;
-  std::vector<std::int64_t> lengths, word_lengths, piece_lengths;
-  const auto append = [](const auto& from, auto& to, std::int64_t begin, std::int64_t end) {
-    if (!from.empty()) to.insert(to.end(), from.begin() + begin, from.begin() + end);
-  };
-  for (const std::int64_t i : index) {
-    const std::int64_t begin = all.segments.begin(i), end = all.segments.end(i);
-    lengths.push_back(end - begin);
-    append(all.words, batch.words, begin, end);
-    append(all.shapes, batch.shapes, begin, end);
-    if (!all.pieces.empty()) {
-      append(all.pieces, batch.pieces, all.piece_segments.begin(i), all.piece_segments.end(i));
-      append(all.first_piece, batch.first_piece, begin, end);
-      piece_lengths.push_back(all.piece_segments.length(i));
-    }
-    append(all.tags, batch.tags, begin, end);
-    append(all.classes, batch.classes, i, i + 1);
-    if (all.characters.empty() || begin == end) continue;
-    append(all.characters, batch.characters, all.word_characters.begin(begin),
-           all.word_characters.end(end - 1));
-    for (std::int64_t t = begin; t < end; ++t)
-      word_lengths.push_back(all.word_characters.length(t));
-  }
-  batch.segments = Segments(lengths);
-  batch.word_characters = Segments(word_lengths);
-  batch.piece_segments = Segments(piece_lengths);
-  return batch;
-}
-
-namespace {
-
-/// No answer rests on scores that are no numbers.
-void require_finite(double score, std::int64_t sentence) {
-  if (std::isfinite(score)) return;
-  fail<NumericError>("the model gives {} for sentence {}; its weights ran away, train it again",
-                     score, sentence + 1);
-}
-
-}  // namespace
-
-std::vector<Labelled> label_sentences(const LabellerModel& model,
-                                      std::span<const std::vector<std::string>> sentences,
-                                      TagScheme scheme, std::int64_t batch_tokens) {
-  const NoRecording off;
-  const Labeller::Config& config = model.network.config;
-  LabelledText text;
-  text.words.assign(sentences.begin(), sentences.end());
-  cut_long(text, longest_sentence(model));
-  const LabelBatch all = model.batch(text.words);
-  std::vector<ExampleLength> lengths;
-  for (const auto& s : text.words) {
-    lengths.push_back({.source = static_cast<std::int64_t>(s.size()), .target = 0});
-  }
-  const bool spans = config.tags > 0 && writes_spans(model.tags);
-  // Labels are numbered by falling count.
-  const std::string unread = spans ? "O" : config.tags > 0 ? label_name(model.tags, 0) : "";
-  std::vector<Labelled> results(sentences.size());
-  for (const auto& index : plan_by_length(lengths, batch_tokens)) {
-    const LabelBatch batch = pack(all, index);
-    const LabelPrediction p = model.network.predict(batch);
-    for (std::size_t k = 0; k < index.size(); ++k) {
-      Labelled& result = results[at(index[k])];
-      const auto b = static_cast<std::int64_t>(k);
-      if (config.tags > 0) {
-        for (std::int64_t t = batch.segments.begin(b); t < batch.segments.end(b); ++t) {
-          result.tags.push_back(label_name(model.tags, p.tags[at(t)]));
-        }
-        if (spans) result.tags = convert_tags(result.tags, scheme);
-        result.tags.resize(sentences[at(index[k])].size(), unread);
-        result.tag_score = p.tag_scores[k];
-        require_finite(static_cast<double>(p.tag_scores[k]), index[k]);
-      }
-      if (config.classes > 0) {
-        result.label = label_name(model.classes, p.classes[k]);
-        const float* row = p.class_log_probabilities.data() + b * config.classes;
-        for (std::int64_t c = 0; c < config.classes; ++c) {
-          result.class_probabilities.push_back(std::exp(static_cast<double>(row[c])));
-          require_finite(result.class_probabilities.back(), index[k]);
-        }
-      }
-    }
-  }
-  return results;
-}
-
-// --- Training ---
 
 namespace {
 

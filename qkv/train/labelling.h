@@ -2,6 +2,7 @@
 // by the scores of the field, predictions and their evaluation.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -16,7 +17,9 @@
 #include "qkv/eval/classification.h"
 #include "qkv/eval/spans.h"
 #include "qkv/systems/bert_model.h"
+#include "qkv/systems/label_sentences.h"
 #include "qkv/systems/labeller_model.h"
+#include "qkv/systems/labels.h"
 #include "qkv/train/loop.h"
 
 namespace qkv {
@@ -26,8 +29,9 @@ enum class LabelTask : std::uint8_t {
   classify,  ///< one label a sentence
   intent,    ///< both
 };
-/// "tag", "classify", "intent".
-std::string_view name_of(LabelTask task);
+constexpr std::array<std::string_view, 3> spelling(LabelTask) {
+  return {"tag", "classify", "intent"};
+}
 
 /// Sizes and the recipe that goes with them (docs/models.md).
 struct LabellingPreset {
@@ -48,16 +52,8 @@ struct LabellingPreset {
 LabellingPreset labelling_preset(std::string_view name, LabelTask task, LabelEncoder encoder);
 std::span<const std::string_view> labelling_preset_names();
 
-/// Words of a sentence that the model can hold; 0: any number.
-std::int64_t longest_sentence(const LabellerModel& model);
-/// Shortens longer sentences, words and tags; returns how many. 0: no limit.
-std::int64_t cut_long(LabelledText& text, std::int64_t longest);
-
 /// Running text becomes words as the options say; sentences that have words keep them.
 void cut_texts(LabelledText& text, WordCut cut);
-
-/// Whether these tags write spans; other tags (parts of speech) are judged one by one.
-bool writes_spans(const Vocabulary& tags);
 
 /// Vocabularies and an unset network's sizes from training text with words; tags of spans are
 /// learnt in `scheme`. Throws Error when the text lacks what the task needs, or has but one label.
@@ -73,23 +69,6 @@ struct LabelledSet {
   std::vector<ExampleLength> lengths;
 };
 LabelledSet encode_labelled(const LabellerModel& model, const LabelledText& text, TagScheme scheme);
-/// The sentences [index …] of a set, packed.
-LabelBatch pack(const LabelBatch& all, std::span<const std::int64_t> index);
-
-struct Labelled {
-  Tags tags;                                // empty without a tag head
-  double tag_score = 0;                     // log p of all of them
-  std::string label;                        // empty without a class head
-  std::vector<double> class_probabilities;  // of model.classes by number
-};
-/// Predictions in the order of the sentences; tags of spans are written in `scheme`. A sentence
-/// gets the same answer whatever stands beside it. Words beyond the longest that the network holds
-/// are tagged O or with the most frequent tag.
-std::vector<Labelled> label_sentences(const LabellerModel& model,
-                                      std::span<const std::vector<std::string>> sentences,
-                                      TagScheme scheme = TagScheme::iob2,
-                                      std::int64_t batch_tokens = 2048);
-
 /// Everything that the field reports; what does not apply is absent.
 struct LabelScores {
   std::optional<SpanReport> spans;  // tags that write spans
@@ -109,6 +88,8 @@ struct LabelScores {
   std::string json() const;
 };
 LabelScores score_labelled(const LabelledText& gold, std::span<const Labelled> predicted);
+/// What a system makes of labelled text.
+LabelScores evaluate_labels(const LabelSystem& system, LabelledText text);
 
 struct LabellingTraining {
   const LabelledSet& train;

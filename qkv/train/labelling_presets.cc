@@ -9,7 +9,6 @@ namespace qkv {
 namespace {
 
 constexpr std::array<std::string_view, 2> kPresets = {"tiny", "small"};
-constexpr std::array<std::string_view, 3> kTasks = {"tag", "classify", "intent"};
 
 void use_tiny(LabellingPreset& p) {
   Labeller::Config& m = p.model;
@@ -55,8 +54,6 @@ void use_bert(LabellingPreset& p) {
 }
 
 }  // namespace
-
-std::string_view name_of(LabelTask task) { return kTasks[static_cast<std::size_t>(task)]; }
 
 std::span<const std::string_view> labelling_preset_names() { return kPresets; }
 

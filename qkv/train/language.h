@@ -12,6 +12,7 @@
 
 #include "qkv/data/text_stream.h"
 #include "qkv/systems/language_model.h"
+#include "qkv/systems/score_text.h"
 #include "qkv/train/loop.h"
 
 namespace qkv {
@@ -51,33 +52,5 @@ struct LanguageTraining {
 /// the one with the lowest validation loss over windows of `context` tokens.
 TrainTask language_task(LanguageModel& model, const LanguageTraining& training,
                         const std::filesystem::path& directory);
-
-/// How well a model predicts a text.
-struct TextScore {
-  double nll = 0;  // nats, over all predicted tokens
-  std::int64_t tokens = 0, correct = 0;
-  std::int64_t characters = 0, words = 0;  // of the text, line ends included
-
-  double loss() const { return nll / static_cast<double>(tokens); }  // nats a token
-  double perplexity() const;                                         // a token
-  double bits_per_character() const;
-  double word_perplexity() const;
-  double accuracy() const { return static_cast<double>(correct) / static_cast<double>(tokens); }
-};
-
-struct ScoreOptions {
-  std::int64_t context = 0;  // tokens of a window; 0: as in training
-  std::int64_t stride = 0;   // tokens between windows, see evaluation_windows(); 0: context
-  std::int64_t batch_tokens = 4096;
-};
-
-/// Every token of the stream once.
-TextScore score_text(const LanguageModel& model, const TextStream& stream,
-                     const ScoreOptions& options = {});
-/// The same, with log p of every predicted token in their order; `sink` gets (index in stream.ids,
-/// log p). `correct` is not counted.
-TextScore score_tokens(const LanguageModel& model, const TextStream& stream,
-                       const ScoreOptions& options,
-                       const std::function<void(std::int64_t, float)>& sink);
 
 }  // namespace qkv

@@ -1,18 +1,15 @@
 #include "qkv/train/translation.h"
 
 #include <algorithm>
-#include <array>
 
 #include <nlohmann/json.hpp>
 
 #include "qkv/base/error.h"
-#include "qkv/decode/rnn_decoder.h"
 #include "qkv/eval/bleu.h"
+#include "qkv/systems/translation_decoding.h"
 
 namespace qkv {
 namespace {
-
-constexpr std::array<std::string_view, 4> kPresets = {"tiny", "small", "base", "page"};
 
 std::int64_t target_length(const TokenPairs& pairs, std::int64_t i) {
   return static_cast<std::int64_t>(pairs.target[static_cast<std::size_t>(i)].size()) + 1;  // <eos>
@@ -60,156 +57,6 @@ Validation validate_translation(const TranslationModel& model, const Translation
 }
 
 }  // namespace
-
-std::span<const std::string_view> translation_preset_names() { return kPresets; }
-
-namespace {
-
-/// What recurrent translators have in common here: Adam with a bounded gradient, which is what
-/// keeps them from blowing up, and a rate that falls after a short warm-up.
-void use_recurrent_recipe(TranslationPreset& p) {
-  RnnTranslator::Config& m = p.rnn;
-  TrainOptions& t = p.train;
-  t.optimiser.clip_norm = 1;
-  t.schedule = {.kind = Schedule::Kind::inverse_sqrt, .rate = 2e-3, .warm_up = 1000};
-  t.accumulate = 1;
-  if (p.name == "tiny") {
-    m.embedding = 128;
-    m.width = 256;
-    m.layers = 1;
-    m.bidirectional = true;
-    m.dropout = m.embedding_dropout = 0.3;
-  } else if (p.name == "small") {
-    m.embedding = 256;
-    m.width = 512;
-    m.bidirectional = true;
-    m.dropout = m.embedding_dropout = 0.2;
-    t.schedule.rate = 1e-3;
-  } else if (p.name == "base") {
-    // The sizes of Bahdanau et al. 2015, without maxout.
-    m.embedding = 620;
-    m.width = m.attention_width = 1000;
-    m.layers = 1;
-    m.cell = Cell::gru_reset_before;
-    m.bidirectional = true;
-    m.embedding_dropout = 0.1;
-    t.schedule.rate = 5e-4;
-    t.schedule.warm_up = 4000;
-  } else {
-    // The text book's recipe (Dive into Deep Learning): width 32, two layers, rate 0.005.
-    m.max_length = 10;
-    t.schedule = {.kind = Schedule::Kind::constant, .rate = 5e-3, .warm_up = 0};
-    t.epochs = 250;
-  }
-}
-
-}  // namespace
-
-TranslationPreset translation_preset(std::string_view name, Architecture architecture) {
-  TranslationPreset p;
-  p.name = name;
-  p.architecture = architecture;
-  Transformer::Config& m = p.model;
-  TrainOptions& t = p.train;
-  t.optimiser.eps = 1e-8;
-  t.schedule = {.kind = Schedule::Kind::inverse_sqrt, .rate = 5e-3, .warm_up = 2000};
-  p.tokeniser = {.kind = TokeniserOptions::Kind::bpe, .vocabulary_size = 10000};
-  if (name == "tiny") {
-    // The text-only baseline of Wu et al. (ACL 2021) on Multi30k, in fairseq's conventions.
-    m.width = 128;
-    m.heads = 4;
-    m.feed_forward = 256;
-    m.encoder_layers = m.decoder_layers = 4;
-    m.sinusoid = Sinusoid::blocks;
-    m.dropout = 0.3;
-    t.optimiser.clip_norm = 25;
-    t.accumulate = 2;  // 8192 tokens an update
-    t.steps = 8000;
-    t.patience = 10;
-    t.average_last = 10;
-  } else if (name == "small") {
-    m.width = 256;
-    m.heads = 4;
-    m.feed_forward = 1024;
-    m.encoder_layers = m.decoder_layers = 3;
-    m.dropout = 0.2;
-    t.optimiser.clip_norm = 5;
-    t.schedule.rate = 2e-3;
-    t.schedule.warm_up = 4000;
-    t.steps = 20000;
-    t.patience = 10;
-    t.average_last = 5;
-  } else if (name == "base") {
-    // Vaswani et al. 2017, base: rate = 512^{−½}·4000^{−½}.
-    m.width = 512;
-    m.heads = 8;
-    m.feed_forward = 2048;
-    m.encoder_layers = m.decoder_layers = 6;
-    m.dropout = 0.1;
-    t.optimiser.eps = 1e-9;
-    t.schedule.rate = 6.987712e-4;
-    t.schedule.warm_up = 4000;
-    t.accumulate = 6;  // about 25k tokens an update
-    t.steps = 100000;
-    t.average_last = 5;
-    p.tokeniser.vocabulary_size = 32000;
-  } else if (name == "page") {
-    // The walk-through's recipe (systems.md S5b): words, at most 10 of them, no W_O.
-    m.width = 512;
-    m.heads = 8;
-    m.feed_forward = 2048;
-    m.encoder_layers = m.decoder_layers = 6;
-    m.positions = PositionKind::learned;
-    m.max_length = 10;
-    m.norm_eps = 1e-8;
-    m.dropout = 0.1;
-    m.attention_dropout = 0.1;
-    m.share_embeddings = false;
-    m.tie_output = false;
-    m.output_bias = true;
-    m.attention_output = false;
-    m.relu_projections = true;
-    t.schedule = {.kind = Schedule::Kind::constant, .rate = 1e-4, .warm_up = 0};
-    t.epochs = 20;
-    p.tokeniser = TokeniserOptions::page_variant();
-    p.joint = false;
-    p.batch_tokens = 320;  // 32 pairs of at most 10
-    p.max_length = 9;      // 10 with </S>
-  } else {
-    fail("preset '{}' is not one of tiny, small, base, page", name);
-  }
-  if (architecture == Architecture::rnn) use_recurrent_recipe(p);
-  return p;
-}
-
-std::vector<std::string> translate_tokens(const TranslationModel& model,
-                                          std::span<const Tokens> sources,
-                                          BatchTranslatorOptions options) {
-  set_special_tokens(model, options.search);
-  const auto decoder = decoder_of(model, {.source_eos = model.source.eos()});
-  std::vector<std::string> lines;
-  for (const Decoded& t : BatchTranslator(*decoder, options).translate(sources)) {
-    lines.push_back(model.target.decode(t.best.front().tokens));
-  }
-  return lines;
-}
-
-std::unique_ptr<StepModel> decoder_of(const TranslationModel& model,
-                                      const TransformerDecoderOptions& options) {
-  if (model.architecture == Architecture::rnn) {
-    if (options.cache != CacheOptions{}) {
-      fail("a recurrent translator keeps states, no cache with a precision or a window");
-    }
-    return std::make_unique<RnnDecoder>(model.rnn, options.source_eos);
-  }
-  return std::make_unique<TransformerDecoder>(model.transformer, options);
-}
-
-void set_special_tokens(const TranslationModel& model, SearchOptions& options) {
-  options.bos = model.target.bos();
-  options.eos = model.target.eos();
-  options.suppressed = {model.target.pad(), model.target.bos(), model.target.unk()};
-}
 
 TranslationBatch pack(const TokenPairs& pairs, std::span<const std::int64_t> index,
                       std::int32_t bos, std::int32_t eos) {
@@ -300,7 +147,6 @@ std::int64_t kept_per_token(const RnnTranslator::Config& c) {
 
 MemoryEstimate training_memory(const TranslationModel& model, const TrainOptions& options,
                                std::int64_t batch_tokens, std::int64_t pairs) {
-  const bool rnn = model.architecture == Architecture::rnn;
   const std::int64_t parameters = parameter_count(model);
   const bool adam = options.optimiser.kind == OptimiserOptions::Kind::adam;
   // Weights, gradients, two moments, and the transposed copies for the backward products; then what
@@ -311,13 +157,14 @@ MemoryEstimate training_memory(const TranslationModel& model, const TrainOptions
   if (options.average_last > 0 || options.optimiser.ema > 0) copies += 1;
   MemoryEstimate e;
   e.parameters = 4 * copies * parameters;
-  const std::int64_t width = rnn ? model.rnn.config.width : model.transformer.config.width;
-  const std::int64_t vocabulary =
-      rnn ? model.rnn.config.target_vocabulary : model.transformer.config.target_vocabulary;
-  e.activations =
-      4 * batch_tokens *
-      (rnn ? kept_per_token(model.rnn.config) : kept_per_token(model.transformer.config));
-  e.loss = (std::int64_t{8} << 20) + 4 * vocabulary * width + 4 * batch_tokens * 2 * width;
+  std::visit(
+      [&](const auto& network) {
+        const auto& c = network.config;
+        e.activations = 4 * batch_tokens * kept_per_token(c);
+        e.loss = (std::int64_t{8} << 20) + 4 * c.target_vocabulary * c.width +
+                 4 * batch_tokens * 2 * c.width;
+      },
+      model.network);
   // Measured: 50 MiB stand before the first pair (oneDNN's generated code, libraries, what training
   // the tokeniser left); a pair of 14 + 14 tokens takes about 400 bytes as text and as numbers.
   e.program = (std::int64_t{50} << 20) + 400 * pairs;

@@ -6,17 +6,11 @@
 #include <limits>
 
 #include "qkv/base/error.h"
-#include "qkv/base/file.h"
-#include "qkv/io/directory.h"
-#include "qkv/io/json.h"
-#include "qkv/systems/config_fields.h"
-#include "qkv/systems/weights_file.h"
 
 namespace qkv {
 
 namespace {
 
-constexpr const char* kWordsFile = "words.vocabulary";
 constexpr std::int64_t kLongestSentence = 1000;  // as in word2vec.c; longer lines are cut into such
 constexpr std::int64_t kMeasureEvery = 64;
 
@@ -126,10 +120,6 @@ class VectorRun {
 
 }  // namespace
 
-std::int32_t VectorModel::row(std::string_view word) const {
-  return label_id(words, word_as_read(word, word_options));
-}
-
 VectorCorpus make_vector_corpus(std::span<const std::string> lines, const WordOptions& options,
                                 std::int64_t min_count, VectorModel& model) {
   TokenCounts counts;
@@ -180,73 +170,6 @@ VectorReport train_vectors(VectorNetwork& model, const VectorCorpus& corpus,
   VectorReport report = VectorRun(model, corpus, options, progress).run();
   for (const Tensor& table : {model.input, model.output}) parameter_changed(table);
   return report;
-}
-
-void save_vector_model(const VectorModel& model, const std::filesystem::path& directory) {
-  DirectoryWriter writer(directory);
-  model.words.save(writer.folder() / kWordsFile);
-  save_weights(named_parameters(model), writer.folder());
-  writer.commit({{"task", "vectors"},
-                 {"words",
-                  {{"lowercase", model.word_options.lowercase},
-                   {"zero_digits", model.word_options.zero_digits},
-                   {"cut", name_of(model.word_options.cut)}}},
-                 {"model", config_json(model.vectors.config)}});
-}
-
-namespace {
-
-VectorModel read_vector_model(const ModelDirectory& directory) {
-  const Json& config = directory.config();
-  const std::string config_path = directory.config_path();
-  FieldReader reader(config, config_path);
-  reader.has("format");
-  const std::string task = reader.text("task");
-  if (task != "vectors") {
-    throw DataError(config_path, 0, fmt::format("holds no word vectors (task '{}')", task));
-  }
-  VectorModel model;
-  FieldReader words = reader.object("words");
-  model.word_options.lowercase = words.boolean("lowercase");
-  model.word_options.zero_digits = words.boolean("zero_digits");
-  model.word_options.cut = static_cast<WordCut>(words.choice("cut", names_of<WordCut>()));
-  words.finish();
-  const auto sizes = config_from<VectorNetwork::Config>(reader.object("model"), config_path);
-  reader.finish();
-  model.words = Vocabulary::load(directory.file(kWordsFile));
-  if (label_count(model.words) != sizes.words) {
-    throw DataError(directory.file(kWordsFile).string(), 0,
-                    fmt::format("has {} words, {} says {}", label_count(model.words), config_path,
-                                sizes.words));
-  }
-  WeightsFile weights(directory);
-  // A hostile configuration must not take memory that the weights do not fill.
-  weights.require(sizes.words <= weights.numbers() &&
-                  sizes.width <= weights.numbers() / sizes.words);
-  model.vectors = VectorNetwork::make(sizes, Initialiser::blank());
-  weights.take_all(model);
-  weights.finish();
-  return model;
-}
-
-}  // namespace
-
-VectorModel load_vector_model(const std::filesystem::path& directory) {
-  return read_whole(directory, read_vector_model);
-}
-
-void write_vector_text(const VectorModel& model, const std::filesystem::path& path) {
-  const Tensor& table = model.vectors.input;
-  write_file(path, [&](const std::function<void(std::string_view)>& append) {
-    append(fmt::format("{} {}\n", table.dim(0), table.dim(1)));
-    for (std::int32_t r = 0; r < table.dim(0); ++r) {
-      std::string line = model.word(r);
-      for (std::int64_t i = 0; i < table.dim(1); ++i) {
-        line += fmt::format(" {:g}", table.data()[r * table.dim(1) + i]);
-      }
-      append(line + "\n");
-    }
-  });
 }
 
 }  // namespace qkv

@@ -1,8 +1,4 @@
-// Word vectors from running text: the corpus as word2vec reads it, training, and the directory that
-// holds them.
-//   config.json         format, task "vectors", model, how words are read
-//   model.safetensors   "input" [V D], "output"
-//   words.vocabulary    row i belongs to its word i, the special tokens left out
+// Training word vectors from running text: the corpus as word2vec reads it, and its pass.
 #pragma once
 
 #include <cstdint>
@@ -13,28 +9,9 @@
 #include <vector>
 
 #include "qkv/base/progress.h"
-#include "qkv/models/word_vectors.h"
-#include "qkv/systems/labeller_model.h"
+#include "qkv/systems/vector_model.h"
 
 namespace qkv {
-
-struct VectorModel {
-  VectorNetwork vectors;
-  Vocabulary words;
-  WordOptions word_options;
-
-  /// −1 for a word without a vector.
-  std::int32_t row(std::string_view word) const;
-  const std::string& word(std::int32_t row) const { return label_name(words, row); }
-  template <class Self, class Visit>
-  static void each(Self& m, Visit&& visit) {
-    VectorNetwork::each(m.vectors, visit);
-  }
-};
-void save_vector_model(const VectorModel& model, const std::filesystem::path& directory);
-VectorModel load_vector_model(const std::filesystem::path& directory);
-/// word2vec's text: "V D", then a line a word: the word and its numbers between spaces.
-void write_vector_text(const VectorModel& model, const std::filesystem::path& path);
 
 /// Words by number, rare ones left out; a line is a sentence.
 struct VectorCorpus {

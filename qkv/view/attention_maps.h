@@ -7,6 +7,7 @@
 //   cross          target    source
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -28,6 +29,10 @@ struct AttentionMap {
   int head = 0;    // from 0, or kMeanHead
   Tensor weights;  // [Lq Lk] f32, finite
 };
+
+constexpr std::array<std::string_view, 3> spelling(AttentionMap::Kind) {
+  return {"encoder", "decoder", "cross"};
+}
 
 struct AttentionMaps {
   std::string title;                   // shown above pictures; may be empty

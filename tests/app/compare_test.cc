@@ -70,18 +70,23 @@ TEST_F(Compare, WhatDoesNotFitIsSaidInOneLine) {
     EXPECT_EQ(ran.exit, exit) << command;
     EXPECT_NE(ran.err.find(why), std::string::npos) << ran.err;
   };
-  refused("sorting" + small("m"), "'sorting' is not one of tag, classify, parity, first, both");
+  refused("sorting" + small("m"), "'sorting' is not one of tag, classify, parity, first, both", 2);
   refused("tag" + small("m"), "'tag' needs --train");
   refused("both --train x" + small("m"), "reads no files");
-  refused("both --encoders mlp" + small("m"), "--encoders 'mlp' is not one of fc, cnn");
-  refused("both --sizes many" + small("m"), "--sizes 'many'");
+  refused("both --encoders mlp" + small("m"), "--encoders: 'mlp' is not one of fc, cnn", 2);
+  refused("both --encoders fc,bert" + small("m"), "--encoders: 'bert' is not one of fc, cnn", 2);
+  refused("both --sizes many" + small("m"), "--sizes: 'many'", 2);
   refused("both --sizes 20000" + small("m"), "there are 10000 training sentences");
-  refused("both --alphabet 2" + small("m"), "3 to 26 letters");
+  refused("both --alphabet 2" + small("m"), "--alphabet: '2' is not a whole number in [3, 26]", 2);
   refused("both --parameters 10 --output x", "at its narrowest");
   refused("both", "--output is required", 2);
   const std::string one = "both --encoders fc --sizes 20 --seeds 1" + small("m");
   ASSERT_EQ(run_qkv("compare " + one).exit, 0);
   refused(one + "--steps 5", "the runs there had steps 4, not 5; give another --output");
+  spill(folder_ / "m/settings.json", "[]");
+  refused(one, "settings.json: holds no settings of qkv compare");
+  spill(folder_ / "m/settings.json", "{}");
+  refused(one, "the runs there had batch_tokens none, not 50");
 }
 
 }  // namespace

@@ -50,8 +50,11 @@ TEST(ExplainCommand, ComplaintsAreOneLine) {
   EXPECT_EQ(mask.err.rfind("qkv: mask: character 12: no mask 'windw'", 0), 0U) << mask.err;
   EXPECT_EQ(std::count(mask.err.begin(), mask.err.end(), '\n'), 1);
   const Ran score = run_qkv("explain attention --score dotty");
-  EXPECT_EQ(score.exit, 1);
-  EXPECT_EQ(score.err.rfind("qkv: no score 'dotty'; there are ", 0), 0U) << score.err;
+  EXPECT_EQ(score.exit, 2);
+  EXPECT_EQ(score.err.rfind("qkv: --score: 'dotty' is not one of scaled_dot, dot, ", 0), 0U)
+      << score.err;
+  EXPECT_EQ(run_qkv("explain attention --bias alibi,t6").exit, 2);
+  EXPECT_EQ(run_qkv("explain attention --kv-heads 0").exit, 2);
   EXPECT_EQ(run_qkv("explain attention --mask 'lengths([9])' --queries 4").exit, 1);
   EXPECT_EQ(run_qkv("explain").exit, 2);
 }

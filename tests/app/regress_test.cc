@@ -93,7 +93,7 @@ TEST_F(Regress, WhatDoesNotFitIsSaidInOneLine) {
   refused(path("people.csv") + " --query 63", "--query 63: 1 numbers, the rows have 2 features");
   refused(path("people.csv") + " --query 63,tall", "--query: field 2 is 'tall'");
   refused(path("people.csv") + " --sigma 1,2,3", "--sigma: 3 numbers");
-  refused(path("people.csv") + " --sigma -1", "must be positive");
+  refused(path("people.csv") + " --sigma -1", "--sigma: '-1' is not a number above 0", 2);
   refused(path("people.csv") + " --sigma 1 --svg x.svg", "over one feature, there are 2");
   refused("--example " + path("people.csv"), "leave out");
   refused("--example --sigma 1 --per-feature", "excludes", 2);

@@ -138,7 +138,7 @@ TEST(Rnn, LengthsAreTriedAndDrawn) {
   EXPECT_EQ(buckets[0]["to_length"].get<int>() % 3, 0);
   EXPECT_EQ(run_qkv(model).exit, 1);
   EXPECT_EQ(run_qkv("lengths --attention none none --output '" + output + "'").exit, 1);
-  EXPECT_EQ(run_qkv("lengths --attention all --output '" + output + "'").exit, 1);
+  EXPECT_EQ(run_qkv("lengths --attention all --output '" + output + "'").exit, 2);
 }
 
 TEST(Rnn, OptionsOfTheOtherArchitectureAreRefused) {

@@ -15,11 +15,14 @@
 // the one and once the other as the faster, so there is only this one.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
 
 namespace qkv {
 
 enum class CacheType : std::uint8_t { f32, bf16, int8 };
+constexpr std::array<std::string_view, 3> spelling(CacheType) { return {"f32", "bf16", "int8"}; }
 
 namespace kernels {
 

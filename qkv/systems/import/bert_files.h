@@ -14,15 +14,10 @@
 #include <vector>
 
 #include "qkv/io/json.h"
+#include "qkv/systems/encoder.h"
 #include "qkv/text/wordpiece.h"
 
 namespace qkv {
-
-enum class TextVector : std::uint8_t {
-  mean,    ///< of all states, [CLS] and [SEP] included
-  cls,     ///< the state of [CLS]
-  pooled,  ///< tanh(W h_[CLS] + b)
-};
 
 /// How a directory wants its texts turned into vectors.
 struct SentenceSettings {

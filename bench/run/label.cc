@@ -1,10 +1,6 @@
-// qkv bench label: tagging, classifying and recognising intents.
-#include <algorithm>
-#include <chrono>
+#include "bench/run/label.h"
 
-#include "app/bench/bench.h"
-#include "app/output.h"
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 
 #include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
@@ -12,16 +8,10 @@
 #include "qkv/kernels/peak.h"
 #include "qkv/train/labelling.h"
 
-namespace qkv::app {
+namespace qkv::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using Sentences = std::vector<std::vector<std::string>>;
-
-struct BenchLabel {
-  std::string model, file;
-  int runs = 5;
-};
 
 /// Operations of the matrix products and of attention. Looking up, gates, norms and the CRF's
 /// search are not counted: they are no products.
@@ -58,65 +48,41 @@ double operations(const LabellerModel& model, const Sentences& sentences) {
   return sum;
 }
 
-void bench_label(const BenchLabel& b, Program& program) {
-  const LabellerModel model = load_labeller_model(b.model);
-  LineReader reader(b.file);
+}  // namespace
+
+Report label(const LabelOptions& o, const Say&) {
+  const LabellerModel model = load_labeller_model(o.model);
+  LineReader reader(o.file);
   Sentences sentences;
   std::int64_t words = 0;
   for (std::string line; reader.next(line);) {
     sentences.push_back(cut_words(line, model.word_options.cut));
     words += static_cast<std::int64_t>(sentences.back().size());
   }
-  if (words == 0) fail("{}: holds no words", b.file);
+  if (words == 0) fail("{}: holds no words", o.file);
   const double work = operations(model, sentences);
   std::vector<double> seconds, shares;
-  for (int run = 0; run < b.runs + 1; ++run) {
+  for (int run = 0; run < o.runs + 1; ++run) {
     const double peak = kernels::measure_fma_peak(threads());
-    const Clock::time_point start = Clock::now();
-    (void)label_sentences(model, sentences);
-    const double taken = std::chrono::duration<double>(Clock::now() - start).count();
+    const double taken = seconds_of([&] { (void)label_sentences(model, sentences); });
     if (run == 0) continue;  // memory is taken in the first run
     seconds.push_back(taken);
     shares.push_back(work / taken / peak);
   }
   const double s = median(seconds), rate = static_cast<double>(sentences.size()) / s;
-  if (program.json) {
-    const nlohmann::json result = {{"bench", "label"},
-                                   {"model", b.model},
-                                   {"threads", threads()},
-                                   {"sentences", sentences.size()},
-                                   {"words", words},
-                                   {"seconds", s},
-                                   {"fastest", *std::min_element(seconds.begin(), seconds.end())},
-                                   {"sentences_a_second", rate},
-                                   {"gflop", work / 1e9},
-                                   {"share_of_fma_peak", median(shares)}};
-    print_output("{}\n", result.dump());
-  } else {
-    print_output(
-        "label: {} sentences, {} words, {} threads: {:.3f} s, {:.0f} sentences/s, {:.1f} % of the "
-        "FMA peak\n",
-        sentences.size(), words, threads(), s, rate, 100 * median(shares));
-  }
+  return {.json = {{"bench", "label"},
+                   {"model", o.model},
+                   {"threads", threads()},
+                   {"sentences", sentences.size()},
+                   {"words", words},
+                   {"seconds", s},
+                   {"fastest", fastest(seconds)},
+                   {"sentences_a_second", rate},
+                   {"gflop", work / 1e9},
+                   {"share_of_fma_peak", median(shares)}},
+          .text = fmt::format("label: {} sentences, {} words, {} threads: {:.3f} s, {:.0f} "
+                              "sentences/s, {:.1f} % of the FMA peak\n",
+                              sentences.size(), words, threads(), s, rate, 100 * median(shares))};
 }
 
-}  // namespace
-
-void add_bench_label(CLI::App& bench, Program& program) {
-  auto b = std::make_shared<BenchLabel>();
-  CLI::App* c = bench.add_subcommand(
-      "label", "Tagging and classifying; loading and cutting into words are not timed");
-  c->add_option("--model", b->model, "Model directory of a tagger or classifier")->required();
-  c->add_option("file", b->file, "Text, a sentence a line")->required();
-  c->add_option("--runs", b->runs, "Runs measured")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  c->add_flag("--json", program.json, "Print JSON");
-  add_threads(*c, program);
-  c->callback([b, &program] {
-    apply_threads(program);
-    bench_label(*b, program);
-  });
-}
-
-}  // namespace qkv::app
+}  // namespace qkv::bench

@@ -1,45 +1,22 @@
-// qkv bench linear: what a token costs as sequences grow, under linear attention and under softmax,
-// and from which length on the first is cheaper.
-#include "qkv/attention/linear.h"
+#include "bench/run/linear.h"
 
-#include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <optional>
 
-#include "app/bench/bench.h"
-#include "app/output.h"
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "qkv/attention/attend.h"
 #include "qkv/attention/cache.h"
+#include "qkv/attention/linear.h"
 #include "qkv/autograd/tape.h"
 #include "qkv/base/file.h"
 #include "qkv/base/parallel.h"
-#include "qkv/base/random.h"
 #include "qkv/kernels/peak.h"
 #include "qkv/view/curve.h"
 
-namespace qkv::app {
+namespace qkv::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-struct BenchLinear {
-  std::int64_t heads = 1, dim = 64;
-  std::int64_t longest = 65536, softmax_longest = 4096;
-  int runs = 7;
-  std::string output;
-};
-
-Tensor random_numbers(const Shape& shape, std::uint64_t key) {
-  Philox random(key_of(17, key));
-  Tensor x = Tensor::empty(shape);
-  for (float& value : x.values()) value = static_cast<float>(random.normal());
-  return x;
-}
 
 /// The ways to compute a token that are compared.
 enum Way : std::size_t { linear_all, linear_causal, softmax_all, softmax_causal, kWays };
@@ -61,9 +38,7 @@ struct Row {
 
 template <class F>
 double nanoseconds(F&& f) {
-  const Clock::time_point start = Clock::now();
-  f();
-  return std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+  return 1e9 * seconds_of(f);
 }
 
 /// Operations of the matrix products of the forward pass, a token and head: what the mathematics
@@ -78,7 +53,7 @@ double operations(std::size_t way, double length, double dim) {
 }
 
 /// All ways at one length, in turns, so that a change of the clock meets all of them.
-void costs_of(const BenchLinear& b, Row& row) {
+void costs_of(const LinearOptions& b, Row& row) {
   // Short sequences stand in a batch, as they would in use.
   const std::int64_t count = std::max<std::int64_t>(1, 4096 / row.length);
   const std::int64_t tokens = count * row.length;
@@ -127,7 +102,7 @@ void costs_of(const BenchLinear& b, Row& row) {
 
 /// A token of each of 4 hypotheses after `length` others: the recurrent state, and softmax over a
 /// cache.
-void steps_of(const BenchLinear& b, Row& row) {
+void steps_of(const LinearOptions& b, Row& row) {
   constexpr std::int64_t kRows = 4, kSteps = 32;
   const Tensor token = random_numbers({kRows, b.heads, b.dim}, 5);
   const auto units = static_cast<double>(kRows * kSteps * b.heads);
@@ -169,7 +144,7 @@ std::optional<double> crossover(const std::vector<Row>& rows, Way linear, Way so
   return found;
 }
 
-std::string picture(const std::vector<Row>& rows, const BenchLinear& b) {
+std::string picture(const std::vector<Row>& rows, const LinearOptions& b) {
   const auto line = [&](std::string name, auto&& value) {
     Series s{std::move(name), {}, false};
     for (const Row& row : rows) {
@@ -190,10 +165,10 @@ std::string picture(const std::vector<Row>& rows, const BenchLinear& b) {
                             .height = 480});
 }
 
-nlohmann::json to_json(const std::vector<Row>& rows) {
-  nlohmann::json table = nlohmann::json::array();
+Json json_of(const std::vector<Row>& rows) {
+  Json table = Json::array();
   for (const Row& row : rows) {
-    nlohmann::json line = {{"tokens", row.length}, {"step", row.step}, {"cached", row.cached}};
+    Json line = {{"tokens", row.length}, {"step", row.step}, {"cached", row.cached}};
     for (std::size_t way = 0; way < kWays; ++way) {
       const Cost& c = row.ways[way];
       if (std::isnan(c.forward)) continue;
@@ -205,36 +180,41 @@ nlohmann::json to_json(const std::vector<Row>& rows) {
   return table;
 }
 
-void print_table(const std::vector<Row>& rows) {
+std::string table_of(const std::vector<Row>& rows) {
   const auto number = [](double x) { return std::isnan(x) ? "-" : fmt::format("{:.0f}", x); };
-  print_output(
+  std::string text = fmt::format(
       "nanoseconds a token and head: forward (share of the FMA peak) / forward and backward, {} "
       "threads\n{:>7}",
       threads(), "tokens");
-  for (const char* name : kNames) print_output("{:>22}", name);
-  print_output("{:>9}{:>9}\n", "step", "cached");
+  for (const char* name : kNames) text += fmt::format("{:>22}", name);
+  text += fmt::format("{:>9}{:>9}\n", "step", "cached");
   for (const Row& row : rows) {
-    print_output("{:>7}", row.length);
+    text += fmt::format("{:>7}", row.length);
     for (const Cost& c : row.ways) {
-      print_output("{:>22}", std::isnan(c.forward) ? "-"
-                                                   : fmt::format("{:.0f} ({:.0f} %) / {:.0f}",
-                                                                 c.forward, 100 * c.share, c.both));
+      text += fmt::format("{:>22}", std::isnan(c.forward)
+                                        ? "-"
+                                        : fmt::format("{:.0f} ({:.0f} %) / {:.0f}", c.forward,
+                                                      100 * c.share, c.both));
     }
-    print_output("{:>9}{:>9}\n", number(row.step), number(row.cached));
+    text += fmt::format("{:>9}{:>9}\n", number(row.step), number(row.cached));
   }
+  return text;
 }
 
-void bench_linear(const BenchLinear& b, Program& program) {
+}  // namespace
+
+Report linear(const LinearOptions& o, const Say& say) {
   std::vector<Row> rows;
-  for (std::int64_t length = 16; length <= b.longest; length *= 2) {
+  for (std::int64_t length = 16; length <= o.longest; length *= 2) {
     Row row;
     row.length = length;
-    costs_of(b, row);
-    steps_of(b, row);
+    costs_of(o, row);
+    steps_of(o, row);
     rows.push_back(row);
+    say(fmt::format("{} tokens: {:.0f} ns a token, linear", length, row.ways[linear_all].forward));
   }
-  if (!b.output.empty()) write_file(b.output, picture(rows, b));
-  nlohmann::json crossings;
+  if (!o.output.empty()) write_file(o.output, picture(rows, o));
+  Json crossings;
   std::string text;
   const std::pair<const char*, double Cost::*> kinds[] = {{"forward", &Cost::forward},
                                                           {"forward_and_backward", &Cost::both}};
@@ -243,46 +223,19 @@ void bench_linear(const BenchLinear& b, Program& program) {
       const auto at = crossover(rows, causal_rows ? linear_causal : linear_all,
                                 causal_rows ? softmax_causal : softmax_all, what);
       const std::string key = fmt::format("{}{}", name, causal_rows ? "_causal" : "");
-      crossings[key] = at ? nlohmann::json(std::round(*at)) : nlohmann::json();
+      crossings[key] = at ? Json(std::round(*at)) : Json();
       text += fmt::format("{}{} {}", text.empty() ? "" : ", ", key,
                           at ? fmt::format("{:.0f}", *at) : "outside");
     }
   }
-  if (program.json) {
-    const nlohmann::json result = {{"bench", "linear"},     {"threads", threads()},
-                                   {"heads", b.heads},      {"dim", b.dim},
-                                   {"rows", to_json(rows)}, {"cheaper_from_tokens", crossings}};
-    print_output("{}\n", result.dump());
-    return;
-  }
-  print_table(rows);
-  print_output("linear is cheaper from this many tokens on: {}\n", text);
+  return {.json = {{"bench", "linear"},
+                   {"threads", threads()},
+                   {"heads", o.heads},
+                   {"dim", o.dim},
+                   {"rows", json_of(rows)},
+                   {"cheaper_from_tokens", crossings}},
+          .text = table_of(rows) +
+                  fmt::format("linear is cheaper from this many tokens on: {}\n", text)};
 }
 
-}  // namespace
-
-void add_bench_linear(CLI::App& bench, Program& program) {
-  auto b = std::make_shared<BenchLinear>();
-  CLI::App* c = bench.add_subcommand("linear", "Linear attention beside softmax as sequences grow");
-  c->add_option("--heads", b->heads, "Heads")->check(CLI::PositiveNumber)->capture_default_str();
-  c->add_option("--dim", b->dim, "Width of a head")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  c->add_option("--longest", b->longest, "Tokens of the longest sequence")
-      ->check(CLI::Range(16, 1 << 24))
-      ->capture_default_str();
-  c->add_option("--softmax-longest", b->softmax_longest, "The same for softmax")
-      ->capture_default_str();
-  c->add_option("--runs", b->runs, "Runs measured, of which the median counts")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  c->add_option("--output", b->output, "Draw the forward costs as an SVG");
-  c->add_flag("--json", program.json, "Print JSON");
-  add_threads(*c, program);
-  c->callback([b, &program] {
-    apply_threads(program);
-    bench_linear(*b, program);
-  });
-}
-
-}  // namespace qkv::app
+}  // namespace qkv::bench

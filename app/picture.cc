@@ -1,0 +1,61 @@
+#include "app/picture.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "app/console.h"
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "qkv/base/error.h"
+#include "qkv/base/file.h"
+#include "qkv/view/html.h"
+#include "qkv/view/json.h"
+#include "qkv/view/label.h"
+#include "qkv/view/png.h"
+#include "qkv/view/svg.h"
+#include "qkv/view/terminal.h"
+
+namespace qkv::app {
+namespace {
+
+TerminalColour terminal_colour() {
+  if (::isatty(STDOUT_FILENO) != 1 || std::getenv("NO_COLOR")) return TerminalColour::none;
+  const char* depth = std::getenv("COLORTERM");
+  return depth && std::string_view(depth) == "truecolor" ? TerminalColour::truecolour
+                                                         : TerminalColour::palette;
+}
+
+}  // namespace
+
+std::string terminal_picture(const AttentionMaps& maps, const PictureOptions& s) {
+  std::string picture = terminal_heat_map(
+      heat_map(maps, s.kind, s.layer, s.head),
+      {.width = std::clamp(Console::width(), 40, 160), .colour = terminal_colour()});
+  if (maps.received.empty()) return picture;
+  picture += "\nreceived in all:";
+  for (std::size_t i = 0; i < maps.received.size(); ++i) {
+    picture += fmt::format("{} {} {:.2f}", i == 0 ? "" : ",", clean_label(maps.source[i]),
+                           maps.received[i]);
+  }
+  return picture + "\n";
+}
+
+void write_picture(const AttentionMaps& maps, const PictureOptions& s,
+                   const std::filesystem::path& path) {
+  const std::string ending = path.extension().string();
+  const auto map = [&] { return heat_map(maps, s.kind, s.layer, s.head); };
+  if (ending == ".svg") {
+    write_file(path, svg_heat_map(map()));
+  } else if (ending == ".png") {
+    write_file(path, png_heat_map(map()));
+  } else if (ending == ".json") {
+    write_file(path, attention_json(maps));
+  } else if (ending == ".html") {
+    write_file(path, html_page(maps));
+  } else {
+    fail("--output {}: the name must end in .svg, .png, .json or .html", path.string());
+  }
+}
+
+}  // namespace qkv::app

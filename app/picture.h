@@ -1,0 +1,22 @@
+// Attention as a picture: in the terminal, or as a file.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "qkv/view/attention_maps.h"
+
+namespace qkv::app {
+
+struct PictureOptions {
+  AttentionMap::Kind kind = AttentionMap::Kind::cross;
+  int layer = -1;  // negative: from the last
+  int head = kMeanHead;
+};
+
+std::string terminal_picture(const AttentionMaps& maps, const PictureOptions& options);
+/// By the name's ending: .svg, .png, .json or .html; throws Error otherwise.
+void write_picture(const AttentionMaps& maps, const PictureOptions& options,
+                   const std::filesystem::path& path);
+
+}  // namespace qkv::app

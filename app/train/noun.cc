@@ -1,0 +1,52 @@
+#include "app/train/noun.h"
+
+#include "app/process.h"
+
+#include "qkv/base/error.h"
+
+namespace qkv::app {
+
+void add_run(Command& command, RunOptions& run, const char* text_footer) {
+  command.footer(std::string(text_footer) +
+                 "\nEvery option can also stand in a file: --config F.toml with lines `option = "
+                 "value`.\nCtrl-C saves the state; the same command with --resume goes on to the "
+                 "same bits.");
+  command.options(run, "Run");
+  command.preset_options<TrainOptions>("Training");
+}
+
+void Recipes::set_loop(TrainOptions& t) {
+  const bool ends =
+      command_.given("steps") || command_.given("epochs") || command_.given("minutes");
+  if (ends) {
+    t.steps = t.epochs = 0;
+    t.minutes = 0;
+  }
+  if (command_.given("ema") && !command_.given("average")) t.average_last = 0;  // one at a time
+  set(t);
+  t.schedule.steps = t.steps;
+  const bool falls =
+      t.schedule.kind == Schedule::Kind::cosine || t.schedule.kind == Schedule::Kind::linear;
+  if (falls && t.steps <= 0) {
+    throw UsageError("--schedule " + std::string(name_of(t.schedule.kind)) +
+                     " ends at a known step: give --steps");
+  }
+}
+
+void Recipes::finish(TrainingRun& run, const std::string& why) {
+  command_.refuse_rest(why);
+  run.record.options = std::move(record_.options);
+}
+
+TrainReport watched(Program& program, const std::function<TrainReport(const TrainWatch&)>& train) {
+  Console& console = program.console;
+  const TrainWatch watch{.progress = console.progress(),
+                         .line = [&console](const std::string& text) { console.line(text); }};
+  const StopSignals signals(g_interrupt_training);
+  const TrainReport report = train(watch);
+  console.clear();
+  if (report.end == TrainReport::End::interrupted) throw Interrupted{};
+  return report;
+}
+
+}  // namespace qkv::app

@@ -1,0 +1,52 @@
+// What the nouns of `qkv train` share: the options of a run, laid over a preset's recipe or taken
+// from the run that is resumed, and the console's eyes on it.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "app/command.h"
+
+#include "qkv/train/run.h"
+
+namespace qkv::app {
+
+/// What every noun's settings begin with.
+struct NounSettings {
+  RunOptions run;
+  std::string preset;
+};
+
+/// --model, --resume, --overwrite and the list of TrainOptions.
+void add_run(Command& command, RunOptions& run, const char* text_footer);
+
+/// A recipe's options: those of the run that is resumed, else the preset's, then what was given.
+class Recipes {
+ public:
+  Recipes(Command& command, const TrainingRun& run) : command_(command), run_(run) {}
+
+  /// Sets the fields of `options`, whose list was registered with preset_options(). Throws
+  /// UsageError with both values for an option that contradicts the run that is resumed.
+  template <class Options>
+  void set(Options& options) {
+    if (run_.resumes())
+      command_.go_on_with(options, run_.begun().options, run_.directory().string());
+    command_.lay_over(options);
+    keep_options(options, record_);
+  }
+  /// The loop's options, where an end that is given replaces the preset's.
+  void set_loop(TrainOptions& options);
+  /// Refuses options that nothing took, and hands the record over.
+  void finish(TrainingRun& run, const std::string& why);
+
+ private:
+  Command& command_;
+  const TrainingRun& run_;
+  RunRecord record_;
+};
+
+/// Progress and lines on the console; Ctrl-C and SIGTERM ask the loop to stop. Throws Interrupted
+/// after a saved interruption.
+TrainReport watched(Program& program, const std::function<TrainReport(const TrainWatch&)>& train);
+
+}  // namespace qkv::app

@@ -1,0 +1,116 @@
+// `qkv compare`: encoders against each other on the same data, with equal numbers of parameters.
+// Every finished run is kept in the directory, so that a comparison that was stopped goes on.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "experiments/comparison.h"
+
+#include "qkv/base/options.h"
+#include "qkv/data/synthetic.h"
+#include "qkv/io/json.h"
+#include "qkv/train/labelling.h"
+
+namespace qkv {
+
+/// From files, or a puzzle (qkv/data/synthetic.h).
+enum class CompareTask : std::uint8_t { tag, classify, parity, first, both };
+constexpr std::array<std::string_view, 5> spelling(CompareTask) {
+  return {"tag", "classify", "parity", "first", "both"};
+}
+enum class ComparePreset : std::uint8_t { tiny, small };
+constexpr std::array<std::string_view, 2> spelling(ComparePreset) { return {"tiny", "small"}; }
+
+/// Labelled files and how they are read; the caller reads them.
+struct CompareFiles {
+  std::vector<std::string> train, valid, test;
+  std::string format, field = "upos";
+  std::optional<std::int64_t> column, word_column;
+  std::optional<WordCut> words;
+
+  template <class Self, class Visit>
+  static void each(Self& f, Visit&& visit) {
+    const Bounds one = between(1, 1);
+    visit({"train", "Labelled text", one}, f.train);
+    visit(
+        {"valid", "The same, chooses the weights (at most 1000 sentences); default: held out", one},
+        f.valid);
+    visit({"test", "The same, gives the score; default: the validation text", one}, f.test);
+    visit({"format",
+           "columns (CoNLL), conllu, table (label TAB text) or slots (a folder with seq.in, "
+           "seq.out, label); default: by name"},
+          f.format);
+    visit({"column", "columns: that of the tags, from 1 (default: the last)", at_least(1)},
+          f.column);
+    visit({"word_column", "columns: that of the words, from 1", at_least(1)}, f.word_column);
+    visit({"field", "conllu: upos, xpos, lemma, feats or deprel"}, f.field);
+    visit({"words", "How running text is cut"}, f.words);
+  }
+};
+
+struct ComparePuzzle {
+  std::optional<std::int64_t> alphabet, shortest, longest;
+
+  template <class Self, class Visit>
+  static void each(Self& p, Visit&& visit) {
+    visit({"alphabet", "Letters", between(3, 26)}, p.alphabet);
+    visit({"shortest", "Words of the shortest sequence", between(1, 1000)}, p.shortest);
+    visit({"longest", "Words of the longest sequence", between(1, 1000)}, p.longest);
+  }
+};
+
+struct CompareOptions {
+  CompareTask task = CompareTask::tag;
+  CompareFiles files;
+  ComparePuzzle puzzle;
+  std::string directory;
+  std::vector<LabelEncoder> encoders = {LabelEncoder::fc, LabelEncoder::cnn, LabelEncoder::rnn,
+                                        LabelEncoder::attention, LabelEncoder::linear};
+  std::vector<std::string> sizes = {"500", "2000", "all"};
+  std::int64_t seeds = 3, steps = 1000;
+  std::optional<std::int64_t> parameters, batch_tokens;
+  std::optional<double> rate;
+  ComparePreset preset = ComparePreset::tiny;
+
+  /// Those of the comparison itself; files and puzzle have lists of their own.
+  template <class Self, class Visit>
+  static void each(Self& o, Visit&& visit) {
+    visit({.name = "output", .help = "Directory for results", .required = true}, o.directory);
+    visit({"encoders", "Any of fc, cnn, rnn, attention, linear"}, o.encoders);
+    visit({"sizes", "Training sentences: numbers or all (a puzzle's: 10000)"}, o.sizes);
+    visit({"seeds", "Runs of each", between(1, 1e6)}, o.seeds);
+    visit({"parameters", "Of encoder and heads; default: what the preset's self-attention has",
+           at_least(1)},
+          o.parameters);
+    visit({"preset", "Sizes to begin with"}, o.preset);
+    visit({"steps", "Updates of each run, whatever its size", at_least(1)}, o.steps);
+    visit({"rate", "Peak learning rate of all; default: the preset's", positive()}, o.rate);
+    visit({"batch_tokens", "Words of a batch", at_least(1)}, o.batch_tokens);
+  }
+};
+
+/// Reads the files of one name; for tasks that are no puzzle.
+using LabelReader =
+    std::function<LabelledText(const std::vector<std::string>& paths, LabelTask task)>;
+
+struct CompareReport {
+  std::vector<ComparisonCell> cells;
+  double majority = 0;  // what is reached without looking
+  Json json;            // what compare.json holds
+  /// A row an encoder, a column a size, and the majority's.
+  std::string text() const;
+};
+
+/// Runs what is missing and writes runs.jsonl, compare.json and compare.svg. `watch` gets a line a
+/// contestant and a line a run. Throws Error for what does not fit together, and when the runs in
+/// the directory had other settings.
+CompareReport compare(const CompareOptions& options, const LabelReader& read,
+                      const TrainWatch& watch);
+
+}  // namespace qkv

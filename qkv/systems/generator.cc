@@ -1,0 +1,200 @@
+#include "qkv/systems/generator.h"
+
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "qkv/autograd/tape.h"
+#include "qkv/base/error.h"
+#include "qkv/base/parallel.h"
+#include "qkv/decode/sample.h"
+#include "qkv/decode/search.h"
+#include "qkv/systems/attention.h"
+#include "qkv/systems/describe.h"
+#include "qkv/systems/language_model.h"
+#include "qkv/systems/score_text.h"
+#include "qkv/text/streaming.h"
+
+namespace qkv {
+namespace {
+
+/// Tokens that no text of the model holds.
+std::vector<std::int32_t> never_drawn(const LanguageModel& model) {
+  const Tokeniser& t = model.tokeniser;
+  std::vector<std::int32_t> ids = {t.pad(), t.unk(), t.bos()};
+  if (model.format().line_end != t.eos()) ids.push_back(t.eos());
+  return ids;
+}
+
+/// The text of a generation as it grows: what is not told yet waits for its next token.
+class Telling {
+ public:
+  Telling(const LanguageModel& model, std::span<const std::int32_t> prompt)
+      : model_(model), streaming_(model.tokeniser, model.format().line_end) {
+    // The pieces of the prompt are told already; of what follows each token adds its own.
+    for (std::size_t i = 1; i < prompt.size(); ++i) (void)streaming_.add(prompt[i]);
+  }
+  std::string add(std::int32_t id) {
+    text_.tokens.push_back(model_.tokeniser.piece(id));
+    std::string piece = streaming_.add(id);
+    text_.text += piece;
+    return piece;
+  }
+  std::string finish() {
+    std::string rest = streaming_.finish();
+    text_.text += rest;
+    return rest;
+  }
+  GeneratedText take() { return std::move(text_); }
+
+ private:
+  const LanguageModel& model_;
+  StreamingText streaming_;
+  GeneratedText text_;
+};
+
+std::vector<GeneratedText> searched(const LanguageModel& model, const StepModel& decoder,
+                                    std::span<const std::vector<std::int32_t>> prompts,
+                                    const GeneratorOptions& o) {
+  SearchOptions s;
+  s.beam = o.beam;
+  s.penalty.alpha = o.length_penalty;
+  s.max_length = o.tokens;
+  s.suppressed = never_drawn(model);
+  s.bos = model.format().start;
+  s.eos = model.by_line || o.line ? model.format().line_end : model.tokeniser.eos();
+  std::vector<Prompt> all;
+  for (const auto& prompt : prompts) all.push_back({.tokens = prompt});
+  std::vector<GeneratedText> texts;
+  const auto found = search(decoder, all, s);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    Telling telling(model, prompts[i]);
+    for (const std::int32_t id : found[i].front().tokens) (void)telling.add(id);
+    (void)telling.finish();
+    texts.push_back(telling.take());
+  }
+  return texts;
+}
+
+}  // namespace
+
+Generator::Generator(LanguageModel model, const LoadOptions& options)
+    : model_(std::make_shared<const LanguageModel>(std::move(model))), options_(options) {}
+
+Generator Generator::load(const std::filesystem::path& directory, const LoadOptions& options) {
+  return Generator(load_language_model(directory), options);
+}
+
+void Generator::save(const std::filesystem::path& directory) const {
+  save_language_model(*model_, directory);
+}
+
+std::vector<GeneratedText> Generator::generate(std::span<const std::string> prompts,
+                                               const GeneratorOptions& o,
+                                               const TextSink& sink) const {
+  const ThreadScope threads(options_.threads);
+  const LanguageModel& m = *model_;
+  const std::unique_ptr<StepModel> decoder =
+      m.decoder({.context = o.context, .cache = {.type = o.cache, .window = o.window}});
+  std::vector<std::vector<std::int32_t>> ids;
+  for (const std::string& prompt : prompts) ids.push_back(m.prompt(prompt));
+  if (o.beam > 0) return searched(m, *decoder, ids, o);
+
+  GenerateOptions g;
+  g.max_tokens = o.tokens;
+  g.batch = o.batch;
+  g.sample = {.temperature = o.greedy ? 0.0 : o.temperature,
+              .top_k = o.top_k,
+              .top_p = o.top_p,
+              .repetition_penalty = o.repetition_penalty,
+              .repetition_window = o.repetition_window,
+              .suppressed = never_drawn(m)};
+  g.sample.check();
+  if (m.by_line || o.line) g.stop = m.format().line_end;
+  std::vector<Draw> draws;
+  std::vector<Telling> telling;
+  for (std::size_t n = 0; n < ids.size(); ++n) {
+    draws.push_back({.prompt = {.tokens = ids[n]}, .seed = o.seed + n});
+    telling.emplace_back(m, ids[n]);
+  }
+  (void)qkv::generate(*decoder, draws, g, [&](const DrawnToken& t) {
+    if (t.ends) return false;
+    const std::string piece = telling[static_cast<std::size_t>(t.text)].add(t.token);
+    return !sink || piece.empty() || sink(t.text, piece);
+  });
+  std::vector<GeneratedText> texts;
+  for (std::size_t n = 0; n < telling.size(); ++n) {
+    const std::string rest = telling[n].finish();
+    if (sink && !rest.empty()) (void)sink(static_cast<std::int64_t>(n), rest);
+    texts.push_back(telling[n].take());
+  }
+  return texts;
+}
+
+std::vector<GeneratedText> Generator::generate(std::span<const std::string> prompts,
+                                               const GeneratorOptions& options) const {
+  return generate(prompts, options, TextSink{});
+}
+
+GeneratedText Generator::generate(std::string_view prompt, const GeneratorOptions& options) const {
+  const std::string one(prompt);
+  return std::move(generate(std::span(&one, 1), options).front());
+}
+
+TextScore Generator::score(std::span<const std::string> lines, const ScoreOptions& options,
+                           const TokenSink& sink, std::string* about) const {
+  const ThreadScope threads(options_.threads);
+  const LanguageModel& m = *model_;
+  const TextStream stream = make_stream(lines, m.encoder(), m.format());
+  if (about != nullptr) *about = stream.summary();
+  if (!sink) return score_text(m, stream, options);
+  return score_tokens(m, stream, options, [&](std::int64_t at, float log_probability) {
+    sink(m.tokeniser.piece(stream.ids[static_cast<std::size_t>(at)]), log_probability);
+  });
+}
+
+AttentionMaps Generator::attention(std::string_view text) const {
+  const ThreadScope threads(options_.threads);
+  return attention_of(*model_, text);
+}
+
+namespace {
+
+std::string summary_of(const Mpt::Config& c) {
+  const Mpt::AttnConfig& a = c.attn_config;
+  return fmt::format("MPT, {}{}{}{}", a.linear ? "linear attention" : "softmax attention",
+                     a.alibi ? ", ALiBi" : "", a.rope ? ", rotary" : "",
+                     c.learned_pos_emb ? ", learned positions" : "");
+}
+std::string summary_of(const RnnLanguage::Config& c) {
+  return fmt::format("{}{}", name_of(c.cell), c.tie_output ? ", tied" : "");
+}
+std::string sizes_of(const Mpt::Config& c) {
+  return fmt::format("width {}, {} heads, feed-forward {}, {} layers", c.d_model, c.n_heads,
+                     c.expansion_ratio * c.d_model, c.n_layers);
+}
+std::string sizes_of(const RnnLanguage::Config& c) {
+  return fmt::format("embedding {}, width {}, {} layers", c.embedding_width(), c.width, c.layers);
+}
+
+}  // namespace
+
+Info Generator::info() const {
+  const LanguageModel& m = *model_;
+  Info info = std::visit(
+      [&](const auto& network) {
+        Info i = describe("lm", m.preset, summary_of(network.config), m);
+        i.facts.emplace_back("sizes",
+                             fmt::format("{}, context {}", sizes_of(network.config), m.context));
+        tell_options(network.config, i);
+        return i;
+      },
+      m.network);
+  info.facts.emplace_back(
+      "vocabulary", fmt::format("{} ({}), {}", grouped(m.vocabulary()), name_of(m.tokeniser.kind()),
+                                m.by_line ? "every line a text" : "text end to end"));
+  return info;
+}
+
+}  // namespace qkv

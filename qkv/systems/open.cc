@@ -1,0 +1,67 @@
+#include "qkv/systems/open.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "qkv/base/error.h"
+#include "qkv/io/directory.h"
+#include "qkv/systems/bert_model.h"
+
+namespace qkv {
+namespace {
+
+struct Kind {
+  const char* task;
+  System (*load)(const std::filesystem::path&, const LoadOptions&);
+};
+
+template <class S>
+System load_as(const std::filesystem::path& directory, const LoadOptions& options) {
+  return S::load(directory, options);
+}
+
+/// One row a system; what config.json calls it.
+constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
+                           {"lm", load_as<Generator>},
+                           {"tag", load_as<Tagger>},
+                           {"classify", load_as<Classifier>},
+                           {"intent", load_as<IntentModel>},
+                           {"vectors", load_as<WordVectors>},
+                           {"action", load_as<ActionRecogniser>}};
+
+System bert_of(const std::filesystem::path& directory, const LoadOptions& options) {
+  BertModel model = load_bert_model(directory);
+  if (model.network.parts().words) return MaskedModel(std::move(model), options);
+  return Encoder(std::move(model), options);
+}
+
+}  // namespace
+
+System open(const std::filesystem::path& directory, const LoadOptions& options) {
+  const Json config = require_any_model_directory(directory);
+  if (is_bert_config(config)) return bert_of(directory, options);
+  const std::string task = config.contains("task") && config["task"].is_string()
+                               ? config["task"].get<std::string>()
+                               : std::string();
+  std::string known = "mlm";
+  for (const Kind& kind : kKinds) {
+    if (task == kind.task) return kind.load(directory, options);
+    known += fmt::format(", {}", kind.task);
+  }
+  throw DataError((directory / kConfigFile).string(), 0,
+                  fmt::format("field 'task': '{}' is not one of {}; of a newer qkv?", task, known));
+}
+
+Info info_of(const System& system) {
+  return std::visit([](const auto& s) { return s.info(); }, system);
+}
+
+std::string_view verb_of(const System& system) {
+  constexpr std::string_view verbs[] = {"translate", "generate", "tag",     "classify", "intent",
+                                        "fill",      "embed",    "similar", "action"};
+  static_assert(std::size(verbs) == std::variant_size_v<System>);
+  return verbs[system.index()];
+}
+
+}  // namespace qkv

@@ -1,0 +1,48 @@
+#include "qkv/systems/translation_decoding.h"
+
+#include "qkv/base/error.h"
+#include "qkv/decode/rnn_decoder.h"
+
+namespace qkv {
+namespace {
+
+std::unique_ptr<StepModel> decoder_of(const Transformer& network,
+                                      const TransformerDecoderOptions& options) {
+  return std::make_unique<TransformerDecoder>(network, options);
+}
+
+std::unique_ptr<StepModel> decoder_of(const RnnTranslator& network,
+                                      const TransformerDecoderOptions& options) {
+  if (options.cache != CacheOptions{}) {
+    fail("a recurrent translator keeps states, no cache with a precision or a window");
+  }
+  return std::make_unique<RnnDecoder>(network, options.source_eos);
+}
+
+}  // namespace
+
+std::unique_ptr<StepModel> decoder_of(const TranslationModel& model,
+                                      const TransformerDecoderOptions& options) {
+  return std::visit([&](const auto& network) { return decoder_of(network, options); },
+                    model.network);
+}
+
+void set_special_tokens(const TranslationModel& model, SearchOptions& options) {
+  options.bos = model.target.bos();
+  options.eos = model.target.eos();
+  options.suppressed = {model.target.pad(), model.target.bos(), model.target.unk()};
+}
+
+std::vector<std::string> translate_tokens(const TranslationModel& model,
+                                          std::span<const Tokens> sources,
+                                          BatchTranslatorOptions options) {
+  set_special_tokens(model, options.search);
+  const auto decoder = decoder_of(model, {.source_eos = model.source.eos()});
+  std::vector<std::string> lines;
+  for (const Decoded& t : BatchTranslator(*decoder, options).translate(sources)) {
+    lines.push_back(model.target.decode(t.best.front().tokens));
+  }
+  return lines;
+}
+
+}  // namespace qkv
