@@ -8,6 +8,7 @@
 #include "nn/random_tensor.h"
 #include <gtest/gtest.h>
 
+#include "qkv/base/error.h"
 #include "qkv/attention/attend.h"
 #include "qkv/autograd/tape.h"
 #include "qkv/base/parallel.h"

@@ -9,7 +9,7 @@
 
 #include "qkv/decode/rnn_decoder.h"
 #include "qkv/decode/transformer_decoder.h"
-#include "qkv/decode/translator.h"
+#include "qkv/decode/batch_translator.h"
 #include "qkv/decode/vocabulary_head.h"
 #include "qkv/models/bert.h"
 #include "qkv/models/labeller.h"
