@@ -91,7 +91,7 @@ TextPairs read_pairs(const std::string& table_path, const ReadOptions& options) 
   return pairs;
 }
 
-TokenPairs encode_pairs(const TextPairs& text, const Encoder& source, const Encoder& target,
+TokenPairs encode_pairs(const TextPairs& text, const TextEncoder& source, const TextEncoder& target,
                         const PairLimits& limits) {
   if (text.source.size() != text.target.size()) {
     fail("encode_pairs: {} sources but {} targets", text.source.size(), text.target.size());

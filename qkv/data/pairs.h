@@ -59,10 +59,10 @@ struct TokenPairs {
   std::int64_t size() const { return static_cast<std::int64_t>(source.size()); }
 };
 
-using Encoder = std::function<std::vector<std::int32_t>(std::string_view)>;
+using TextEncoder = std::function<std::vector<std::int32_t>(std::string_view)>;
 
 /// The report goes on from that of the text. Throws Error with the summary when no pair is left.
-TokenPairs encode_pairs(const TextPairs& text, const Encoder& source, const Encoder& target,
+TokenPairs encode_pairs(const TextPairs& text, const TextEncoder& source, const TextEncoder& target,
                         const PairLimits& limits = {});
 
 }  // namespace qkv

@@ -8,9 +8,9 @@
 #include "nn/random_tensor.h"
 #include <gtest/gtest.h>
 
-#include "qkv/base/error.h"
 #include "qkv/attention/attend.h"
 #include "qkv/autograd/tape.h"
+#include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
 #include "qkv/base/random.h"
 

@@ -39,7 +39,8 @@ struct Ask {
   std::string operator()(const LabelSystem& l) const {
     std::string answer;
     for (const LabelledSentence& s : l.label(tiny::kLines)) {
-      answer += fmt::format("{} {:a} {} {:a}\n", s.label, s.probability, s.tags.size(), s.tag_score);
+      answer +=
+          fmt::format("{} {:a} {} {:a}\n", s.label, s.probability, s.tags.size(), s.tag_score);
     }
     return answer;
   }
@@ -56,7 +57,8 @@ struct Ask {
   std::string operator()(const WordVectors& v) const {
     std::string answer;
     const std::vector<std::string> words = {"boat"};
-    for (const Neighbour& n : v.similar(words, 3)) answer += fmt::format("{} {:a} ", n.word, n.cosine);
+    for (const Neighbour& n : v.similar(words, 3))
+      answer += fmt::format("{} {:a} ", n.word, n.cosine);
     return answer;
   }
   std::string operator()(const ActionRecogniser& a) const {

@@ -7,9 +7,9 @@
 #include "decode/tiny_transformer.h"
 #include <gtest/gtest.h>
 
+#include "qkv/decode/batch_translator.h"
 #include "qkv/decode/rnn_decoder.h"
 #include "qkv/decode/transformer_decoder.h"
-#include "qkv/decode/batch_translator.h"
 #include "qkv/decode/vocabulary_head.h"
 #include "qkv/models/bert.h"
 #include "qkv/models/labeller.h"
