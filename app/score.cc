@@ -1,5 +1,7 @@
 // qkv score: BLEU and chrF with sacreBLEU's signatures; spans as conlleval, classes with their
 // confusion.
+#include <algorithm>
+
 #include "app/command.h"
 #include "app/output.h"
 #include <fmt/core.h>
@@ -147,6 +149,13 @@ void tags(const LabelScore& s, bool json) {
     const auto right = split_columns(references[0][i]), given = split_columns(hypotheses[i]);
     gold.emplace_back(right.begin(), right.end());
     found.emplace_back(given.begin(), given.end());
+    for (const bool output : {false, true}) {
+      const Tags& line = output ? found.back() : gold.back();
+      if (std::find(line.begin(), line.end(), "") == line.end()) continue;
+      throw DataError(output ? name_of_hypothesis(s) : s.references[0],
+                      static_cast<std::int64_t>(i) + 1,
+                      "a tag is empty: there are two tabs on end");
+    }
     if (gold.back().size() != found.back().size()) {
       throw DataError(name_of_hypothesis(s), static_cast<std::int64_t>(i) + 1,
                       fmt::format("has {} tags, {} has {}", found.back().size(), s.references[0],

@@ -70,6 +70,15 @@ void add_node(const std::string& line, const LineReader& lines, std::size_t fiel
   sentence.tags.emplace_back(fields[field]);
 }
 
+void refuse_empty_fields(const std::vector<std::string>& fields, const char* what,
+                         const LineReader& lines) {
+  const auto empty = std::find(fields.begin(), fields.end(), "");
+  if (empty == fields.end()) return;
+  throw DataError(lines.name(), lines.line_number(),
+                  fmt::format("{} {} of {} is empty: there are two tabs on end", what,
+                              empty - fields.begin() + 1, fields.size()));
+}
+
 /// A text before the tab and its label behind it: many labels that are sentences, few texts.
 void check_order(const LabelledText& text, const std::string& path) {
   const std::set<std::string_view> labels(text.labels.begin(), text.labels.end()),
@@ -150,6 +159,8 @@ LabelledText read_slots(const std::string& words_path, const std::string& tags_p
                       fmt::format("has {} tags for the {} words of {}", sentence.tags.size(),
                                   sentence.words.size(), words_path));
     }
+    refuse_empty_fields(sentence.words, "word", words);
+    refuse_empty_fields(sentence.tags, "tag", tags);
     if (sentence.words.empty()) {
       ++text.report.dropped_empty;
       continue;

@@ -136,6 +136,8 @@ TEST_F(Labelled, SlotsThatDoNotFitSayWhere) {
   };
   refused("a b\nc\n", "O O\nO O\n", "x\ny\n", "t:2: has 2 tags for the 1 words of");
   refused("a\n", "O\n", "\n", "l:1: expected a label");
+  refused("a\t\tb\n", "O O O\n", "x\n", "w:1: word 2 of 3 is empty");
+  refused("a b c\n", "O\t\tO\n", "x\n", "t:1: tag 2 of 3 is empty");
   refused("a\nb\nc\n", "O\nO\n", "x\n", "has 3 lines,");
   refused("", "", "", "holds no sentence");
 }

@@ -2,10 +2,16 @@
 #include <exception>
 #include <string>
 
+#include "fuzz/columns.h"
 #include "fuzz/directory.h"
 #include "fuzz/json.h"
+#include "fuzz/lines.h"
+#include "fuzz/mask.h"
 #include "fuzz/mutate.h"
+#include "fuzz/pieces.h"
 #include "fuzz/safetensors.h"
+#include "fuzz/sentences.h"
+#include "fuzz/tables.h"
 #include "fuzz/text.h"
 #include <gtest/gtest.h>
 
@@ -40,6 +46,12 @@ TEST(Fuzz, Safetensors) { run(fuzz_safetensors, safetensors_seeds(), 5000); }
 TEST(Fuzz, Json) { run(fuzz_json, json_seeds(), 5000); }
 TEST(Fuzz, Directory) { run(fuzz_directory, directory_seeds(), 300); }
 TEST(Fuzz, Text) { run(fuzz_text, text_seeds(), 3000); }
+TEST(Fuzz, Lines) { run(fuzz_lines, lines_seeds(), 3000); }
+TEST(Fuzz, Columns) { run(fuzz_columns, columns_seeds(), 1500); }
+TEST(Fuzz, Tables) { run(fuzz_tables, tables_seeds(), 3000); }
+TEST(Fuzz, Pieces) { run(fuzz_pieces, pieces_seeds(), 3000); }
+TEST(Fuzz, Sentences) { run(fuzz_sentences, sentences_seeds(), 3000); }
+TEST(Fuzz, Mask) { run(fuzz_mask, mask_seeds(), 5000); }
 
 // A target that cannot fail, or mutations that nothing accepts, would find nothing.
 TEST(Fuzz, SeedsAreAcceptedAndMutationsAreBoth) {

@@ -1,0 +1,3 @@
+#include "fuzz/lines.h"
+
+QKV_FUZZ_MAIN(qkv::fuzz_lines)

@@ -1,0 +1,3 @@
+#include "fuzz/mask.h"
+
+QKV_FUZZ_MAIN(qkv::fuzz_mask)

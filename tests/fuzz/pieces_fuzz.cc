@@ -1,0 +1,3 @@
+#include "fuzz/pieces.h"
+
+QKV_FUZZ_MAIN(qkv::fuzz_pieces)

@@ -1,0 +1,3 @@
+#include "fuzz/sentences.h"
+
+QKV_FUZZ_MAIN(qkv::fuzz_sentences)

@@ -1,0 +1,3 @@
+#include "fuzz/tables.h"
+
+QKV_FUZZ_MAIN(qkv::fuzz_tables)
