@@ -166,7 +166,7 @@ void tags(const LabelScore& s, bool json) {
     const ClassReport report = score_classes(flat(gold), flat(found));
     return write_output(json ? report.json() + "\n" : report.text());
   }
-  const TagReading given = settle_tags(found, name_of_hypothesis(s), line_number);
+  const TagReading given = understand_tags(found);
   if (given.odd) {
     throw DataError(name_of_hypothesis(s), line_number(*given.odd),
                     fmt::format("'{}' is no tag of spans, as those of {} are",

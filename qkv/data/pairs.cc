@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "qkv/base/error.h"
+#include "qkv/base/notice.h"
 #include "qkv/base/utf8.h"
 #include "qkv/data/lines.h"
 
@@ -71,6 +72,7 @@ TextPairs read_pairs(const std::string& source_path, const std::string& target_p
 
 TextPairs read_pairs(const std::string& table_path, const ReadOptions& options) {
   LineReader rows(table_path);
+  std::int64_t further = 0;  // rows with more than two columns
   TextPairs pairs;
   std::string row;
   while (rows.next(row)) {
@@ -83,11 +85,16 @@ TextPairs read_pairs(const std::string& table_path, const ReadOptions& options) 
       add(pairs, "", "", options);
     } else {
       const std::size_t end = row.find('\t', tab + 1);
+      further += end == std::string::npos ? 0 : 1;
       add(pairs, row.substr(0, tab),
           row.substr(tab + 1, end == std::string::npos ? end : end - tab - 1), options);
     }
   }
   expect_lines(pairs, table_path);
+  if (further > 0) {
+    notice(fmt::format("{}: columns behind the second are passed over in {} lines", table_path,
+                       further));
+  }
   return pairs;
 }
 

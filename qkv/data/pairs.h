@@ -39,8 +39,8 @@ struct ReadOptions {
 /// DataError naming both files and their counts when these differ, and when there is no line.
 TextPairs read_pairs(const std::string& source_path, const std::string& target_path,
                      const ReadOptions& options = {});
-/// One table: source TAB target, further columns (attributions) are ignored; blank lines are empty
-/// pairs. Throws DataError with the line when a TAB is missing.
+/// One table: source TAB target, further columns (attributions) are passed over with a notice();
+/// blank lines are empty pairs. Throws DataError with the line when a TAB is missing.
 TextPairs read_pairs(const std::string& table_path, const ReadOptions& options = {});
 
 /// Lengths are in tokens as the encoder gives them, so without bos and eos.

@@ -170,6 +170,29 @@ TagReading understand_tags(std::vector<Tags>& sentences) {
   return reading;
 }
 
+namespace {
+
+/// O beside types without a letter (PER), or brackets, (PER* and *), mean spans that are not read.
+void tell_of_places(const std::vector<Tags>& sentences, const std::string& path) {
+  std::string_view other;
+  bool outside = false, brackets = false;
+  for (const Tags& tags : sentences) {
+    for (const std::string& tag : tags) {
+      outside = outside || tag == "O";
+      const bool bracket = tag.size() > 2 && tag.front() == '(';
+      brackets = brackets || (bracket && std::string_view("*)").find(tag.back()) != tag.npos);
+      if (other.empty() && tag != "O") other = tag;
+    }
+  }
+  if (!outside && !brackets) return;
+  notice(
+      fmt::format("{}: tags such as '{}' have no letter that says where a span begins (B-PER); so "
+                  "they are taken as plain ones, without F1 of spans",
+                  path, other));
+}
+
+}  // namespace
+
 TagReading settle_tags(std::vector<Tags>& sentences, const std::string& path,
                        const std::function<std::int64_t(TagPlace)>& line_of) {
   TagReading reading = understand_tags(sentences);
@@ -177,7 +200,11 @@ TagReading settle_tags(std::vector<Tags>& sentences, const std::string& path,
     notice(fmt::format("{}: tags such as '{}' ({}) are read as spans", path, reading.example,
                        reading.form));
   }
-  if (!reading.odd || reading.typed == 0) return reading;
+  if (!reading.odd) return reading;
+  if (reading.typed == 0) {
+    tell_of_places(sentences, path);
+    return reading;
+  }
   const std::string& tag = sentences[reading.odd->sentence][reading.odd->word];
   const std::int64_t line = line_of(*reading.odd);
   // One in twenty is a slip of the pen; more is another kind of tags.
@@ -188,9 +215,10 @@ TagReading settle_tags(std::vector<Tags>& sentences, const std::string& path,
         fmt::format("'{}' is no tag of spans as {} others are; correct it", tag, reading.typed));
   }
   notice(
-      fmt::format("{}:{}: '{}' is no tag of spans, nor are {} others; so all tags are taken as "
-                  "plain ones, without F1 of spans",
-                  path, line, tag, reading.other - 1));
+      fmt::format("{}:{}: '{}'{} no tag of spans; so all tags are taken as plain ones, without F1 "
+                  "of spans",
+                  path, line, tag,
+                  reading.other > 1 ? fmt::format(" (and {} more) is", reading.other - 1) : " is"));
   return reading;
 }
 

@@ -23,6 +23,9 @@ std::string repair_utf8(std::string_view text);
 /// Repaired, then NFKC, then lower case, as asked for. The result is always valid UTF-8.
 std::string normalise(std::string_view text, Normalisation how);
 
+/// Unicode's normal form NFD: letters before their marks.
+std::string decompose(std::string_view text);
+
 /// What a reader takes for one character: extended grapheme clusters (UAX 29), so that an accent,
 /// a skin tone or a flag is never torn apart. Views into `text`; joined they give it back.
 std::vector<std::string_view> characters(std::string_view text);

@@ -1,7 +1,6 @@
 #include "qkv/text/wordpiece.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include <utf8proc.h>
@@ -61,16 +60,9 @@ std::string plain_letters(std::string_view text) {
   for (const CodePoint& c : code_points(text)) {
     append(lower, utf8proc_tolower(static_cast<utf8proc_int32_t>(c.value)));
   }
-  utf8proc_uint8_t* mapped = nullptr;
-  const utf8proc_ssize_t n =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(lower.data()),
-                   static_cast<utf8proc_ssize_t>(lower.size()), &mapped,
-                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE));
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
-  if (n < 0) fail("wordpiece: {}", utf8proc_errmsg(n));
+  const std::string letters = decompose(lower);
   std::string plain;
-  for (const CodePoint& c :
-       code_points({reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(n)})) {
+  for (const CodePoint& c : code_points(letters)) {
     if (category(c.value) != UTF8PROC_CATEGORY_MN) plain += c.bytes;
   }
   return plain;

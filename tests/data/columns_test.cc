@@ -193,8 +193,12 @@ TEST_F(Columns, ASlipAmongTagsOfSpansIsRefusedWithItsLine) {
 TEST_F(Columns, TagsThatAreMostlyNoSpansArePlainAndThatIsSaid) {
   const LabelledText text = read("a B-PER\nb X\nc X\nd B-PER\n");
   EXPECT_THAT(text.tags[0], ElementsAre("B-PER", "X", "X", "B-PER"));
-  EXPECT_THAT(said_.lines, ElementsAre(HasSubstr("c:2: 'X' is no tag of spans, nor are 1 others")));
-  read("the DT\ncat NN\n");
+  EXPECT_THAT(said_.lines, ElementsAre(HasSubstr("c:2: 'X' (and 1 more) is no tag of spans")));
+  read("Paula PER\nleft O\n");
+  EXPECT_THAT(said_.lines, ElementsAre(HasSubstr("tags such as 'PER' have no letter")));
+  read("Paula (PER*\nRenn *)\n");
+  EXPECT_THAT(said_.lines, ElementsAre(HasSubstr("tags such as '(PER*' have no letter")));
+  read("the DT\ncat NN\n( (\n");
   EXPECT_THAT(said_.lines, IsEmpty());
 }
 

@@ -58,5 +58,18 @@ TEST(Characters, AreWhatAReaderSees) {
   EXPECT_TRUE(characters("").empty());
 }
 
+// Marks are brought in order however many there are; exchanged one by one these take hours.
+TEST(Normalise, LongRunsOfMarksAreOrderedInLinearTime) {
+  std::string marks, low, high;
+  for (int i = 0; i < 100000; ++i) {
+    marks += "\u0301\u0323";  // above, below
+    low += "\u0323";
+    high += "\u0301";
+  }
+  EXPECT_EQ(decompose("a" + marks), "a" + low + high);
+  EXPECT_EQ(normalise("a" + marks, {.nfkc = true}), "\u1EA1" + low.substr(2) + high);
+  EXPECT_EQ(decompose("\u1EAF한"), "a\u0306\u0301\u1112\u1161\u11AB");
+}
+
 }  // namespace
 }  // namespace qkv
