@@ -105,7 +105,7 @@ AttentionMaps attention_of(const TranslationModel& model, std::string_view text,
 
 AttentionMaps attention_of(const LabellerModel& model, std::string_view text,
                            const LookOptions& look) {
-  const std::vector<std::vector<std::string>> sentence = {cut_words(text, model.word_options.cut)};
+  const std::vector<std::vector<std::string>> sentence = {model.cut(text, model.word_options.cut)};
   if (sentence.front().empty()) fail("look: the source is empty");
   const Labelled result = label_sentences(model, sentence).front();
   AttentionMaps maps;
