@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "qkv/base/error.h"
 
@@ -35,7 +36,8 @@ void SearchOptions::check(std::int64_t vocabulary) const {
     fail("search: n_best is {}, must lie between 1 and the beam of {}", n_best, beam);
   }
   const auto outside = [&](std::int32_t id) { return id < 0 || id >= vocabulary; };
-  if (outside(bos) || outside(eos)) {
+  if (eos == -1 && looks()) fail("search: attention is of models that end their sentences");
+  if (outside(bos) || (eos != -1 && outside(eos))) {
     fail("search: bos {} or eos {} lies outside a vocabulary of {}", bos, eos, vocabulary);
   }
   Tokens banned = suppressed;
@@ -98,8 +100,8 @@ struct Living {
 };
 
 struct Finished {
-  Living last;  // before <eos>
-  float eos_score;
+  Living last;                     // before <eos>
+  std::optional<float> eos_score;  // nothing without <eos>
   std::int64_t attention;
   double sum, score;
 };
@@ -264,7 +266,19 @@ class Search {
       parents_.push_back(row);
       tokens_.push_back(offer.token);
     }
+    if (options_.eos == -1 && length + 1 >= sentence.max) return end_all(sentence, length + 1);
     sentence.living.assign(grown_.begin(), grown_.end());
+  }
+
+  // What has grown to the greatest length is finished as it stands; no row of it is needed.
+  void end_all(Sentence& sentence, std::int64_t length) {
+    for (const Living& whole : grown_) {
+      sentence.finished.push_back(
+          {whole, std::nullopt, -1, whole.sum, whole.sum / options_.penalty(length)});
+    }
+    parents_.resize(parents_.size() - grown_.size());
+    tokens_.resize(tokens_.size() - grown_.size());
+    sentence.living.clear();
   }
 
   // Whether the search of a sentence whose living hypotheses have `length` tokens is over; if so
@@ -328,7 +342,7 @@ class Search {
     Hypothesis h;
     h.score = f.score;
     h.log_probability = f.sum;
-    h.token_scores.push_back(f.eos_score);
+    if (f.eos_score) h.token_scores.push_back(*f.eos_score);
     for (std::int32_t n = f.last.node; n >= 0; n = nodes_[static_cast<std::size_t>(n)].parent) {
       const Node& node = nodes_[static_cast<std::size_t>(n)];
       h.tokens.push_back(node.token);

@@ -60,7 +60,7 @@ struct SearchOptions {
   double coverage = 0.0;
   Stop stop = Stop::full;
   std::int32_t bos = 1;
-  std::int32_t eos = 2;
+  std::int32_t eos = 2;  // −1: there is none, hypotheses end at the greatest length alone
   std::vector<std::int32_t> suppressed = {};  // never produced, e.g. <pad>, <bos>, <unk>
   // Tokens without <eos>, from a source of S tokens: at most factor·S + extra, but at least 1, at
   // most max_length (0: no such limit) and at most what the model can hold. Twice the source and
@@ -88,9 +88,9 @@ struct SearchOptions {
 
 struct Hypothesis {
   Tokens tokens;                    // without <bos> and <eos>
-  double score = 0;                 // log_probability / penalty(tokens + 1) + coverage's part
+  double score = 0;                 // log_probability / penalty(token_scores) + coverage's part
   double log_probability = 0;       // Σ token_scores, in order
-  std::vector<float> token_scores;  // of each token, then of <eos>
+  std::vector<float> token_scores;  // of each token, then of <eos> where there is one
   // Row t: how much the decoder looked at each source token when it chose token t, the last row for
   // <eos>: [tokens + 1, sources], with sources counting the source's <eos>. Empty unless wanted.
   std::vector<float> attention;

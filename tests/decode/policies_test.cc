@@ -185,6 +185,30 @@ TEST(Policies, ABeamOfOneIsTheLikeliestTokenEachTime) {
   });
 }
 
+TEST(Policies, WithoutAnEndABeamWritesToTheLimit) {
+  const std::vector<Case> models = language_models();
+  const StepModel& model = *models.front().model;
+  const Draw text{.prompt = {.tokens = {5, 9, 30}}, .max_tokens = 7};
+  SearchOptions options{.beam = 1, .eos = -1, .max_length = 7};
+  const Hypothesis greedy = search(model, std::span(&text.prompt, 1), options).front().front();
+  EXPECT_EQ(greedy.tokens,
+            generate(model, std::span(&text, 1), {.sample = {.temperature = 0}}).front());
+  options.beam = options.n_best = 4;
+  const auto found = search(model, std::span(&text.prompt, 1), options).front();
+  ASSERT_EQ(found.size(), 4U);
+  for (const Hypothesis& h : found) {
+    EXPECT_EQ(h.tokens.size(), 7U);
+    ASSERT_EQ(h.token_scores.size(), 7U);
+    double sum = 0;
+    for (const float s : h.token_scores) sum += static_cast<double>(s);
+    EXPECT_NEAR(h.log_probability, sum, 1e-9);
+    EXPECT_NEAR(h.score, sum / 7, 1e-9);
+  }
+  EXPECT_GE(found[0].score, found[1].score);
+  options.attention = true;
+  EXPECT_THROW((void)search(model, std::span(&text.prompt, 1), options), Error);
+}
+
 TEST(Policies, DrawnTranslationsCarryTheScoresOfForcedScoring) {
   for (const Case& c : translators()) {
     SCOPED_TRACE(c.name);
