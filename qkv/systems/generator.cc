@@ -1,5 +1,6 @@
 #include "qkv/systems/generator.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -63,16 +64,21 @@ std::vector<GeneratedText> searched(const LanguageModel& model, const StepModel&
   s.max_length = o.tokens;
   s.suppressed = never_drawn(model);
   s.bos = model.format().start;
-  s.eos = model.by_line || o.line ? model.format().line_end : model.tokeniser.eos();
-  std::vector<Prompt> all;
-  for (const auto& prompt : prompts) all.push_back({.tokens = prompt});
-  std::vector<GeneratedText> texts;
-  const auto found = search(decoder, all, s);
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    Telling telling(model, prompts[i]);
-    for (const std::int32_t id : found[i].front().tokens) (void)telling.add(id);
-    (void)telling.finish();
-    texts.push_back(telling.take());
+  s.eos = model.by_line || o.line ? model.format().line_end : -1;
+  std::vector<GeneratedText> texts(prompts.size());
+  const auto batch = static_cast<std::size_t>(o.batch);
+  for (std::size_t begin = 0; begin < prompts.size() && o.tokens > 0; begin += batch) {
+    std::vector<Prompt> some;
+    for (const auto& prompt : prompts.subspan(begin, std::min(batch, prompts.size() - begin))) {
+      some.push_back({.tokens = prompt});
+    }
+    const auto found = search(decoder, some, s);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      Telling telling(model, some[i].tokens);
+      for (const std::int32_t id : found[i].front().tokens) (void)telling.add(id);
+      (void)telling.finish();
+      texts[begin + i] = telling.take();
+    }
   }
   return texts;
 }
