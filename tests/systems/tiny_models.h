@@ -18,13 +18,14 @@
 #include "qkv/io/safetensors_header.h"
 #include "qkv/systems/action_model.h"
 #include "qkv/systems/bert_model.h"
+#include "qkv/systems/label_sentences.h"
 #include "qkv/systems/labeller_model.h"
 #include "qkv/systems/language_model.h"
+#include "qkv/systems/predict_clips.h"
+#include "qkv/systems/score_text.h"
+#include "qkv/systems/translation_decoding.h"
 #include "qkv/systems/translation_model.h"
-#include "qkv/train/action.h"
 #include "qkv/train/labelling.h"
-#include "qkv/train/language.h"
-#include "qkv/train/translation.h"
 #include "qkv/train/vectors.h"
 
 namespace qkv::tiny {
@@ -54,25 +55,24 @@ inline void make_translator(const fs::path& to, bool recurrent) {
                                .vocabulary_size = recurrent ? 40 : 0},
                               kLines);
   m.target = recurrent ? m.source : Tokeniser::train({.kind = Tokeniser::Kind::character}, kLines);
-  m.architecture = recurrent ? Architecture::rnn : Architecture::transformer;
   if (recurrent) {
-    m.rnn = RnnTranslator::make({.source_vocabulary = m.source.size(),
-                                 .target_vocabulary = m.target.size(),
-                                 .embedding = 4,
-                                 .width = 6,
-                                 .max_length = 32},
-                                3);
+    m.network = RnnTranslator::make({.source_vocabulary = m.source.size(),
+                                     .target_vocabulary = m.target.size(),
+                                     .embedding = 4,
+                                     .width = 6,
+                                     .max_length = 32},
+                                    3);
   } else {
-    m.transformer = Transformer::make({.source_vocabulary = m.source.size(),
-                                       .target_vocabulary = m.target.size(),
-                                       .width = 8,
-                                       .heads = 2,
-                                       .feed_forward = 8,
-                                       .encoder_layers = 1,
-                                       .decoder_layers = 1,
-                                       .max_length = 32,
-                                       .share_embeddings = false},
-                                      3);
+    m.network = Transformer::make({.source_vocabulary = m.source.size(),
+                                   .target_vocabulary = m.target.size(),
+                                   .width = 8,
+                                   .heads = 2,
+                                   .feed_forward = 8,
+                                   .encoder_layers = 1,
+                                   .decoder_layers = 1,
+                                   .max_length = 32,
+                                   .share_embeddings = false},
+                                  3);
   }
   save_translation_model(m, to);
 }
@@ -109,15 +109,15 @@ inline void make_language(const fs::path& to, bool recurrent) {
   m.context = 8;
   m.by_line = recurrent;
   if (recurrent) {
-    m.architecture = LanguageArchitecture::rnn;
-    m.rnn = RnnLanguage::make({.vocab_size = m.tokeniser.size(), .embedding = 6, .width = 8}, 1);
+    m.network =
+        RnnLanguage::make({.vocab_size = m.tokeniser.size(), .embedding = 6, .width = 8}, 1);
   } else {
-    m.mpt = Mpt::make({.d_model = 8,
-                       .n_heads = 2,
-                       .n_layers = 1,
-                       .max_seq_len = 16,
-                       .vocab_size = m.tokeniser.size()},
-                      1);
+    m.network = Mpt::make({.d_model = 8,
+                           .n_heads = 2,
+                           .n_layers = 1,
+                           .max_seq_len = 16,
+                           .vocab_size = m.tokeniser.size()},
+                          1);
   }
   save_language_model(m, to);
 }
@@ -276,10 +276,11 @@ inline void make_action(const fs::path& to, ActionArchitecture architecture) {
 }
 
 inline std::string ask_action(const fs::path& from) {
-  const std::vector<ActionModel> models = {load_action_model(from)};
+  const ActionModel m = load_action_model(from);
+  const ActionModel* models[] = {&m};
   std::string answer;
   for (const auto& p : predict_clips(models, clips())) {
-    answer += models[0].labels[likeliest(p)];
+    answer += m.labels[likeliest(p)];
     for (const double x : p) answer += fmt::format(" {:a}", x);
   }
   return answer;

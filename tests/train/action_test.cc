@@ -169,9 +169,10 @@ ActionModel tiny_model(std::span<const Clip> clips, std::uint64_t seed,
 TEST(ActionPredictions, AreMeansOverWindowsAndModels) {
   const std::vector<Clip> clips = world(1, 3);
   const ActionModel models[] = {tiny_model(clips, 1, ClipCut::slide), tiny_model(clips, 2)};
-  const auto a = predict_clips(std::span(models, 1), clips);
-  const auto b = predict_clips(std::span(models + 1, 1), clips);
-  const auto both = predict_clips(models, clips);
+  const ActionModel* pointers[] = {&models[0], &models[1]};
+  const auto a = predict_clips(std::span(pointers, 1), clips);
+  const auto b = predict_clips(std::span(pointers + 1, 1), clips);
+  const auto both = predict_clips(pointers, clips);
   for (std::size_t k = 0; k < a[0].size(); ++k) {
     EXPECT_NEAR(both[3][k], 0.5 * (a[3][k] + b[3][k]), 1e-12);
   }
@@ -190,7 +191,7 @@ TEST(ActionPredictions, AreMeansOverWindowsAndModels) {
   EXPECT_EQ(predict_clips(models[0], set)[0], a[3]);
   ActionModel stranger = models[1];
   stranger.labels[0] = "other";
-  const ActionModel mixed[] = {models[0], stranger};
+  const ActionModel* mixed[] = {&models[0], &stranger};
   EXPECT_THROW((void)predict_clips(mixed, clips), Error);
 }
 
@@ -222,8 +223,9 @@ TEST(ActionModels, ComeBackFromTheirDirectory) {
     save_action_model(model, folder.path());
     const ActionModel loaded = load_action_model(folder.path());
     EXPECT_EQ(loaded.labels, model.labels);
-    EXPECT_EQ(predict_clips(std::span(&loaded, 1), clips),
-              predict_clips(std::span(&model, 1), clips));
+    const ActionModel *there = &model, *here = &loaded;
+    EXPECT_EQ(predict_clips(std::span(&here, 1), clips),
+              predict_clips(std::span(&there, 1), clips));
   }
 }
 
