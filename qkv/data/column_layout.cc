@@ -16,17 +16,18 @@ std::optional<std::int64_t> number(std::string_view text) {
   return value;
 }
 
-/// A number behind something that ends in a sign, "s1-12", or alone; the prefix tells sentences.
+/// A number, perhaps with a point or bracket behind it, alone or behind what tells sentences: "12",
+/// "12.", "s1-12", "w12".
 struct Count {
   std::string_view prefix;
   std::int64_t value = 0;
 };
 std::optional<Count> count_of(std::string_view field) {
+  while (field.size() > 1 && std::string_view(".):").find(field.back()) != std::string_view::npos) {
+    field.remove_suffix(1);
+  }
   std::size_t begin = field.size();
   while (begin > 0 && field[begin - 1] >= '0' && field[begin - 1] <= '9') --begin;
-  if (begin > 0 && std::string_view("-_.:/#").find(field[begin - 1]) == std::string_view::npos) {
-    return std::nullopt;
-  }
   const std::optional<std::int64_t> value = number(field.substr(begin));
   if (!value) return std::nullopt;
   return Count{field.substr(0, begin), *value};
@@ -41,12 +42,14 @@ struct Tally {
   bool counts() const { return steps && 10 * right >= 9 * rows; }
 };
 
-/// `first`: what each sentence begins with; −1: counting goes on through the file.
+/// `first`: what each sentence begins with; −1: counting goes on through the file. Where no row but
+/// the first opens a sentence, counting anew opens one.
 Tally tally(const ColumnRows& rows, const std::vector<bool>& opens, std::size_t column,
             std::int64_t first, bool prefixes) {
   Tally t;
   Count before{.prefix = {}, .value = -1};
   bool start = true;
+  const bool anew = first >= 0 && std::count(opens.begin(), opens.end(), true) == 1;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     start = start || opens[i];
     if (column >= rows[i].size()) return {};
@@ -56,7 +59,8 @@ Tally tally(const ColumnRows& rows, const std::vector<bool>& opens, std::size_t 
     ++t.rows;
     const std::optional<Count> count = count_of(field);
     if (count && (prefixes || count->prefix.empty())) {
-      const bool fresh = start && (first >= 0 || t.rows == 1);
+      const bool again = anew && count->value == first && before.value > first;
+      const bool fresh = again || (start && (first >= 0 || t.rows == 1));
       const bool in_step = fresh ? (first >= 0 ? count->value == first : count->value <= 1)
                                  : count->value == before.value + 1;
       if (in_step && (fresh || count->prefix == before.prefix)) {
@@ -88,7 +92,7 @@ bool looks_like_tag(std::string_view text) {
   });
 }
 
-bool may_be_comment(const ColumnLine& line) { return line.leads && line.text.front() == '#'; }
+bool may_be_comment(const ColumnLine& line) { return line.leads && begins_comment(line.text); }
 
 std::string_view tag_in(const std::vector<std::string_view>& fields, std::int64_t column) {
   if (column == 0) return fields.back();
@@ -97,6 +101,20 @@ std::string_view tag_in(const std::vector<std::string_view>& fields, std::int64_
 }
 
 }  // namespace
+
+bool begins_comment(std::string_view line) {
+  if (line.starts_with('#')) return true;
+  for (const std::string_view mark : {"% ", "%%", "// ", "; ", ";;"}) {
+    if (line.starts_with(mark)) return true;
+  }
+  return false;
+}
+
+std::optional<std::int64_t> plain_count(std::string_view field) {
+  const std::optional<Count> count = count_of(field);
+  if (!count) return std::nullopt;
+  return count->value;
+}
 
 std::vector<std::string_view> column_fields(std::string_view line, bool tabs) {
   return tabs ? split_columns(line) : split_blanks(line);
@@ -146,7 +164,7 @@ std::int64_t remove_comments(std::vector<ColumnLine>& lines, std::int64_t tags) 
     const std::string_view tag = tag_in(fields, tags);
     if (known.find(tag) != known.end()) return false;
     // A word of its own tag, such as a tag for hashes: "# #", "#rain HT".
-    const bool hash_alone = fields.front().find_first_not_of('#') == std::string_view::npos;
+    const bool hash_alone = fields.front().find_first_not_of("#%/;") == std::string_view::npos;
     return hash_alone ? !looks_like_tag(tag) : line.text.find('=') != std::string::npos;
   };
   return static_cast<std::int64_t>(std::erase_if(lines, is_comment));

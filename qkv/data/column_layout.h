@@ -25,8 +25,11 @@ bool tabs_part_fields(const std::vector<ColumnLine>& lines);
 /// The fields of a line; tabs part them when `tabs` says so, else tabs are blanks as spaces are.
 std::vector<std::string_view> column_fields(std::string_view line, bool tabs);
 
-/// Takes away the lines that are comments, and says how many: those that begin with # before the
-/// first word of a sentence and do not read as a word like the others. A word does when it has as
+/// Whether a line begins as comments do: with #, or with %, // or ; and a space.
+bool begins_comment(std::string_view line);
+
+/// Takes away the lines that are comments, and says how many: those that begin so before the first
+/// word of a sentence and do not read as a word like the others. A word does when it has as
 /// many fields, parted in the same way, and a tag that other words have or that looks like one.
 /// `tags` is the column of tags from 1, 0 the last.
 std::int64_t remove_comments(std::vector<ColumnLine>& lines, std::int64_t tags);
@@ -35,11 +38,15 @@ std::int64_t remove_comments(std::vector<ColumnLine>& lines, std::int64_t tags);
 enum class Counter : std::uint8_t { word, range, empty, none };
 Counter counter_of(std::string_view field);
 
+/// The number that a field of such a column ends in.
+std::optional<std::int64_t> plain_count(std::string_view field);
+
 using ColumnRows = std::vector<std::vector<std::string_view>>;
 
 /// The column, from 0, that does nothing but count: words from 0 or 1 in every sentence, or on
-/// through the file. Columns before it must say the same in the whole of a sentence (a document's
-/// name), else they hold the words. `opens[i]`: row i begins a sentence.
+/// through the file; without blank lines, from there anew for each sentence. Columns before it must
+/// say the same in the whole of a sentence (a document's name), else they hold the words.
+/// `opens[i]`: row i begins a sentence.
 std::optional<std::size_t> counting_column(const ColumnRows& rows, const std::vector<bool>& opens);
 
 }  // namespace qkv

@@ -22,7 +22,7 @@ class ColumnFile {
     const std::int64_t comments = remove_comments(lines_, columns.tags);
     text_.report.comments += comments;
     if (text_.report.comments > 0) {
-      notice(fmt::format("{}: {} comments (lines that begin with #) are passed over", path,
+      notice(fmt::format("{}: {} comments (such as lines that begin with #) are passed over", path,
                          text_.report.comments));
     }
     tabs_ = tabs_part_fields(lines_);
@@ -68,7 +68,7 @@ class ColumnFile {
       }
       lines_.push_back(
           {.number = reader.line_number(), .text = line, .sentence = sentence, .leads = leads});
-      leads = leads && line.front() == '#';
+      leads = leads && begins_comment(line);
     }
   }
 
@@ -106,6 +106,7 @@ class ColumnFile {
     if (counts && *counts != word_) {
       counts_ = *counts;
       plain_counts_ = counts_plainly();
+      if (std::count(opens_.begin(), opens_.end(), true) == 1) open_at_counts();
     }
     if (counts && columns_.words == 0 && (word_ >= width || word_ == tag)) {
       refuse(0, fmt::format("column {} only counts, which leaves no column for words beside the "
@@ -132,6 +133,18 @@ class ColumnFile {
     return kind == Counter::range || kind == Counter::empty;
   }
 
+  /// A file without blank lines: sentences begin where counting does.
+  void open_at_counts() {
+    std::optional<std::int64_t> first;
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      const std::string_view field = rows_[i][counts_];
+      if (plain_counts_ && counter_of(field) != Counter::word) continue;
+      const std::optional<std::int64_t> count = plain_count(field);
+      if (first && count == first) opens_[i] = true;
+      if (!first) first = count;
+    }
+  }
+
   /// "1-2" among plain numbers is a range, among "1-1" and "1-3" a sentence and a word.
   bool counts_plainly() const {
     const auto plain = std::count_if(rows_.begin(), rows_.end(), [this](const auto& row) {
@@ -142,7 +155,7 @@ class ColumnFile {
 
   void add(Sentence& sentence, std::size_t row) {
     const std::string_view word = rows_[row][word_];
-    const std::string_view tag = rows_[row][tag_column(rows_[row].size())];
+    const std::string_view tag = trim_spaces(rows_[row][tag_column(rows_[row].size())]);
     if (word.empty()) refuse(row, fmt::format("the word (column {}) is empty", word_ + 1));
     if (tag.empty()) refuse(row, "the tag is empty");
     spaced_ += word.find(' ') != std::string_view::npos ? 1 : 0;

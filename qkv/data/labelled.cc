@@ -159,6 +159,7 @@ LabelledText read_slots(const std::string& words_path, const std::string& tags_p
                       fmt::format("has {} tags for the {} words of {}", sentence.tags.size(),
                                   sentence.words.size(), words_path));
     }
+    for (std::string& tag : sentence.tags) tag = std::string(trim_spaces(tag));
     refuse_empty_fields(sentence.words, "word", words);
     refuse_empty_fields(sentence.tags, "tag", tags);
     if (sentence.words.empty()) {

@@ -46,8 +46,10 @@ TEST_F(Columns, WordsStandBehindAColumnThatCountsThem) {
 TEST_F(Columns, CountsBeginAtNoughtGoOnOrCarryTheSentence) {
   for (const char* text :
        {"0\ta\tX\n1\tb\tY\n\n0\tc\tX\n", "1 a X\n2 b Y\n\n3 c X\n",
-        "s1-1 a X\ns1-2 b Y\n\ns2-1 c X\n", "1-1 a X\n1-2 b Y\n\n2-1 c X\n",
-        "1_1 a X\n1_2 b Y\n\n2_1 c X\n", "1\ta\tX\r\n2\tb\tY\r\n\r\n1\tc\tX\r\n"}) {
+        "s1-1 a X\ns1-2 b Y\n\ns2-1 c X\n", "w1 a X\nw2 b Y\n\nw1 c X\n",
+        "1. a X\n2. b Y\n\n1. c X\n", "1) a X\n2) b Y\n\n1) c X\n", "#1 a X\n#2 b Y\n\n#1 c X\n",
+        "1 a X\n2 b Y\n1 c X\n", "1-1 a X\n1-2 b Y\n\n2-1 c X\n", "1_1 a X\n1_2 b Y\n\n2_1 c X\n",
+        "1\ta\tX\r\n2\tb\tY\r\n\r\n1\tc\tX\r\n"}) {
     EXPECT_THAT(read(text).words, ElementsAre(ElementsAre("a", "b"), ElementsAre("c"))) << text;
   }
 }
@@ -132,7 +134,8 @@ TEST_F(Columns, CommentsBeforeASentenceArePassedOver) {
 TEST_F(Columns, CommentsOfOtherStyles) {
   for (const char* comment :
        {"# newdoc\n# sent_id = 3\n", "#comment\n", "## a b c d e\n", "# text = one O\n", "# 17\n",
-        "# source\tnews\t12\tx\n", "#begin document (x); part 0\n", "# id 4\n\n"}) {
+        "# source\tnews\t12\tx\n", "#begin document (x); part 0\n", "# id 4\n\n", "% a comment\n",
+        "%% id x y\n", "// by hand it\n", "; note\n"}) {
     const LabelledText text = read(std::string(comment) + "one O\ntwo B-X\n");
     EXPECT_THAT(text.words, ElementsAre(ElementsAre("one", "two"))) << comment;
     EXPECT_GE(text.report.comments, 1) << comment;
@@ -146,6 +149,7 @@ TEST_F(Columns, WordsThatBeginWithAHashStay) {
                                       ElementsAre("#", "2"), ElementsAre("@paula")));
   EXPECT_EQ(text.report.comments, 0);
   EXPECT_THAT(read("# #\n5 CD\n").words[0], ElementsAre("#", "5"));  // Penn's tag of the sign
+  EXPECT_THAT(read("% NN\n5 CD\n").words[0], ElementsAre("%", "5"));
   EXPECT_THAT(read("#rain HT\nfell VB\n").words[0], ElementsAre("#rain", "fell"));
 }
 
@@ -167,6 +171,10 @@ TEST_F(Columns, TabsAndSpacesMixedAreBlanks) {
 TEST_F(Columns, FieldsThatAreMissingAreRefused) {
   refused("1 000\tO\nx y\tO\nz\n", "c:3: has 1 columns");
   refused("a\tX\tO\n\t\tO\nb\tX\tO\n", "c:2: ");
+}
+
+TEST_F(Columns, TagsAreTrimmedOfEverySpace) {
+  EXPECT_THAT(read("a B-X\u00A0\nb O\n").tags[0], ElementsAre("B-X", "O"));
 }
 
 TEST_F(Columns, NoBreakSpacesDoNotPart) {
