@@ -44,12 +44,22 @@ System loaded(const std::string& directory, Program& program) {
   return system;
 }
 
+template <class System>
+void say_cut(const System& system, const LineReader& reader, std::int64_t line,
+             const std::string& text, Program& program) {
+  const std::int64_t cut = system.cut(text);
+  if (cut > 0) {
+    program.console.line(cut_note(reader, line, cut, "pieces", system.max_pieces()));
+  }
+}
+
 void fill(const Fill& s, Program& program) {
   const auto model = loaded<MaskedModel>(s.model, program);
   LineReader reader(s.input);
   by_lines(reader, 64, [&](const std::vector<std::string>& lines, std::int64_t number) {
     for (const std::string& line : lines) {
       const FilledText filled = model.fill(line, s.top);
+      say_cut(model, reader, number, line, program);
       if (filled.masks.empty() && !line.empty()) {
         program.console.line(fmt::format("qkv: {}:{}: no [MASK] within the model's {} pieces",
                                          reader.name(), number, model.max_pieces()));
@@ -76,6 +86,9 @@ void embed(const Embed& s, Program& program) {
   by_lines(reader, s.options.batch_sentences,
            [&](const std::vector<std::string>& lines, std::int64_t number) {
              const Tensor vectors = encoder.embed(lines, s.options);
+             for (std::size_t i = 0; i < lines.size(); ++i) {
+               say_cut(encoder, reader, number + static_cast<std::int64_t>(i), lines[i], program);
+             }
              for (std::int64_t i = 0; i < vectors.dim(0); ++i, ++number) {
                const Tensor row = vectors.rows(i, i + 1);
                const auto numbers = row.values();

@@ -29,6 +29,13 @@ AttentionMaps BertSystem::attention(std::string_view text, const LookOptions& lo
   return attention_of(*model_, text, look);
 }
 
+std::int64_t BertSystem::cut(std::string_view text) const {
+  // A piece has at least one byte, so most texts need not be cut into pieces for this.
+  if (static_cast<std::int64_t>(text.size()) <= max_pieces()) return 0;
+  const auto pieces = static_cast<std::int64_t>(model_->pieces.encode_masked(text).size());
+  return std::max<std::int64_t>(0, pieces - max_pieces());
+}
+
 Info BertSystem::info() const {
   const BertModel& m = *model_;
   const BertConfig& c = m.network.bert.config;

@@ -53,8 +53,10 @@ class BertSystem {
   /// All layers ("encoder"); the text may hold [MASK], and the title shows it filled.
   AttentionMaps attention(std::string_view text, const LookOptions& look = {}) const;
   Info info() const;
-  /// Pieces of a text that the model can hold, [CLS] and [SEP] left out.
+  /// Pieces of a text that the model can hold, [CLS] and [SEP] left out, and how many of this one
+  /// are beyond them and not read.
   std::int64_t max_pieces() const;
+  std::int64_t cut(std::string_view text) const;
   const BertModel& model() const { return *model_; }
 
  protected:

@@ -61,9 +61,9 @@ void expect_shareable(Make make, Ask ask) {
 }
 
 Answer translations(const StepModel& model) {
-  const Translator translator(model, {.search = {.max_length = 8, .attention = true}});
+  const BatchTranslator translator(model, {.search = {.max_length = 8, .attention = true}});
   Answer answer;
-  for (const Translation& t : translator.translate(random_sentences(12, 9, 40))) {
+  for (const Decoded& t : translator.translate(random_sentences(12, 9, 40))) {
     for (const Hypothesis& h : t.best) {
       append_ids(answer, h.tokens);
       answer.push_back(h.log_probability);
