@@ -15,6 +15,24 @@
 namespace qkv {
 namespace {
 
+const char* encoder_text(LabelEncoder encoder) {
+  switch (encoder) {
+    case LabelEncoder::fc:
+      return "each position by itself";
+    case LabelEncoder::cnn:
+      return "CNN";
+    case LabelEncoder::rnn:
+      return "RNN";
+    case LabelEncoder::attention:
+      return "self-attention";
+    case LabelEncoder::linear:
+      return "linear attention";
+    case LabelEncoder::bert:
+      return "BERT";
+  }
+  return "";
+}
+
 std::string joined(const std::vector<std::string>& words, const TagSpan& span) {
   std::string text;
   for (std::int64_t i = span.begin; i < span.end; ++i) {
@@ -102,10 +120,11 @@ Info LabelSystem::info() const {
   const LabellerModel& m = *model_;
   const Labeller::Config& c = m.network.config;
   const bool bert = c.encoder == LabelEncoder::bert;
-  Info info = describe(std::string(m.task()), m.preset,
-                       fmt::format("{}{}{}", name_of(c.encoder), c.tags > 0 && c.crf ? ", CRF" : "",
-                                   c.prior == PriorMask::none ? "" : ", prior"),
-                       m);
+  Info info =
+      describe(std::string(m.task()), m.preset,
+               fmt::format("{}{}{}", encoder_text(c.encoder), c.tags > 0 && c.crf ? ", CRF" : "",
+                           c.prior == PriorMask::none ? "" : ", prior"),
+               m);
   const char* small = m.word_options.lowercase ? " (lower case)" : "";
   if (bert) {
     info.facts.emplace_back(

@@ -42,7 +42,7 @@ struct TrainOptions {
     visit(changeable({"epochs", "Passes over the data", between(0, 1e9)}), o.epochs);
     visit(changeable({"minutes", "Time; the end then depends on the machine", non_negative()}),
           o.minutes);
-    visit(changeable({"accumulate", "Batches an update", between(1, 1e6)}), o.accumulate);
+    visit(changeable({"accumulate", "Batches an update", between(1, 1e9)}), o.accumulate);
     Schedule::each(o.schedule, visit);
     OptimiserOptions::each(o.optimiser, visit);
     visit({"average", "Keep the mean of the weights at the last n validations", between(0, 10'000)},

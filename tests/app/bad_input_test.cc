@@ -197,7 +197,7 @@ TEST_F(BadInput, WrongFlags) {
   expect_one_line(run_qkv(""), 2, {});
   EXPECT_EQ(run_qkv("--help").exit, 0);
   EXPECT_EQ(run_qkv("train translate --help").exit, 0);
-  expect_one_line(run_qkv(train_on("a\nb\n", "a\nb\n") + " --preset huge"), 1, {"huge", "tiny"});
+  expect_one_line(run_qkv(train_on("a\nb\n", "a\nb\n") + " --preset huge"), 2, {"huge", "tiny"});
   expect_one_line(run_qkv(train_on("a\nb\n", "a\nb\n") + " --heads 3 --width 16"), 1, {"heads"});
 }
 
@@ -207,7 +207,7 @@ TEST_F(BadInput, ConfigFile) {
                   {"bad.toml:2"});
   spill(folder_ / "wrong.toml", "setps = 3\n");
   expect_one_line(
-      run_qkv("train translate --model x --config '" + (folder_ / "wrong.toml").string() + "'"), 2,
+      run_qkv("train translate --model x --config '" + (folder_ / "wrong.toml").string() + "'"), 1,
       {"setps"});
 }
 
