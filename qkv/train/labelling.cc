@@ -31,8 +31,8 @@ Vocabulary labels_of(std::span<const std::string> labels, std::string_view what)
   for (const std::string& label : labels) count_token(counts, label);
   Vocabulary vocabulary(counts);
   if (label_count(vocabulary) < 2) {
-    fail("training needs at least two {}, the text has {}; is this the right column (--column)?",
-         what, label_count(vocabulary));
+    fail("training needs at least two {}, the text has {}; is this the right column{}?", what,
+         label_count(vocabulary), what == "tags" ? " (--column)" : "");
   }
   // A column of words taken for one of labels would ask for a table of its square.
   constexpr std::int32_t kMost = 4096;

@@ -204,6 +204,12 @@ TEST_F(Labels, ScoresOfFiles) {
       << tags.out << tags.err;
   const Ran classes = run_qkv("score classes --json --reference " + path("gold"), "B-X O\nB-X O\n");
   EXPECT_EQ(Json::parse(classes.out)["accuracy"], 50.0);
+  spill(folder_ / "pos", "DET NOUN VERB\nPRON VERB DET NOUN\n");
+  const Ran plain =
+      run_qkv("score tags --json --reference " + path("pos"), "DET NOUN VERB\nPRON VERB DET ADJ\n");
+  EXPECT_NEAR(Json::parse(plain.out)["accuracy"].get<double>(), 600.0 / 7, 1e-9) << plain.err;
+  const Ran slip = run_qkv("score tags --reference " + path("gold"), "O O\nBX O\n");
+  EXPECT_NE(slip.err.find("<stdin>:2: 'BX' is no tag of spans"), std::string::npos) << slip.err;
   const Ran bad = run_qkv("score tags --reference " + path("gold"), "O O\nO\n");
   EXPECT_EQ(bad.exit, 1);
   EXPECT_NE(bad.err.find("<stdin>:2: has 1 tags"), std::string::npos) << bad.err;

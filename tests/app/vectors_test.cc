@@ -67,6 +67,18 @@ TEST_F(VectorVerbs, EveryFormTrains) {
   }
 }
 
+TEST_F(VectorVerbs, EveryLineOfAStreamHasItsAnswer) {
+  ASSERT_EQ(run_qkv(training("m") + "--epochs 1").exit, 0);
+  const Ran json = run_qkv("similar --json --top 1 --model " + path("m"), "cat\nzzzz\n\n-\nship\n");
+  EXPECT_EQ(json.exit, 0) << json.err;
+  EXPECT_EQ(std::count(json.out.begin(), json.out.end(), '\n'), 5);
+  EXPECT_NE(json.out.find("{\"nearest\":null,\"query\":[\"zzzz\"]}\n"), std::string::npos)
+      << json.out;
+  EXPECT_NE(json.err.find("<stdin>:2: 'zzzz' has no vector"), std::string::npos) << json.err;
+  const Ran plain = run_qkv("similar --top 1 --model " + path("m"), "cat\nzzzz\nship\n");
+  EXPECT_EQ(std::count(plain.out.begin(), plain.out.end(), '\n'), 5);  // two words, three ends
+}
+
 TEST_F(VectorVerbs, WhatDoesNotFitIsSaidInOneLine) {
   const auto refused = [](const std::string& command, const std::string& why, int exit = 1) {
     const Ran ran = run_qkv(command);
@@ -80,7 +92,7 @@ TEST_F(VectorVerbs, WhatDoesNotFitIsSaidInOneLine) {
   refused("train vectors --model m", "--train is required", 2);
   ASSERT_EQ(run_qkv(training("m") + "--epochs 1").exit, 0);
   refused("similar --model " + path("m") + " dog", "'dog' has no vector");
-  refused("similar --model " + path("m") + " + -", "no word to look for");
+  refused("similar --model " + path("m") + " + -", "'-' has no vector");
   refused("similar --model " + path("none") + " cat", "none");
   refused("classify --model " + path("m"), "task 'vectors'");
 }
