@@ -128,7 +128,11 @@ class Counter final : public StepModel {
     void choose(const Choice&, std::int32_t*, float*) override { FAIL(); }
     Tensor logits() override {
       Tensor z = Tensor::zeros({static_cast<std::int64_t>(last.size()), 10});
-      for (std::size_t r = 0; r < last.size(); ++r) z.data()[r * 10 + (last[r] + 1) % 10] = 5.0f;
+      float* row = z.data();
+      for (const std::int32_t id : last) {
+        row[(id + 1) % 10] = 5.0f;
+        row += 10;
+      }
       return z;
     }
     std::span<const float> attention(std::int64_t) const override { return {}; }
