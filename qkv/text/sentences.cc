@@ -96,7 +96,7 @@ class Splitter {
     if (!is_end(value(i))) return i + 1;
     std::size_t run = i;
     while (run < points_.size() && is_end(value(run))) ++run;
-    const std::size_t closed = closers_end(run);
+    const std::size_t closed = closers_end(run, is_wide_end(value(run - 1)));
     const std::size_t next = spaces_end(closed);
     const bool ends = next == points_.size() || (next > closed && breaks(closed, next)) ||
                       ends_sentence(i, run, closed, next);
@@ -107,11 +107,13 @@ class Splitter {
     return closed;
   }
 
-  /// Behind closing marks; among them French ones after a space and references such as [12].
-  std::size_t closers_end(std::size_t i) const {
+  /// Behind closing marks; among them French ones after a space and references such as [12]. What
+  /// closes in German (“) opens behind a wide mark.
+  std::size_t closers_end(std::size_t i, bool wide) const {
     for (;;) {
       const char32_t c = value(i);
-      if (i < points_.size() && is_closer(c)) {
+      const bool opens = wide && category(c) == UTF8PROC_CATEGORY_PI;
+      if (i < points_.size() && is_closer(c) && !opens) {
         ++i;
       } else if (c == U'[' && reference_end(i) > i) {
         i = reference_end(i);
@@ -196,7 +198,12 @@ class Splitter {
   /// Chinese and Japanese: no space is needed, but what is said may go on: 「はい。」と言った.
   bool wide(std::size_t run, std::size_t closed, std::size_t next) const {
     if (closed == run || next > closed) return true;
-    return !is_hiragana(value(closed)) && !is_one_of(value(closed), U"，、；：,;:—…");
+    if (is_hiragana(value(closed)) || is_one_of(value(closed), U"，、；：,;:—…")) return false;
+    // “你好！”他说: who said it, within a few characters.
+    for (std::size_t i = closed; i < closed + 5 && is_cjk(value(i)); ++i) {
+      if (is_one_of(value(i), U"说說问問道喊答叫")) return false;
+    }
+    return true;
   }
   /// ! and ? of ASCII between characters that are written without spaces.
   bool between_wide(std::size_t i, std::size_t run, std::size_t closed) const {
@@ -295,7 +302,7 @@ class Splitter {
   std::size_t token_begin(std::size_t end) const {
     std::size_t i = std::max(word_, end > kLongestWord ? end - kLongestWord : 0);
     for (std::size_t k = i; k < end; ++k) {
-      if (is_opener(value(k)) || value(k) == 0x2019 || is_one_of(value(k), U"/—–=")) i = k + 1;
+      if (is_opener(value(k)) || value(k) == 0x2019 || is_one_of(value(k), U"—–")) i = k + 1;
     }
     return i;
   }
