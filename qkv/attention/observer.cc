@@ -102,8 +102,9 @@ std::string module_path() {
   std::string path;
   for (const ModuleScope* scope = t_scope; scope; scope = scope->outer_) {
     std::string name = scope->name_;
-    if (scope->index_ >= 0) name += "." + std::to_string(scope->index_);
-    path = path.empty() ? name : name + "." + path;
+    if (scope->index_ >= 0) name.append(".").append(std::to_string(scope->index_));
+    if (!path.empty()) name.append(".").append(path);
+    path = std::move(name);
   }
   return path;
 }
@@ -120,6 +121,7 @@ std::vector<SeenAttention> attention_seen(const std::function<void()>& forward) 
     forward();
   }
   std::vector<SeenAttention> seen;
+  seen.reserve(modules.size());
   for (const Collected& m : modules) seen.push_back({m.path, m.joined()});
   return seen;
 }

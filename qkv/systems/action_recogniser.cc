@@ -52,6 +52,7 @@ RecognisedAction ActionRecogniser::recognise(const Clip& clip) const {
 std::vector<RecognisedAction> recognise(std::span<const ActionRecogniser> models,
                                         std::span<const Clip> clips) {
   std::vector<const ActionModel*> all;
+  all.reserve(models.size());
   for (const ActionRecogniser& m : models) all.push_back(&m.model());
   return named(models.front().labels(), predict_clips(all, clips));
 }

@@ -28,6 +28,7 @@ namespace {
 
 std::vector<std::string> labels(const Tokeniser& t, const Tokens& ids) {
   std::vector<std::string> text;
+  text.reserve(ids.size());
   for (std::int32_t id : ids) text.push_back(t.piece(id));
   return text;
 }

@@ -118,6 +118,7 @@ FilledText MaskedModel::fill(std::string_view text, int count) const {
 
 std::vector<FilledText> MaskedModel::fill(std::span<const std::string> texts, int count) const {
   std::vector<FilledText> filled;
+  filled.reserve(texts.size());
   for (const std::string& text : texts) filled.push_back(fill(text, count));
   return filled;
 }

@@ -104,6 +104,7 @@ std::vector<GeneratedText> Generator::generate(std::span<const std::string> prom
   const std::unique_ptr<StepModel> decoder =
       m.decoder({.context = o.context, .cache = {.type = o.cache, .window = o.window}});
   std::vector<std::vector<std::int32_t>> ids;
+  ids.reserve(prompts.size());
   for (const std::string& prompt : prompts) ids.push_back(m.prompt(prompt));
   if (o.beam > 0) return searched(m, *decoder, ids, o);
 

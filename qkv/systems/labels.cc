@@ -107,6 +107,7 @@ std::vector<LabelledSentence> LabelSystem::label(std::span<const std::string> te
                                                  const LabelOptions& options) const {
   const WordCut cut = options.words.value_or(model_->word_options.cut);
   std::vector<std::vector<std::string>> sentences;
+  sentences.reserve(texts.size());
   for (const std::string& text : texts) sentences.push_back(model_->cut(text, cut));
   return label_words(sentences, options);
 }

@@ -120,6 +120,7 @@ std::vector<Translation> Translator::translate(std::span<const std::string> text
                                                const TranslateOptions& options,
                                                const ProgressSink& progress) const {
   std::vector<Tokens> sources;
+  sources.reserve(texts.size());
   for (const std::string& text : texts) sources.push_back(model_->source.encode(text));
   return translate_tokens(sources, options, progress);
 }
@@ -156,6 +157,8 @@ std::vector<TranslationCandidate> Translator::score(std::span<const std::string>
                                                     const ProgressSink& progress) const {
   const ThreadScope threads(options_.threads);
   std::vector<Tokens> source_ids, target_ids;
+  source_ids.reserve(sources.size());
+  target_ids.reserve(targets.size());
   for (const std::string& text : sources) source_ids.push_back(model_->source.encode(text));
   for (const std::string& text : targets) target_ids.push_back(model_->target.encode(text));
   const auto decoder = decoder_with(*model_, options);
