@@ -85,6 +85,28 @@ std::vector<GeneratedText> searched(const LanguageModel& model, const StepModel&
 
 }  // namespace
 
+namespace {
+
+/// What would be passed over is refused.
+void check(const LanguageModel& model, const GeneratorOptions& o) {
+  check_ranges(o);
+  const GeneratorOptions plain;
+  const bool draws = o.greedy || o.temperature != plain.temperature || o.top_k != plain.top_k ||
+                     o.top_p != plain.top_p || o.repetition_penalty != plain.repetition_penalty ||
+                     o.repetition_window != plain.repetition_window || o.seed != plain.seed;
+  if (o.beam > 0 && draws) {
+    throw UsageError(
+        "a beam does not draw: leave out temperature, greedy, top_k, top_p, the repetition penalty "
+        "and the seed");
+  }
+  const bool softmax = model.mpt() != nullptr && !model.mpt()->config.attn_config.linear;
+  if (o.context > 0 && !softmax) {
+    throw UsageError("context: this model keeps a state of constant size; leave it out");
+  }
+}
+
+}  // namespace
+
 Generator::Generator(LanguageModel model, const LoadOptions& options)
     : model_(std::make_shared<const LanguageModel>(std::move(model))), options_(options) {}
 
@@ -101,6 +123,7 @@ std::vector<GeneratedText> Generator::generate(std::span<const std::string> prom
                                                const TextSink& sink) const {
   const ThreadScope threads(options_.threads);
   const LanguageModel& m = *model_;
+  check(m, o);
   const std::unique_ptr<StepModel> decoder =
       m.decoder({.context = o.context, .cache = {.type = o.cache, .window = o.window}});
   std::vector<std::vector<std::int32_t>> ids;

@@ -43,7 +43,7 @@ struct LanguageModel {
   /// The network's parameters under its own names, so that a LanguageModel is a module.
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
-    std::visit([&](auto& network) { network.each(network, visit); }, m.network);
+    std::visit([&](auto& n) { n.each(n, visit); }, m.network);
   }
   LanguageArchitecture architecture() const {
     return static_cast<LanguageArchitecture>(network.index());

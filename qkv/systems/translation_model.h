@@ -30,7 +30,7 @@ struct TranslationModel {
   /// The network's parameters under its own names, so that a TranslationModel is a module.
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
-    std::visit([&](auto& network) { network.each(network, visit); }, m.network);
+    std::visit([&](auto& n) { n.each(n, visit); }, m.network);
   }
   CrossEntropyResult loss(const TranslationBatch& batch, const CrossEntropyOptions& options) const;
   /// Tokens that the network can hold on either side, <bos> or <eos> counted.
