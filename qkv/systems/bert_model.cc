@@ -306,10 +306,7 @@ std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const
   }
   for (std::size_t m = 0; m < filled.size(); ++m) {
     if (!filled[m].empty()) continue;
-    fail<NumericError>(
-        "fill: the model gives NaN for [MASK] {}; its weights ran away, train it "
-        "again",
-        m + 1);
+    fail<NumericError>("fill: the model gives NaN for [MASK] {}; its weights ran away", m + 1);
   }
   return filled;
 }
@@ -333,9 +330,8 @@ Tensor text_vectors(const BertModel& model, const BertRows& rows, TextVector how
   const std::span<const float> numbers = vectors.values();
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     if (std::isfinite(numbers[i])) continue;
-    fail<NumericError>(
-        "embed: the model gives {} for text {}; its weights ran away, train it again", numbers[i],
-        static_cast<std::int64_t>(i) / vectors.dim(1) + 1);
+    fail<NumericError>("embed: the model gives {} for text {}; its weights ran away", numbers[i],
+                       static_cast<std::int64_t>(i) / vectors.dim(1) + 1);
   }
   return vectors;
 }

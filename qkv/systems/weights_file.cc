@@ -18,6 +18,15 @@ bool affordable_table(std::int64_t rows, std::int64_t width, std::int64_t stored
 }
 
 void know(const ModelDirectory& directory, const SafetensorsFile& file) {
+  // A better message than that of the checksum: qkv writes its models in f32.
+  for (const std::string& name : file.names()) {
+    if (file.dtype(name) == "F32" || !directory.has_manifest()) continue;
+    throw DataError(
+        directory.file(kWeightsFile).string(), 0,
+        fmt::format("tensor '{}' is {}, but the model was saved in F32; the file is not "
+                    "the one of the manifest in {}",
+                    name, file.dtype(name), directory.config_path()));
+  }
   file.verify_header();
   directory.know(kWeightsFile, file.bytes(), file.checksum());
 }

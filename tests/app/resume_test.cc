@@ -1,4 +1,7 @@
 // Stopping and going on, as a user meets it: by a signal, and by a kill that nothing can catch.
+#include <filesystem>
+#include <map>
+
 #include "app/run_qkv.h"
 #include <gtest/gtest.h>
 
@@ -45,6 +48,45 @@ TEST_F(Resume, SignalSavesAndSaysHowToGoOn) {
     EXPECT_NE(ran.err.find("--resume"), std::string::npos) << ran.err;
     EXPECT_TRUE(std::filesystem::exists(folder_ / "m" / "state" / "state.safetensors"));
   }
+}
+
+/// Every file below a directory.
+std::map<std::string, std::string> all_of(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) files[entry.path().string()] = slurp(entry.path());
+  }
+  return files;
+}
+
+TEST_F(Resume, ASecondRunDoesNotOverwriteTheFirst) {
+  const std::string steps = "--steps 20 --validate-every 10 ";
+  ASSERT_EQ(run_qkv(toy_training(folder_, "m") + steps).exit, 0);
+  const auto before = all_of(folder_ / "m");
+  const Ran again = run_qkv(toy_training(folder_, "m") + steps);
+  EXPECT_EQ(again.exit, 1);
+  EXPECT_NE(again.err.find("--resume"), std::string::npos) << again.err;
+  EXPECT_NE(again.err.find("--overwrite"), std::string::npos) << again.err;
+  EXPECT_TRUE(all_of(folder_ / "m") == before);
+  // What fails before it has something to put there leaves all as it was, asked or not.
+  EXPECT_EQ(run_qkv(toy_training(folder_, "m") + steps + "--overwrite --max-length 1").exit, 1);
+  EXPECT_TRUE(all_of(folder_ / "m") == before);
+  EXPECT_EQ(run_qkv(toy_training(folder_, "none") + steps + "--max-length 1").exit, 1);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "none"));
+  const Ran over = run_qkv(toy_training(folder_, "m") + steps + "--seed 2 --overwrite");
+  EXPECT_EQ(over.exit, 0) << over.err;
+  EXPECT_FALSE(all_of(folder_ / "m") == before);
+  EXPECT_EQ(run_qkv(toy_training(folder_, "m") + steps + "--resume --overwrite").exit, 1);
+}
+
+TEST_F(Resume, TheCurveIsDrawnWithoutWhatIsNoNumber) {
+  ASSERT_EQ(run_qkv(toy_training(folder_, "m") + "--steps 4 --validate-every 2").exit, 0);
+  spill(folder_ / "m" / "metrics.jsonl",
+        slurp(folder_ / "m" / "metrics.jsonl") +
+            "{\"step\":3,\"nll\":null,\"valid_loss\":null,\"bleu\":null}\n");
+  const Ran ran = run_qkv(toy_training(folder_, "m") + "--steps 6 --validate-every 2 --resume");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_NE(slurp(folder_ / "m" / "curve.svg").find("<svg"), std::string::npos);
 }
 
 TEST_F(Resume, ThreadsDoNotChangeTheWeights) {
