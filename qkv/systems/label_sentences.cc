@@ -78,8 +78,8 @@ namespace {
 /// No answer rests on scores that are no numbers.
 void require_finite(double score, std::int64_t sentence) {
   if (std::isfinite(score)) return;
-  fail<NumericError>("the model gives {} for sentence {}; its weights ran away, train it again",
-                     score, sentence + 1);
+  fail<NumericError>("the model gives {} for sentence {}; its weights ran away", score,
+                     sentence + 1);
 }
 
 }  // namespace

@@ -85,8 +85,7 @@ std::vector<std::vector<double>> predict_clips(const ActionModel& model, const A
     for (double& sum : sums[i]) {
       sum /= static_cast<double>(counts[i]);
       if (!std::isfinite(sum)) {
-        fail<NumericError>("the model gives {} for clip {}; its weights ran away, train it again",
-                           sum, i + 1);
+        fail<NumericError>("the model gives {} for clip {}; its weights ran away", sum, i + 1);
       }
     }
   }

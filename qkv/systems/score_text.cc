@@ -42,10 +42,8 @@ TextScore blank_score(const TextStream& stream) {
 /// The score, when it is made of numbers.
 const TextScore& finite(const TextScore& score) {
   if (score.tokens > 0 && !std::isfinite(score.perplexity())) {
-    fail<NumericError>(
-        "perplexity: the model gives {} nats a token; its weights ran away, train it "
-        "again",
-        score.loss());
+    fail<NumericError>("perplexity: the model gives {} nats a token; its weights ran away",
+                       score.loss());
   }
   return score;
 }
