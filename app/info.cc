@@ -49,6 +49,10 @@ std::string text_of(const Settings& s, const Info& info) {
   }
   if (line.ends_with(',')) line.pop_back();
   text += line + "\n";
+  text +=
+      fmt::format("  manifest    {}\n", ModelDirectory(s.directory).has_manifest()
+                                            ? "sizes and checksums of all files fit"
+                                            : "none: nothing says that the files belong together");
   for (const std::string& note : info.notes) text += fmt::format("  note        {}\n", note);
   if (!s.tensors) return text;
   for (const auto& t : info.tensors) {

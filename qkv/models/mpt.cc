@@ -201,7 +201,7 @@ Tensor Mpt::embedded(const MptBatch& batch, std::span<const std::int32_t> positi
     fail<ShapeError>("mpt: {} ids in segments of {}", batch.ids.size(), batch.segments.total());
   }
   const bool whole = config.embedding_fraction == 1.0;
-  const EmbedOptions options{.dropout = whole ? config.emb_pdrop : 0.0};
+  const TableOptions options{.dropout = whole ? config.emb_pdrop : 0.0};
   const Tensor x = wpe.defined() ? embed(batch.ids, wte, options, wpe, positions)
                                  : embed(batch.ids, wte, options);
   return whole ? x : dropout(scale_gradient(x, config.embedding_fraction), config.emb_pdrop);

@@ -21,7 +21,7 @@ void check_rows(const char* what, std::span<const std::int32_t> ids, std::int64_
 
 }  // namespace
 
-Tensor embed(std::span<const std::int32_t> ids, const Tensor& table, const EmbedOptions& options,
+Tensor embed(std::span<const std::int32_t> ids, const Tensor& table, const TableOptions& options,
              const Tensor& positions, std::span<const std::int32_t> position) {
   const Dims d("embed", {{"table", table.shape(), "V C"}});
   check_types("embed", table, {&positions});

@@ -8,7 +8,7 @@
 
 namespace qkv {
 
-struct EmbedOptions {
+struct TableOptions {
   double scale = 1.0;
   double dropout = 0.0;
 };
@@ -16,7 +16,7 @@ struct EmbedOptions {
 /// ids [T], table [V C], positions [P C] or undefined with position [T] -> [T C]. Throws when an id
 /// or a position lies outside its table.
 Tensor embed(std::span<const std::int32_t> ids, const Tensor& table,
-             const EmbedOptions& options = {}, const Tensor& positions = {},
+             const TableOptions& options = {}, const Tensor& positions = {},
              std::span<const std::int32_t> position = {});
 
 }  // namespace qkv
