@@ -3,25 +3,8 @@
 
 #include "app/command.h"
 #include "app/output.h"
-#include "app/train/labels.h"
 
 namespace qkv::app {
-namespace {
-
-LabelledText read_files(const CompareFiles& f, const std::vector<std::string>& paths,
-                        LabelTask task) {
-  LabelFiles files;
-  if (!f.format.empty()) {
-    files.format = static_cast<LabelFormat>(
-        detail::choice_of(f.format, names_of<LabelFormat>(), {}, "--format"));
-  }
-  files.column = f.column.value_or(0);
-  files.word_column = f.word_column.value_or(0);
-  files.field = f.field;
-  return read_labelled(paths, files, task);
-}
-
-}  // namespace
 
 void add_compare(Program& program) {
   auto options = std::make_shared<CompareOptions>();
@@ -44,12 +27,8 @@ void add_compare(Program& program) {
   c.action([options, &program] {
     Console& console = program.console;
     const CompareReport report =
-        compare(*options,
-                [&](const std::vector<std::string>& paths, LabelTask task) {
-                  return read_files(options->files, paths, task);
-                },
-                {.progress = console.progress(),
-                 .line = [&](const std::string& line) { console.line(line); }});
+        compare(*options, {.progress = console.progress(),
+                           .line = [&](const std::string& line) { console.line(line); }});
     write_output(program.json ? report.json.dump() + "\n" : report.text());
   });
 }

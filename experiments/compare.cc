@@ -9,7 +9,6 @@
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
 #include "qkv/base/progress.h"
-#include "qkv/train/label_files.h"
 
 namespace qkv {
 namespace {
@@ -58,15 +57,15 @@ Data made_up(const CompareOptions& o, Puzzle puzzle) {
   return d;
 }
 
-Data from_files(const CompareOptions& o, LabelTask task, WordCut cut, const LabelReader& read) {
+Data from_files(const CompareOptions& o, LabelTask task, WordCut cut) {
   const CompareFiles& f = o.files;
   if (f.train.empty()) fail("'{}' needs --train", name_of(o.task));
   if (o.puzzle.alphabet || o.puzzle.shortest || o.puzzle.longest) {
     fail("'{}' reads files; leave out --alphabet, --shortest and --longest", name_of(o.task));
   }
-  Data d{.task = task, .train = read(f.train, task)};
-  d.valid = f.valid.empty() ? hold_out(d.train) : read(f.valid, task);
-  d.test = f.test.empty() ? d.valid : read(f.test, task);
+  Data d{.task = task, .train = read_labelled(f.train, f.form, task)};
+  d.valid = f.valid.empty() ? hold_out(d.train) : read_labelled(f.valid, f.form, task);
+  d.test = f.test.empty() ? d.valid : read_labelled(f.test, f.form, task);
   for (LabelledText* text : {&d.train, &d.valid, &d.test}) cut_texts(*text, cut);
   if (d.valid.size() > kMostValid) d.valid = draw_sentences(d.valid, kMostValid, 1);
   return d;
@@ -92,7 +91,7 @@ LabellingPreset preset_of(const CompareOptions& o, const Data& data, LabelEncode
   return p;
 }
 
-Data data_of(const CompareOptions& o, const LabelReader& read) {
+Data data_of(const CompareOptions& o) {
   Data data;
   switch (o.task) {
     case CompareTask::parity:
@@ -108,7 +107,7 @@ Data data_of(const CompareOptions& o, const LabelReader& read) {
       data.task = LabelTask::classify;
       break;
   }
-  return from_files(o, data.task, preset_of(o, data, LabelEncoder::cnn).words.cut, read);
+  return from_files(o, data.task, preset_of(o, data, LabelEncoder::cnn).words.cut);
 }
 
 template <class T>
@@ -119,6 +118,7 @@ Json json_of(const std::optional<T>& value) {
 /// What all runs of a directory have in common.
 Json common(const CompareOptions& o, const Data& d, std::int64_t budget) {
   const CompareFiles& f = o.files;
+  const bool by_name = f.form.format == LabelFormat::automatic;
   Json json = {{"task", name_of(o.task)},
                {"preset", name_of(o.preset)},
                {"steps", o.steps},
@@ -129,10 +129,10 @@ Json common(const CompareOptions& o, const Data& d, std::int64_t budget) {
                {"valid_sentences", d.valid.size()},
                {"test_sentences", d.test.size()},
                {"words", f.words ? name_of(*f.words) : ""},
-               {"format", {f.format, f.column.value_or(0), f.field}},
+               {"format", {by_name ? "" : name_of(f.form.format), f.form.column, f.form.field}},
                {"rate", json_of(o.rate)},
                {"batch_tokens", json_of(o.batch_tokens)}};
-  if (f.word_column) json["word_column"] = *f.word_column;
+  if (f.form.word_column > 0) json["word_column"] = f.form.word_column;
   if (d.made_up) json["letters"] = {d.puzzle.alphabet, d.puzzle.shortest, d.puzzle.longest};
   return json;
 }
@@ -279,11 +279,11 @@ std::string CompareReport::text() const {
   return comparison_table(cells) + fmt::format("{:<10} {:>14.2f}\n", "majority", majority);
 }
 
-CompareReport compare(const CompareOptions& o, const LabelReader& read, const TrainWatch& watch) {
+CompareReport compare(const CompareOptions& o, const TrainWatch& watch) {
   if (std::ranges::count(o.encoders, LabelEncoder::bert) > 0) {
     throw UsageError("--encoders: 'bert' is not one of fc, cnn, rnn, attention, linear");
   }
-  const Data data = data_of(o, read);
+  const Data data = data_of(o);
   const Plan plan = plan_of(o, data, watch);
   const std::filesystem::path directory = o.directory;
   std::filesystem::create_directories(directory);

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,7 +14,7 @@
 #include "qkv/base/options.h"
 #include "qkv/data/synthetic.h"
 #include "qkv/io/json.h"
-#include "qkv/train/labelling.h"
+#include "qkv/train/label_files.h"
 
 namespace qkv {
 
@@ -27,29 +26,21 @@ constexpr std::array<std::string_view, 5> spelling(CompareTask) {
 enum class ComparePreset : std::uint8_t { tiny, small };
 constexpr std::array<std::string_view, 2> spelling(ComparePreset) { return {"tiny", "small"}; }
 
-/// Labelled files and how they are read; the caller reads them.
+/// Labelled files and how they are read.
 struct CompareFiles {
   std::vector<std::string> train, valid, test;
-  std::string format, field = "upos";
-  std::optional<std::int64_t> column, word_column;
+  LabelFiles form;
   std::optional<WordCut> words;
 
   template <class Self, class Visit>
   static void each(Self& f, Visit&& visit) {
-    const Bounds one = between(1, 1);
-    visit({"train", "Labelled text", one}, f.train);
-    visit(
-        {"valid", "The same, chooses the weights (at most 1000 sentences); default: held out", one},
-        f.valid);
-    visit({"test", "The same, gives the score; default: the validation text", one}, f.test);
-    visit({"format",
-           "columns (CoNLL), conllu, table (label TAB text) or slots (a folder with seq.in, "
-           "seq.out, label); default: by name"},
-          f.format);
-    visit({"column", "columns: that of the tags, from 1 (default: the last)", at_least(1)},
-          f.column);
-    visit({"word_column", "columns: that of the words, from 1", at_least(1)}, f.word_column);
-    visit({"field", "conllu: upos, xpos, lemma, feats or deprel"}, f.field);
+    const Bounds some = between(1, 3);
+    visit({"train", "Labelled text", some}, f.train);
+    visit({"valid", "The same, chooses the weights (at most 1000 sentences); default: held out",
+           some},
+          f.valid);
+    visit({"test", "The same, gives the score; default: the validation text", some}, f.test);
+    LabelFiles::each(f.form, visit);
     visit({"words", "How running text is cut"}, f.words);
   }
 };
@@ -95,10 +86,6 @@ struct CompareOptions {
   }
 };
 
-/// Reads the files of one name; for tasks that are no puzzle.
-using LabelReader =
-    std::function<LabelledText(const std::vector<std::string>& paths, LabelTask task)>;
-
 struct CompareReport {
   std::vector<ComparisonCell> cells;
   double majority = 0;  // what is reached without looking
@@ -110,7 +97,6 @@ struct CompareReport {
 /// Runs what is missing and writes runs.jsonl, compare.json and compare.svg. `watch` gets a line a
 /// contestant and a line a run. Throws Error for what does not fit together, and when the runs in
 /// the directory had other settings.
-CompareReport compare(const CompareOptions& options, const LabelReader& read,
-                      const TrainWatch& watch);
+CompareReport compare(const CompareOptions& options, const TrainWatch& watch);
 
 }  // namespace qkv
