@@ -1,4 +1,7 @@
 // Settings files: each value reaches the option that it is meant for, and nothing else.
+#include <algorithm>
+#include <sstream>
+
 #include "app/run_qkv.h"
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -23,6 +26,21 @@ class ConfigFile : public testing::Test {
   }
   Temporary folder_;
 };
+
+/// "translate", "train lm" …: what --help lists, and below it.
+std::vector<std::string> all_verbs(const std::string& above = "") {
+  std::vector<std::string> verbs;
+  const std::string help = run_qkv(above + "--help").out;
+  const auto begin = help.find("Subcommands:\n");
+  if (begin == std::string::npos) return {above.substr(0, above.size() - 1)};
+  std::istringstream lines(help.substr(begin + 13));
+  for (std::string line; std::getline(lines, line) && line.rfind("  ", 0) == 0;) {
+    if (line[2] == ' ') continue;  // the help of the line before goes on
+    const std::string name = line.substr(2, line.find(' ', 2) - 2);
+    for (const std::string& verb : all_verbs(above + name + " ")) verbs.push_back(verb);
+  }
+  return verbs;
+}
 
 TEST_F(ConfigFile, AListIsAsTheFlagSeveralTimesAndNothingElse) {
   spill(folder_ / "first", "the red boat waits here\n");
@@ -87,16 +105,21 @@ TEST_F(ConfigFile, WhatIsNoTomlIsOneLine) {
 }
 
 TEST_F(ConfigFile, EveryVerbRefusesKeysThatAreNoOptionsOfIts) {
-  for (const char* verb : {"bench action", "bench additive", "bench attention", "bench decode",
-                           "bench label", "bench linear", "bench rnn", "bench train",
-                           "compare both", "demo", "explain attention", "lengths", "regress",
-                           "score bleu", "score chrf", "score classes", "score tags", "similar"}) {
-    refused(verb, "\nthraeds = 1", "2: 'thraeds' is no option of qkv ");
-    // A file that names files, itself among them, and words that have no flag.
+  std::vector<std::string> verbs = all_verbs();
+  std::erase_if(verbs, [](const std::string& verb) {
+    return run_qkv(verb + " --help").out.find("--config FILE") == std::string::npos;
+  });
+  EXPECT_GE(verbs.size(), 27U);
+  for (const std::string& verb : verbs) {
+    refused(verb, "\nthraeds = 1", "2: 'thraeds' is no option of qkv " + verb);
+    // A file that names files, itself among them.
     refused(verb, "config = 'run.toml'", "1: 'config' is no option of qkv ");
-    refused(verb, "file = 'x'", "1: 'file' is no option of qkv ");
     refused(verb, "help = true", "1: 'help' is no option of qkv ");
   }
+  // Words that have no flag.
+  refused("regress", "file = 'x'", "1: 'file' is no option of qkv regress");
+  refused("score bleu", "hypothesis = 'x'", "1: 'hypothesis' is no option of qkv score bleu");
+  refused("compare", "task = 'both'", "1: 'task' is no option of qkv compare");
 }
 
 }  // namespace

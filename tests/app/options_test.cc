@@ -81,7 +81,7 @@ TEST(CommandOptions, AnOptionThatIsAddedIsSeenOnTheCommandLine) {
   Command command(*app, "bake");
   NewOven oven;
   command.options(oven);
-  EXPECT_THAT(app->help(), HasSubstr("--fan-speed X in [0, 1] [0.5]"));
+  EXPECT_THAT(app->help(), HasSubstr("--fan-speed X in [0, 1]=0.5"));
   EXPECT_THAT(app->help(), HasSubstr("Share of full speed"));
   EXPECT_THAT(app->help(), HasSubstr("thin|very_thick"));
   EXPECT_EQ(baked(oven, "--fan-speed 0.75 --crust very-thick --steam"), "");
