@@ -185,8 +185,10 @@ class Splitter {
     if (next == closed) return false;
     std::size_t word = next;
     while (word < next + kLongestWord && is_opener(value(word))) ++word;
-    if (goes_on(next, word)) return false;
     const bool plain = run == i + 1 && value(i) == U'.';
+    // A full stop between spaces: text cut into words, perhaps in small letters throughout.
+    if (plain && run == closed && i > 0 && space_at(i - 1)) return true;
+    if (goes_on(next, word)) return false;
     if (!plain) {
       // "Well… I think": after an ellipsis an I tells nothing.
       const bool ellipsis = value(run - 1) == U'…' || value(i) == U'.';

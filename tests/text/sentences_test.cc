@@ -110,6 +110,7 @@ constexpr Row kRows[] = {
     {"en", "I visited Washington, D.C. last week.| I like D.C.| It was hot.|"},
     {"en", "He was born on Jan. 5, 1980.| She was born in Feb.| They met in Dec. 2001.|"},
     {"en", "A. First option.| B. Second option.|"},
+    {"en", "the boat waits .| the red boat , too .|"},
     {"de", "Der 1. FC Köln gewann.| Der Jubel war groß.|"},
     {"de", "Das Treffen ist am 12.05.2020 um 14.30 Uhr.| Bitte pünktlich!|"},
     {"fr", "Il est né le 1er janv. 1900.| Il est mort en 1950.|"},
