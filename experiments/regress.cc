@@ -9,6 +9,7 @@
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
 #include "qkv/data/number_table.h"
+#include "qkv/tensor/numbers.h"
 #include "qkv/view/curve.h"
 #include "qkv/view/svg.h"
 
@@ -53,8 +54,8 @@ void read_queries(const RegressOptions& o, RegressReport& r) {
     const NumberTable table = read_number_table(o.queries_file);
     const Tensor rows = table.block(0, table.columns());
     for (std::int64_t i = 0; i < table.rows(); ++i) {
-      const double* row = rows.data<double>() + i * table.columns();
-      add({row, row + table.columns()}, o.queries_file);
+      const Tensor row = rows.rows(i, i + 1);
+      add({row.values<double>().begin(), row.values<double>().end()}, o.queries_file);
     }
   }
   if (!all.empty()) r.queries = Tensor::of(all, {static_cast<std::int64_t>(all.size()) / d, d});
@@ -87,7 +88,7 @@ std::vector<double> sigmas(const KernelRegression& model) {
 std::string label_of(const Tensor& rows, std::int64_t r) {
   std::string text;
   for (std::int64_t c = 0; c < rows.dim(1); ++c) {
-    text += fmt::format("{}{:g}", c > 0 ? " " : "", rows.data<double>()[r * rows.dim(1) + c]);
+    text += fmt::format("{}{:g}", c > 0 ? " " : "", number(rows, r * rows.dim(1) + c));
   }
   return text;
 }
@@ -113,7 +114,8 @@ void draw_curve(const std::string& path, const RegressReport& report) {
       below{.name = "− deviation"}, flat{.name = "average pooling"},
       points{.name = "rows", .dots = true};
   for (std::size_t i = 0; i < grid.size(); ++i) {
-    const double m = mean.data<double>()[i], spread = std::sqrt(variance.data<double>()[i]);
+    const double m = number(mean, static_cast<std::int64_t>(i)),
+                 spread = std::sqrt(number(variance, static_cast<std::int64_t>(i)));
     curve.points.push_back({grid[i], m});
     above.points.push_back({grid[i], m + spread});
     below.points.push_back({grid[i], m - spread});
@@ -162,19 +164,18 @@ std::string RegressReport::text() const {
   std::string out;
   const std::int64_t rows = keys.dim(0);
   for (std::int64_t q = 0; queries.defined() && q < queries.dim(0); ++q) {
-    const double* a = weights.data<double>() + q * rows;
+    const Tensor a = weights.rows(q, q + 1);
     std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(),
-                     [&](std::int64_t i, std::int64_t j) { return a[i] > a[j]; });
-    out += fmt::format("{}\t{:.6g}\t±{:.4g}\t{:.2f} rows\t", label_of(queries, q),
-                       mean.data<double>()[q], std::sqrt(variance.data<double>()[q]),
-                       effective.data<double>()[q]);
+                     [&](std::int64_t i, std::int64_t j) { return number(a, i) > number(a, j); });
+    out += fmt::format("{}\t{:.6g}\t±{:.4g}\t{:.2f} rows\t", label_of(queries, q), number(mean, q),
+                       std::sqrt(number(variance, q)), number(effective, q));
     const std::int64_t shown = std::min(rows, kShownWeights);
     for (std::int64_t i = 0; i < shown; ++i) {
       const std::int64_t k = order[static_cast<std::size_t>(i)];
-      out += fmt::format("{}{:.4f} of {:g} (row {})", i > 0 ? ", " : "", a[k],
-                         values.data<double>()[k], k + 1);
+      out += fmt::format("{}{:.4f} of {:g} (row {})", i > 0 ? ", " : "", number(a, k),
+                         number(values, k), k + 1);
     }
     out += "\n";
   }
@@ -192,13 +193,13 @@ Json RegressReport::json() const {
               {"queries", Json::array()}};
   for (std::int64_t q = 0; queries.defined() && q < queries.dim(0); ++q) {
     const auto row = [q](const Tensor& t) {
-      const double* begin = t.data<double>() + q * t.dim(1);
-      return std::vector<double>(begin, begin + t.dim(1));
+      const Tensor one = t.rows(q, q + 1);
+      return std::vector<double>(one.values<double>().begin(), one.values<double>().end());
     };
     all["queries"].push_back({{"at", row(queries)},
-                              {"prediction", mean.data<double>()[q]},
-                              {"deviation", std::sqrt(variance.data<double>()[q])},
-                              {"effective_rows", effective.data<double>()[q]},
+                              {"prediction", number(mean, q)},
+                              {"deviation", std::sqrt(number(variance, q))},
+                              {"effective_rows", number(effective, q)},
                               {"weights", row(weights)}});
   }
   return all;

@@ -8,6 +8,7 @@
 #include "qkv/base/random.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/shape.h"
+#include "qkv/tensor/numbers.h"
 
 namespace qkv {
 namespace {
@@ -18,10 +19,10 @@ std::vector<double> inverse_deviations(const Tensor& keys) {
   std::vector<double> inverse;
   for (std::int64_t c = 0; c < d; ++c) {
     double mean = 0, squares = 0;
-    for (std::int64_t r = 0; r < n; ++r) mean += keys.data<double>()[r * d + c];
+    for (std::int64_t r = 0; r < n; ++r) mean += number(keys, r * d + c);
     mean /= static_cast<double>(n);
     for (std::int64_t r = 0; r < n; ++r) {
-      const double away = keys.data<double>()[r * d + c] - mean;
+      const double away = number(keys, r * d + c) - mean;
       squares += away * away;
     }
     const double deviation = std::sqrt(squares / static_cast<double>(n));
@@ -55,7 +56,7 @@ double error_and_slope(const KernelRegression& m, const Tensor& keys, const Tens
   const Tensor g = gradient_of(m.inverse_width);
   slope.clear();
   for (std::int64_t i = 0; i < g.count(); ++i) {
-    slope.push_back(g.data<double>()[i] * m.inverse_width.data<double>()[i]);
+    slope.push_back(number(g, i) * number(m.inverse_width, i));
   }
   return loss.item();
 }
@@ -93,7 +94,7 @@ double left_out_error(const KernelRegression& model, const Tensor& keys, const T
   const Tensor predicted = model(keys, keys, values, leave_one_out());
   double sum = 0;
   for (std::int64_t i = 0; i < values.count(); ++i) {
-    const double away = predicted.data<double>()[i] - values.data<double>()[i];
+    const double away = number(predicted, i) - number(values, i);
     sum += away * away;
   }
   return sum / static_cast<double>(values.count());

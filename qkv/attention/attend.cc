@@ -46,7 +46,7 @@ void forward(const AttendCall& c, const Dropout& dropout, Attended& y) {
     a.out = y.out.data<T>();
     a.lse = y.lse.data<T>();
     a.entropy = y.entropy.defined() ? y.entropy.data<T>() : nullptr;
-    QKV_RUN(attend, T, a);
+    kernels_for<T>().attend(a);
   });
 }
 
@@ -76,7 +76,7 @@ void backward(const AttendCall& c, const Dropout& dropout, const Attended& y,
       a.entropy = y.entropy.data<T>();
       a.dentropy = data_or_null<T>(gradients[2]);
     }
-    QKV_RUN(attend_backward, T, a);
+    kernels_for<T>().attend_backward(a);
   });
   accumulate(c.q, std::move(dq));
   accumulate(c.k, std::move(dk));

@@ -154,7 +154,7 @@ Tensor recorded(const Call& c, Execution run, const Tensor& q, const Tensor& k, 
     dispatch(q, [&](auto zero) {
       using T = decltype(zero);
       kernels::LinearAttend<T> a{inputs<T>(c, &q, k, v), out.data<T>(), inverse.data<T>()};
-      QKV_RUN(linear_attend, T, a);
+      kernels_for<T>().linear_attend(a);
     });
   });
   const Tensor saved = out.reshaped(out.shape());
@@ -168,7 +168,7 @@ Tensor recorded(const Call& c, Execution run, const Tensor& q, const Tensor& k, 
         kernels::LinearAttendBackward<T> a{
             inputs<T>(c, &q, k, v), saved.data<T>(), inverse.data<T>(), dout.data<T>(),
             dq.data<T>(),           dk.data<T>(),    dv.data<T>()};
-        QKV_RUN(linear_attend_backward, T, a);
+        kernels_for<T>().linear_attend_backward(a);
       });
     });
     accumulate(q, std::move(dq));
@@ -214,7 +214,7 @@ Tensor step(const char* call, const LinearState& state, const Tensor& q, const T
       a.s = sums.s.data<T>();
       a.z = sums.z.data<T>();
       a.out = out.data<T>();
-      QKV_RUN(linear_step, T, a);
+      kernels_for<T>().linear_step(a);
     });
   });
   return out;
@@ -355,7 +355,7 @@ LinearState linear_state(const Tensor& k, const Tensor& v, const LinearAttention
     dispatch(k, [&](auto zero) {
       using T = decltype(zero);
       kernels::LinearSums<T> a{inputs<T>(c, nullptr, key, v), state.s.data<T>(), state.z.data<T>()};
-      QKV_RUN(linear_sums, T, a);
+      kernels_for<T>().linear_sums(a);
     });
   });
   return state;

@@ -9,9 +9,6 @@
 
 namespace qkv {
 
-using kernels::AttendPlan;
-using kernels::Interval;
-
 struct Mask::Node {
   enum class Kind : std::uint8_t { rule, segments, both, either, complement };
 

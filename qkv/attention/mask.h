@@ -42,7 +42,9 @@ struct MaskRow {
 /// cache), or the first at the first.
 enum class Alignment : std::uint8_t { bottom_right, top_left };
 
-using Intervals = std::vector<kernels::Interval>;
+using kernels::AttendPlan;
+using kernels::Interval;
+using Intervals = std::vector<Interval>;
 
 /// A mask that hides nothing but what lies too far from the row's place (bottom right).
 struct MaskBand {

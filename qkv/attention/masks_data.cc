@@ -10,7 +10,6 @@
 
 namespace qkv {
 
-using kernels::Interval;
 using mask_rules::append;
 using mask_rules::append_between;
 using mask_rules::list;

@@ -47,7 +47,8 @@ class RnnState final : public StepState {
     if (!with_attention_) return {};
     const Tensor& weights = loop_.weights();
     const std::int64_t length = memory_.segments.length(source_[static_cast<std::size_t>(row)]);
-    return {weights.data() + row * weights.dim(1), static_cast<std::size_t>(length)};
+    return weights.values().subspan(static_cast<std::size_t>(row * weights.dim(1)),
+                                    static_cast<std::size_t>(length));
   }
 
  private:

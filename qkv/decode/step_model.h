@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "qkv/ops/choose.h"
 #include "qkv/tensor/segments.h"
 #include "qkv/tensor/tensor.h"
 
@@ -26,12 +27,7 @@ struct Prompt {
 };
 
 /// What a step shall choose for each living row.
-struct Choice {
-  int count = 1;                                  // candidates wanted a row
-  std::span<const std::int32_t> suppressed = {};  // ids never chosen (they still count in the sum)
-  /// Empty, or an id a row: where it is not −1 the row's only candidate is that id.
-  std::span<const std::int32_t> forced = {};
-};
+using Choice = TokenChoice;
 
 /// The living rows of one batch; used by one thread.
 class StepState {

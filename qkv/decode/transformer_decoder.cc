@@ -4,7 +4,7 @@
 
 #include "qkv/attention/cache.h"
 #include "qkv/base/error.h"
-#include "qkv/kernels/elementwise.h"
+#include "qkv/ops/elementwise.h"
 #include "qkv/ops/shape.h"
 
 namespace qkv {
@@ -100,7 +100,8 @@ class TransformerState final : public StepState {
     if (shown_layer_ < 0) return {};
     const std::int64_t stride = weights_.dim(2);
     const std::int64_t length = packed_.segments.length(cross_.sentence(row));
-    return {attention_.data() + row * stride, static_cast<std::size_t>(length)};
+    return attention_.values().subspan(static_cast<std::size_t>(row * stride),
+                                       static_cast<std::size_t>(length));
   }
 
  private:
@@ -139,12 +140,13 @@ class TransformerState final : public StepState {
     const std::int64_t rows = weights_.dim(0), heads = weights_.dim(1), stride = weights_.dim(2);
     const std::int64_t head = decoder_.options().attention_head;
     const std::int64_t from = head < 0 ? 0 : head, to = head < 0 ? heads : head + 1;
-    attention_.assign(static_cast<std::size_t>(rows * stride), 0.0f);
+    const float share = 1.0f / static_cast<float>(to - from);
+    const Tensor each = weights_.reshaped({rows * heads, stride});
+    attention_ = Tensor::zeros({rows, stride});
     for (std::int64_t r = 0; r < rows; ++r) {
-      for (std::int64_t h = from; h < to; ++h) {
-        kernels::axpby(stride, 1.0f / static_cast<float>(to - from),
-                       weights_.data() + (r * heads + h) * stride, 1.0f,
-                       attention_.data() + r * stride);
+      Tensor mixed = attention_.rows(r, r + 1);
+      for (std::int64_t h = r * heads + from; h < r * heads + to; ++h) {
+        add_scaled(static_cast<double>(share), each.rows(h, h + 1), mixed);
       }
     }
   }
@@ -158,7 +160,7 @@ class TransformerState final : public StepState {
   std::vector<std::int32_t> positions_;  // [tokens of a step]
   Tensor hidden_;                        // [rows C]
   Tensor weights_;                       // [rows H stride]
-  std::vector<float> attention_;         // [rows stride]
+  Tensor attention_;                     // [rows stride]
 };
 
 }  // namespace

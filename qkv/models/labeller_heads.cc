@@ -11,6 +11,7 @@
 #include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
 #include "qkv/ops/softmax.h"
+#include "qkv/tensor/numbers.h"
 
 namespace qkv {
 namespace {
@@ -42,7 +43,7 @@ CrfPaths best_tags(const Tensor& emissions, const Segments& segments) {
   for (std::int64_t b = 0; b < segments.count(); ++b) {
     double score = 0;
     for (std::int64_t t = segments.begin(b); t < segments.end(b); ++t) {
-      const std::span<const double> row(log_p.data<double>() + t * tags, at(tags));
+      const auto row = log_p.values<double>().subspan(at(t * tags), at(tags));
       paths.labels.push_back(best_of(row));
       score += row[at(paths.labels.back())];
     }
@@ -57,21 +58,12 @@ Tensor masked(const Tensor& emissions, const Segments& segments, const Tensor& p
   Tensor out = emissions.clone();
   const std::int64_t tags = emissions.dim(1);
   const Tensor allowed = prior.to(DType::f64);
-  const auto forbid = [&](auto* values, auto never) {
-    for (std::int64_t b = 0; b < segments.count(); ++b) {
-      const double* row = allowed.data<double>() + classes[at(b)] * tags;
-      for (std::int64_t t = segments.begin(b); t < segments.end(b); ++t) {
-        for (std::int64_t j = 0; j < tags; ++j) {
-          if (row[j] == 0.0) values[t * tags + j] = never;
-        }
-      }
-    }
-  };
-  if (out.dtype() == DType::f64) {
-    forbid(out.data<double>(), kNever);
-  } else {
-    forbid(out.data(), -std::numeric_limits<float>::infinity());
-  }
+  const std::span<const double> table = allowed.values<double>();
+  const std::vector<std::int64_t> sequence = sequence_of_rows(segments);
+  change_each(out, [&](std::int64_t i, double x) {
+    const std::int64_t of = classes[at(sequence[at(i / tags)])];
+    return table[at(of * tags + i % tags)] == 0.0 ? kNever : x;
+  });
   return out;
 }
 
@@ -85,7 +77,7 @@ void weigh_classes(std::span<double> log_p, const Tensor& prior, bool hard,
   const auto width = static_cast<std::size_t>(prior.dim(1));
   for (std::size_t k = 0; k < row.size(); ++k) {
     for (const std::int32_t tag : tags) {
-      const double p = prior.data<double>()[k * width + static_cast<std::size_t>(tag)];
+      const double p = prior.values<double>()[k * width + static_cast<std::size_t>(tag)];
       if (!hard) row[k] += std::log(p + kPriorShift);
       if (hard && p == 0.0) row[k] = kNever;
     }
@@ -171,7 +163,7 @@ LabelPrediction Labeller::predict(const LabelBatch& batch) const {
     table = prior.to(DType::f64);
   }
   const auto row = [&](std::int64_t b) {
-    return std::span(log_p.data<double>() + b * config.classes, at(config.classes));
+    return log_p.values<double>().subspan(at(b * config.classes), at(config.classes));
   };
   const auto take_classes = [&] {
     result.classes.clear();
@@ -218,7 +210,7 @@ Tensor tag_prior(std::span<const std::int64_t> counts, std::int64_t classes, std
     fail("tag_prior: smoothing {} must be positive, floor {} in [0, 1]", options.smoothing,
          options.floor);
   }
-  Tensor prior = Tensor::empty({classes, tags});
+  std::vector<float> prior;
   for (std::int64_t k = 0; k < classes; ++k) {
     const auto row = counts.subspan(at(k * tags), at(tags));
     const bool seen = std::any_of(row.begin(), row.end(), [&](std::int64_t n) {
@@ -228,10 +220,10 @@ Tensor tag_prior(std::span<const std::int64_t> counts, std::int64_t classes, std
       const auto n = static_cast<double>(row[at(j)]);
       double p = (n + options.smoothing * options.floor) / (n + options.smoothing);
       if (options.least > 0) p = row[at(j)] >= options.least ? 1.0 : 0.0;
-      prior.data()[k * tags + j] = static_cast<float>(seen ? p : 1.0);
+      prior.push_back(static_cast<float>(seen ? p : 1.0));
     }
   }
-  return prior;
+  return Tensor::of(prior, {classes, tags});
 }
 
 }  // namespace qkv

@@ -14,9 +14,9 @@ namespace qkv {
 namespace {
 
 /// Runs of rows for which `same` holds between neighbours, within the sequences.
-std::vector<kernels::Interval> runs(const Segments& segments,
-                                    const std::function<bool(std::int64_t, std::int64_t)>& same) {
-  std::vector<kernels::Interval> found;
+std::vector<Interval> runs(const Segments& segments,
+                           const std::function<bool(std::int64_t, std::int64_t)>& same) {
+  std::vector<Interval> found;
   for (std::int64_t b = 0; b < segments.count(); ++b) {
     for (std::int64_t t = segments.begin(b); t < segments.end(b); ++t) {
       if (t == segments.begin(b) || !same(t - 1, t)) found.push_back({t, t});
@@ -28,11 +28,11 @@ std::vector<kernels::Interval> runs(const Segments& segments,
 
 /// Keys of the row's own sequence that lie in one of the sorted `intervals` that `take` accepts.
 template <class Take>
-void append_own(const MaskRow& row, const std::vector<kernels::Interval>& intervals, Take&& take,
+void append_own(const MaskRow& row, const std::vector<Interval>& intervals, Take&& take,
                 Intervals& keys) {
   auto at = std::lower_bound(
       intervals.begin(), intervals.end(), row.k_begin,
-      [](const kernels::Interval& interval, std::int64_t key) { return interval.begin < key; });
+      [](const Interval& interval, std::int64_t key) { return interval.begin < key; });
   for (; at != intervals.end() && at->begin < row.k_begin + row.keys; ++at) {
     if (take(*at)) keys.push_back(*at);
   }
@@ -41,12 +41,12 @@ void append_own(const MaskRow& row, const std::vector<kernels::Interval>& interv
 Mask prefix_keys(const Segments& segments, const std::vector<std::uint8_t>& flags) {
   const auto flag = [&flags](std::int64_t t) { return flags[static_cast<std::size_t>(t)] != 0; };
   auto all = runs(segments, [&](std::int64_t a, std::int64_t b) { return flag(a) == flag(b); });
-  all.erase(std::remove_if(all.begin(), all.end(),
-                           [&](const kernels::Interval& run) { return !flag(run.begin); }),
-            all.end());
+  all.erase(
+      std::remove_if(all.begin(), all.end(), [&](const Interval& run) { return !flag(run.begin); }),
+      all.end());
   return Mask::of("prefix", [all](const MaskRow& row, Intervals& keys) {
     append_own(
-        row, all, [](const kernels::Interval&) { return true; }, keys);
+        row, all, [](const Interval&) { return true; }, keys);
   });
 }
 
@@ -58,8 +58,7 @@ Mask same_id(const Segments& segments, const std::vector<std::int32_t>& ids) {
       runs(segments, [&](std::int64_t a, std::int64_t b) { return id(ids, a) == id(ids, b); });
   return Mask::of("same sequence_id", [all, ids, id](const MaskRow& row, Intervals& keys) {
     append_own(
-        row, all,
-        [&](const kernels::Interval& run) { return id(ids, run.begin) == id(ids, row.query); },
+        row, all, [&](const Interval& run) { return id(ids, run.begin) == id(ids, row.query); },
         keys);
   });
 }
@@ -261,7 +260,8 @@ Tensor Mpt::attend_summed(std::size_t layer, const Tensor& x, const MptBatch& ba
   }
   Tensor out = Tensor::empty(q.shape());
   const auto put = [&](std::int64_t t, const Tensor& y) {
-    std::copy_n(y.data(), y.count(), out.data() + t * q.dim(1) * q.dim(2));
+    Tensor to = out.rows(t, t + y.dim(0));
+    std::ranges::copy(y.values(), to.values().begin());
   };
   for (std::int64_t b = 0; b < fresh.count(); ++b) {
     const std::int64_t begin = fresh.begin(b), end = fresh.end(b);

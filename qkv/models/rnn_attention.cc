@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "qkv/attention/observer.h"
 #include "qkv/models/rnn_translator.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/shape.h"
 #include "qkv/ops/softmax.h"
+#include "qkv/tensor/numbers.h"
 
 namespace qkv {
 namespace {
@@ -47,7 +49,7 @@ Mask monotonic_window(std::int64_t width, std::optional<std::int64_t> step) {
 Mask predicted_window(std::int64_t width, const Tensor& places) {
   const Tensor at = places.to(DType::f64);
   return Mask::of("predictive", [=](const MaskRow& row, Intervals& keys) {
-    near(at.data<double>()[row.query], width, row, keys);
+    near(at.values<double>()[static_cast<std::size_t>(row.query)], width, row, keys);
   });
 }
 
@@ -67,24 +69,26 @@ RnnAttention::RnnAttention(const RnnTranslator& model, const RnnMemory& memory, 
 
 Tensor RnnAttention::places(const Tensor& state, const Segments& rows) {
   const Tensor inner = activate(local_hidden_[0](state), Activation::tanh);
-  Tensor lengths = Tensor::empty({rows.total(), 1}, DType::f64);
+  std::vector<double> of_row;
   for (std::int64_t b = 0; b < rows.count(); ++b) {
-    std::fill_n(lengths.data<double>() + rows.begin(b), rows.length(b),
-                static_cast<double>(memory_.segments.length(b)));
+    of_row.insert(of_row.end(), static_cast<std::size_t>(rows.length(b)),
+                  static_cast<double>(memory_.segments.length(b)));
   }
+  const Tensor lengths = Tensor::of(of_row, {rows.total(), 1});
   return multiply(activate(local_place_[0](inner), Activation::sigmoid), lengths.to(state.dtype()));
 }
 
 const Tensor& RnnAttention::units() {
   if (units_.defined()) return units_;
   const Segments& keys = memory_.segments;
-  Tensor units = Tensor::zeros({keys.total(), 1, keys.longest()}, DType::f64);
+  std::vector<std::int64_t> position;  // of each row in its sentence
   for (std::int64_t b = 0; b < keys.count(); ++b) {
-    for (std::int64_t j = 0; j < keys.length(b); ++j) {
-      units.data<double>()[(keys.begin(b) + j) * keys.longest() + j] = 1.0;
-    }
+    for (std::int64_t j = 0; j < keys.length(b); ++j) position.push_back(j);
   }
-  return units_ = units.to(keys_.dtype());
+  const std::int64_t longest = keys.longest();
+  return units_ = generated({keys.total(), 1, longest}, keys_.dtype(), [&](std::int64_t i) {
+           return position[static_cast<std::size_t>(i / longest)] == i % longest ? 1.0 : 0.0;
+         });
 }
 
 Tensor RnnAttention::operator()(const Tensor& state, const Segments& rows,

@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "qkv/base/error.h"
-#include "qkv/ops/dispatch.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/embedding.h"
+#include "qkv/tensor/numbers.h"
 
 namespace qkv {
 namespace {
@@ -16,10 +16,7 @@ void open_forget_gates(Recurrent& cells) {
   const std::int64_t width = cells.config.width;
   for (RecurrentLayer& layer : cells.forward) {
     Tensor& bias = layer.weights.input_bias;
-    dispatch(bias, [&](auto zero) {
-      using T = decltype(zero);
-      std::fill_n(bias.data<T>() + width, width, T{1});
-    });
+    change_each(bias, [width](std::int64_t i, double x) { return i / width == 1 ? 1.0 : x; });
   }
 }
 

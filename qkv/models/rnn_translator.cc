@@ -72,7 +72,7 @@ RnnMemory reordered(const RnnMemory& memory, std::span<const std::int64_t> order
 
 /// All steps of a batch whose memory is sorted as the plan is -> hidden states in its order.
 Tensor run_steps(const RnnTranslator& m, std::span<const std::int32_t> ids,
-                 const kernels::RecurrentPlan& plan, const RnnMemory& memory) {
+                 const RecurrentPlan& plan, const RnnMemory& memory) {
   const Tensor products = m.target_products(taken(ids, plan.row));
   RnnLoop loop(m, memory, plan.rows());
   std::vector<std::int64_t> source(at(plan.sequences()));
@@ -217,7 +217,7 @@ Tensor RnnTranslator::decode(std::span<const std::int32_t> ids, const Segments& 
                              const RnnMemory& memory) const {
   check_batch(config, memory.segments, segments);
   if (!config.feedback()) return run_whole(*this, ids, segments, memory);
-  const kernels::RecurrentPlan plan = kernels::recurrent_plan(segments.offsets(), false);
+  const RecurrentPlan plan = recurrent_plan(segments.offsets(), false);
   const Tensor hidden = run_steps(*this, ids, plan, reordered(memory, plan.sequence));
   std::vector<std::int64_t> back(plan.row.size());
   for (std::size_t s = 0; s < back.size(); ++s)
@@ -235,8 +235,7 @@ CrossEntropyResult RnnTranslator::loss(const TranslationBatch& batch,
                          options);
   }
   // Token numbers are put in the order of the steps, so that no row of numbers has to move.
-  const kernels::RecurrentPlan plan =
-      kernels::recurrent_plan(batch.target_segments.offsets(), false);
+  const RecurrentPlan plan = recurrent_plan(batch.target_segments.offsets(), false);
   const Reordered source(batch.source_segments, plan.sequence);
   const RnnMemory memory = encode(taken(batch.source, source.rows), source.segments);
   return cross_entropy(run_steps(*this, batch.target_in, plan, memory), output.weight,

@@ -7,6 +7,7 @@
 #include "qkv/base/error.h"
 #include "qkv/ops/dispatch.h"
 #include "qkv/ops/shape.h"
+#include "qkv/tensor/numbers.h"
 
 namespace qkv {
 namespace {
@@ -246,16 +247,9 @@ TorchMask TorchMask::of(const Tensor& additive) {
 }
 
 Tensor square_subsequent_mask(std::int64_t size, DType type) {
-  Tensor mask = Tensor::zeros({size, size}, type);
-  dispatch(mask, [&](auto zero) {
-    using T = decltype(zero);
-    for (std::int64_t i = 0; i < size; ++i) {
-      for (std::int64_t j = i + 1; j < size; ++j) {
-        mask.data<T>()[i * size + j] = -std::numeric_limits<T>::infinity();
-      }
-    }
+  return generated({size, size}, type, [size](std::int64_t i) {
+    return i % size > i / size ? -std::numeric_limits<double>::infinity() : 0.0;
   });
-  return mask;
 }
 
 TorchEncoderLayer TorchEncoderLayer::make(const TorchLayerOptions& options, std::uint64_t seed,

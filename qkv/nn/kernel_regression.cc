@@ -5,9 +5,9 @@
 
 #include "qkv/base/dims.h"
 #include "qkv/base/error.h"
-#include "qkv/ops/dispatch.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/shape.h"
+#include "qkv/tensor/numbers.h"
 
 namespace qkv {
 namespace {
@@ -35,15 +35,9 @@ Tensor KernelRegression::variance(const Tensor& queries, const Tensor& keys, con
                                   const Mask& mask) const {
   const NoRecording off;
   const Tensor mean = (*this)(queries, keys, values, mask);
-  Tensor spread = (*this)(queries, keys, multiply(values, values), mask);
-  dispatch(mean, [&](auto zero) {
-    using T = decltype(zero);
-    for (std::int64_t i = 0; i < mean.count(); ++i) {
-      const T m = mean.data<T>()[i];
-      spread.data<T>()[i] = std::max(spread.data<T>()[i] - m * m, T(0));
-    }
-  });
-  return spread;
+  const Tensor of_squares = (*this)(queries, keys, multiply(values, values), mask);
+  return combined(of_squares, mean,
+                  [](auto s, auto m) { return std::max(s - m * m, decltype(s)(0)); });
 }
 
 Tensor KernelRegression::effective_sample_size(const Tensor& queries, const Tensor& keys,
@@ -58,16 +52,11 @@ Tensor KernelRegression::effective_sample_size(const Tensor& queries, const Tens
     return attend_with_lse(one_head(queries), k, k, how(width, mask)).lse;
   };
   const Tensor once = lse(inverse_width), twice = lse(scale(inverse_width, std::sqrt(2.0)));
-  Tensor size = Tensor::empty({queries.dim(0)}, once.dtype());
-  dispatch(once, [&](auto zero) {
-    using T = decltype(zero);
-    for (std::int64_t i = 0; i < size.count(); ++i) {
-      const T s = once.data<T>()[i];
-      // A query that sees nothing has lse −∞.
-      size.data<T>()[i] = std::isinf(s) ? T(0) : std::exp(2 * s - twice.data<T>()[i]);
-    }
+  const Tensor size = combined(once, twice, [](auto s, auto t) {
+    // A query that sees nothing has lse −∞.
+    return std::isinf(s) ? decltype(s)(0) : std::exp(2 * s - t);
   });
-  return size;
+  return size.reshaped({queries.dim(0)});
 }
 
 Tensor KernelRegression::weights(const Tensor& queries, const Tensor& keys,
@@ -75,11 +64,8 @@ Tensor KernelRegression::weights(const Tensor& queries, const Tensor& keys,
   // What it makes of unit vectors as values.
   const NoRecording off;
   const std::int64_t count = keys.dim(0);
-  Tensor unit = Tensor::zeros({count, count}, keys.dtype());
-  dispatch(unit, [&](auto zero) {
-    using T = decltype(zero);
-    for (std::int64_t i = 0; i < count; ++i) unit.data<T>()[i * count + i] = T(1);
-  });
+  const Tensor unit = generated({count, count}, keys.dtype(),
+                                [&](std::int64_t i) { return i % (count + 1) == 0 ? 1.0 : 0.0; });
   return (*this)(queries, keys, unit, mask);
 }
 

@@ -2,22 +2,15 @@
 
 #include <cmath>
 
+#include "qkv/tensor/numbers.h"
+
 namespace qkv {
 
 template <class Draw>
 Tensor Initialiser::drawn(const Shape& shape, Draw draw) {
   Philox random(key_of(seed_, hash_name("initialise"), next_++));
-  Tensor t = Tensor::empty(shape, type_);
-  if (blank_) return parameter(std::move(t));
-  for (std::int64_t i = 0; i < t.count(); ++i) {
-    const double value = draw(random);
-    if (type_ == DType::f64) {
-      t.data<double>()[i] = value;
-    } else {
-      t.data<float>()[i] = static_cast<float>(value);
-    }
-  }
-  return parameter(std::move(t));
+  if (blank_) return parameter(Tensor::empty(shape, type_));
+  return parameter(generated(shape, type_, [&](std::int64_t) { return draw(random); }));
 }
 
 Tensor Initialiser::xavier(const Shape& shape, double gain, std::int64_t fan_sum) {

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "qkv/tensor/numbers.h"
+
 namespace qkv {
 namespace {
 
@@ -32,18 +34,9 @@ double encoding(double p, std::int64_t c, std::int64_t width, Sinusoid form) {
 
 Tensor sinusoid(std::int64_t length, std::int64_t width, Sinusoid form, std::int64_t first,
                 DType type) {
-  Tensor table = Tensor::empty({length, width}, type);
-  for (std::int64_t p = 0; p < length; ++p) {
-    for (std::int64_t c = 0; c < width; ++c) {
-      const double value = encoding(static_cast<double>(first + p), c, width, form);
-      if (type == DType::f64) {
-        table.data<double>()[p * width + c] = value;
-      } else {
-        table.data<float>()[p * width + c] = static_cast<float>(value);
-      }
-    }
-  }
-  return table;
+  return generated({length, width}, type, [&](std::int64_t i) {
+    return encoding(static_cast<double>(first + i / width), i % width, width, form);
+  });
 }
 
 }  // namespace qkv

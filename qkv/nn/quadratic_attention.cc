@@ -9,6 +9,7 @@
 #include "qkv/base/error.h"
 #include "qkv/ops/dispatch.h"
 #include "qkv/ops/shape.h"
+#include "qkv/tensor/numbers.h"
 
 namespace qkv {
 namespace {
@@ -16,12 +17,7 @@ namespace {
 /// A fresh parameter with every number replaced by f(index, number).
 template <class F>
 Tensor changed(Tensor t, F&& f) {
-  dispatch(t, [&](auto zero) {
-    using T = decltype(zero);
-    for (std::int64_t i = 0; i < t.count(); ++i) {
-      t.data<T>()[i] = static_cast<T>(f(i, static_cast<double>(t.data<T>()[i])));
-    }
-  });
+  change_each(t, f);
   return t;
 }
 

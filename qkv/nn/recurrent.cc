@@ -22,7 +22,7 @@ void check_states(const Recurrent& m, const RecurrentStates& states) {
 
 RecurrentLayer RecurrentLayer::make(Initialiser& init, Cell cell, std::int64_t in,
                                     std::int64_t width, bool bias) {
-  const std::int64_t wide = kernels::gates_of(cell) * width;
+  const std::int64_t wide = gates_of(cell) * width;
   RecurrentLayer m;
   m.weights.input = init.xavier({in, wide});
   m.weights.hidden = init.xavier({width, wide});

@@ -73,7 +73,7 @@ struct Call {
     std::vector<double> log_z(at(segments.count()));
     dispatch(emissions, [&](auto zero) {
       using T = decltype(zero);
-      QKV_RUN(crf_partition, T, chains<T>(), log_z.data());
+      kernels_for<T>().crf_partition(chains<T>(), log_z.data());
     });
     return log_z;
   }
@@ -134,8 +134,8 @@ void give(const Tensor& to, Tensor& gradient, double factor) {
   if (!to.defined()) return;
   dispatch(gradient, [&](auto zero) {
     using T = decltype(zero);
-    QKV_RUN(axpby, T, gradient.count(), T(0), gradient.data<T>(), static_cast<T>(factor),
-            gradient.data<T>());
+    kernels_for<T>().axpby(gradient.count(), T(0), gradient.data<T>(), static_cast<T>(factor),
+                           gradient.data<T>());
   });
   accumulate(to, std::move(gradient));
 }
@@ -162,7 +162,7 @@ CrfResult crf_loss(const Tensor& emissions, const Segments& segments, const CrfW
   dispatch(emissions, [&](auto zero) {
     using T = decltype(zero);
     if (differentiate) {
-      QKV_RUN(crf_expectation, T, call.chains<T>(), log_z.data(), gradients->pointers<T>());
+      kernels_for<T>().crf_expectation(call.chains<T>(), log_z.data(), gradients->pointers<T>());
     }
     for (std::int64_t b = 0; b < segments.count(); ++b) {
       const double score = call.score<T>(b, labels.data());
@@ -198,7 +198,7 @@ CrfPaths crf_decode(const Tensor& emissions, const Segments& segments, const Crf
   paths.labels.resize(at(segments.total()));
   dispatch(emissions, [&](auto zero) {
     using T = decltype(zero);
-    QKV_RUN(crf_best, T, call.chains<T>(), paths.labels.data());
+    kernels_for<T>().crf_best(call.chains<T>(), paths.labels.data());
     for (std::int64_t b = 0; b < segments.count(); ++b) {
       double score = call.score<T>(b, paths.labels.data());
       if (score == kNever) {

@@ -1,8 +1,11 @@
-// How an operation reaches its kernels: by type, and definition or fast form.
+// How an operation reaches its kernels: by device and type, and definition or fast form. Nothing
+// above ops and attention does (tools/check_layers).
 #pragma once
 
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
+#include "qkv/kernels/table.h"
+#include "qkv/tensor/numbers.h"
 #include "qkv/tensor/tensor.h"
 
 namespace qkv {
@@ -10,11 +13,7 @@ namespace qkv {
 /// Calls f(T{}) with T = float or double, the type of x.
 template <class F>
 void dispatch(const Tensor& x, F&& f) {
-  if (x.dtype() == DType::f64) {
-    f(double{});
-  } else {
-    f(float{});
-  }
+  with_type(x.dtype(), std::forward<F>(f));
 }
 
 /// All tensors of a call that are defined must have one type.
@@ -33,16 +32,10 @@ const T* data_or_null(const Tensor& tensor) {
   return tensor.defined() ? tensor.data<T>() : nullptr;
 }
 
-}  // namespace qkv
+/// The kernels for numbers of type T, in the form this thread asks for (DefinitionOnly).
+template <class T>
+const kernels::Table<T>& kernels_for() {
+  return kernels::table<T>(kernels::Device::cpu, definition_only());
+}
 
-/// Runs kernels::name(args) fast where there is a fast form and nobody asked for the definition.
-#define QKV_RUN(name, T, ...)                      \
-  do {                                             \
-    if constexpr (std::is_same_v<T, float>) {      \
-      if (!::qkv::definition_only()) {             \
-        ::qkv::kernels::name(__VA_ARGS__);         \
-        break;                                     \
-      }                                            \
-    }                                              \
-    ::qkv::kernels::definition::name(__VA_ARGS__); \
-  } while (false)
+}  // namespace qkv

@@ -21,7 +21,7 @@ Tensor add(const Tensor& a, const Tensor& b) {
   Tensor y = Tensor::empty(a.shape(), a.dtype());
   dispatch(a, [&](auto zero) {
     using T = decltype(zero);
-    QKV_RUN(add, T, a.count(), a.data<T>(), b.data<T>(), y.data<T>());
+    kernels_for<T>().add(a.count(), a.data<T>(), b.data<T>(), y.data<T>());
   });
   record(y, {&a, &b}, [a, b](const Tensor& dy) {
     accumulate_shared(a, dy);
@@ -36,7 +36,7 @@ Tensor multiply(const Tensor& a, const Tensor& b) {
     Tensor z = Tensor::empty(x.shape(), x.dtype());
     dispatch(x, [&](auto zero) {
       using T = decltype(zero);
-      QKV_RUN(multiply, T, x.count(), x.data<T>(), y.data<T>(), z.data<T>());
+      kernels_for<T>().multiply(x.count(), x.data<T>(), y.data<T>(), z.data<T>());
     });
     return z;
   };
@@ -48,12 +48,24 @@ Tensor multiply(const Tensor& a, const Tensor& b) {
   return y;
 }
 
+void add_scaled(double factor, const Tensor& x, Tensor& sum) {
+  if (x.shape() != sum.shape()) {
+    fail<ShapeError>("add_scaled: {} to {}", to_string(x.shape()), to_string(sum.shape()));
+  }
+  check_types("add_scaled", sum, {&x});
+  dispatch(x, [&](auto zero) {
+    using T = decltype(zero);
+    kernels_for<T>().axpby(x.count(), static_cast<T>(factor), x.data<T>(), T(1), sum.data<T>());
+  });
+}
+
 Tensor scale(const Tensor& x, double factor) {
   const auto scaled = [factor](const Tensor& from) {
     Tensor to = Tensor::empty(from.shape(), from.dtype());
     dispatch(from, [&](auto zero) {
       using T = decltype(zero);
-      QKV_RUN(axpby, T, from.count(), static_cast<T>(factor), from.data<T>(), T(0), to.data<T>());
+      kernels_for<T>().axpby(from.count(), static_cast<T>(factor), from.data<T>(), T(0),
+                             to.data<T>());
     });
     return to;
   };
@@ -66,17 +78,17 @@ Tensor activate(const Tensor& x, Activation activation) {
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
-    QKV_RUN(bias_activation, T, 1, x.count(), x.data<T>(), static_cast<const T*>(nullptr),
-            activation, Dropout{}, y.data<T>());
+    kernels_for<T>().bias_activation(1, x.count(), x.data<T>(), static_cast<const T*>(nullptr),
+                                     activation, Dropout{}, y.data<T>());
   });
   const Tensor saved = y.reshaped(y.shape());
   record(y, {&x}, [x, saved, activation](const Tensor& dy) {
     Tensor dx = Tensor::empty(x.shape(), x.dtype());
     dispatch(x, [&](auto zero) {
       using T = decltype(zero);
-      QKV_RUN(bias_activation_backward, T, 1, x.count(), x.data<T>(),
-              static_cast<const T*>(nullptr), saved.data<T>(), activation, Dropout{}, dy.data<T>(),
-              dx.data<T>());
+      kernels_for<T>().bias_activation_backward(1, x.count(), x.data<T>(),
+                                                static_cast<const T*>(nullptr), saved.data<T>(),
+                                                activation, Dropout{}, dy.data<T>(), dx.data<T>());
     });
     accumulate(x, std::move(dx));
   });
@@ -90,7 +102,7 @@ Tensor dropout(const Tensor& x, double probability) {
     Tensor to = Tensor::empty(from.shape(), from.dtype());
     dispatch(from, [&](auto zero) {
       using T = decltype(zero);
-      QKV_RUN(dropout, T, from.count(), from.data<T>(), drop, to.data<T>());
+      kernels_for<T>().dropout(from.count(), from.data<T>(), drop, to.data<T>());
     });
     return to;
   };

@@ -11,6 +11,8 @@ using kernels::Activation;
 Tensor add(const Tensor& a, const Tensor& b);
 Tensor multiply(const Tensor& a, const Tensor& b);
 Tensor scale(const Tensor& x, double factor);
+/// sum += factor · x in place; not differentiable, for averages.
+void add_scaled(double factor, const Tensor& x, Tensor& sum);
 /// Any rank.
 Tensor activate(const Tensor& x, Activation activation);
 /// Zeroes elements with this probability and scales the others, while recording; else x itself.

@@ -57,7 +57,7 @@ Tensor embed(std::span<const std::int32_t> ids, const Tensor& table, const Table
     a.position = positions.defined() ? rows->position.data() : nullptr;
     a.dropout = drop;
     a.out = y.data<T>();
-    QKV_RUN(embed, T, a);
+    kernels_for<T>().embed(a);
   });
   record(y, {&table, &positions}, [table, positions, rows, drop, scale](const Tensor& dy) {
     dispatch(dy, [&](auto zero) {
@@ -80,7 +80,7 @@ Tensor embed(std::span<const std::int32_t> ids, const Tensor& table, const Table
         a.dpositions = dpositions.data<T>();
         a.position = rows->position.data();
       }
-      QKV_RUN(embed_backward, T, a);
+      kernels_for<T>().embed_backward(a);
     });
   });
   return y;

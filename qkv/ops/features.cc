@@ -23,16 +23,17 @@ Tensor scale_features(const Tensor& x, const Tensor& w) {
         x.data<T>(), w.data<T>()};
   };
   Tensor y = Tensor::empty(x.shape(), x.dtype());
-  dispatch(x,
-           [&](auto zero) { kernels::scale_features(arguments(zero), y.data<decltype(zero)>()); });
+  dispatch(x, [&](auto zero) {
+    kernels_for<decltype(zero)>().scale_features(arguments(zero), y.data<decltype(zero)>());
+  });
   record(y, {&x, &w}, [x, w, arguments](const Tensor& dy) {
     Tensor dx = needs_gradient(x) ? Tensor::empty(x.shape(), x.dtype()) : Tensor();
     Tensor dw = needs_gradient(w) ? Tensor::zeros(w.shape(), w.dtype()) : Tensor();
     dispatch(x, [&](auto zero) {
       using T = decltype(zero);
-      kernels::scale_features_backward(arguments(zero), dy.data<T>(),
-                                       dx.defined() ? dx.data<T>() : nullptr,
-                                       dw.defined() ? dw.data<T>() : nullptr);
+      kernels_for<T>().scale_features_backward(arguments(zero), dy.data<T>(),
+                                               dx.defined() ? dx.data<T>() : nullptr,
+                                               dw.defined() ? dw.data<T>() : nullptr);
     });
     if (dx.defined()) accumulate(x, std::move(dx));
     if (dw.defined()) accumulate(w, std::move(dw));
@@ -79,7 +80,7 @@ Tensor transposed(const Tensor& x) {
     dispatch(from, [&](auto zero) {
       using T = decltype(zero);
       for (std::int64_t at = 0; at < from.count(); at += rows * cols) {
-        kernels::transpose(rows, cols, from.data<T>() + at, to.data<T>() + at);
+        kernels_for<T>().transpose(rows, cols, from.data<T>() + at, to.data<T>() + at);
       }
     });
     return to;
@@ -107,13 +108,14 @@ Tensor distance_side(const Tensor& x, const Tensor& reference,
                                     query};
   };
   Tensor y = Tensor::empty({x.dim(0), x.dim(1), x.dim(2) + 2}, x.dtype());
-  dispatch(x,
-           [&](auto zero) { kernels::distance_side(arguments(zero), y.data<decltype(zero)>()); });
+  dispatch(x, [&](auto zero) {
+    kernels_for<decltype(zero)>().distance_side(arguments(zero), y.data<decltype(zero)>());
+  });
   record(y, {&x}, [x, arguments](const Tensor& dy) {
     Tensor dx = Tensor::empty(x.shape(), x.dtype());
     dispatch(x, [&](auto zero) {
       using T = decltype(zero);
-      kernels::distance_side_backward(arguments(zero), dy.data<T>(), dx.data<T>());
+      kernels_for<T>().distance_side_backward(arguments(zero), dy.data<T>(), dx.data<T>());
     });
     accumulate(x, std::move(dx));
   });

@@ -35,7 +35,7 @@ Tensor row_scale(const char* call, kernels::RowScale scale, const Tensor& x, con
     a.eps = eps;
     a.out = y.data<T>();
     a.inverse = inverse.data<T>();
-    QKV_RUN(row_scale, T, a);
+    kernels_for<T>().row_scale(a);
   });
   record(y, {&x, &gamma}, [x, gamma, inverse, scale, eps, rows, cols](const Tensor& dy) {
     Tensor dx = Tensor::empty(x.shape(), x.dtype());
@@ -56,7 +56,7 @@ Tensor row_scale(const char* call, kernels::RowScale scale, const Tensor& x, con
         dgamma = gradient_sum(gamma);
         a.dgamma = dgamma.data<T>();
       }
-      QKV_RUN(row_scale_backward, T, a);
+      kernels_for<T>().row_scale_backward(a);
     });
     if (needs_gradient(x)) accumulate(x, std::move(dx));
   });
@@ -87,19 +87,20 @@ void project_heads_backward(const Tensor& x, const Tensor& w, const Tensor& dy) 
     if (needs_gradient(w)) {
       GradientBuffer dw = gradient_buffer(w);
       for (std::int64_t h = 0; h < p.count; ++h) {
-        kernels::gemm_tn(p.in, p.out, p.rows, x.data<T>() + h * p.in, p.x_stride,
-                         dy.data<T>() + h * p.out, p.y_stride, T(dw.add ? 1 : 0),
-                         dw.tensor.data<T>() + h * p.in * p.out, p.out);
+        kernels_for<T>().gemm_tn(p.in, p.out, p.rows, x.data<T>() + h * p.in, p.x_stride,
+                                 dy.data<T>() + h * p.out, p.y_stride, T(dw.add ? 1 : 0),
+                                 dw.tensor.data<T>() + h * p.in * p.out, p.out);
       }
     }
     if (needs_gradient(x)) {
       Tensor transposed = Tensor::empty({p.out, p.in}, w.dtype());
       GradientBuffer dx = gradient_buffer(x);
       for (std::int64_t h = 0; h < p.count; ++h) {
-        kernels::transpose(p.in, p.out, w.data<T>() + h * p.in * p.out, transposed.data<T>());
-        kernels::gemm_nn(p.rows, p.in, p.out, dy.data<T>() + h * p.out, p.y_stride,
-                         transposed.data<T>(), p.in, T(dx.add ? 1 : 0),
-                         dx.tensor.data<T>() + h * p.in, p.x_stride);
+        kernels_for<T>().transpose(p.in, p.out, w.data<T>() + h * p.in * p.out,
+                                   transposed.data<T>());
+        kernels_for<T>().gemm_nn(p.rows, p.in, p.out, dy.data<T>() + h * p.out, p.y_stride,
+                                 transposed.data<T>(), p.in, T(dx.add ? 1 : 0),
+                                 dx.tensor.data<T>() + h * p.in, p.x_stride);
       }
     }
   });
@@ -145,7 +146,7 @@ Tensor rotated(const Tensor& x, const Tensor& cos, const Tensor& sin, bool inter
                                  .interleaved = interleaved,
                                  .back = back,
                                  .out = y.data<T>()};
-    QKV_RUN(rotate, T, a);
+    kernels_for<T>().rotate(a);
   });
   return y;
 }
@@ -172,9 +173,9 @@ Tensor project_heads(const Tensor& x, const Tensor& w) {
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     for (std::int64_t h = 0; h < p.count; ++h) {
-      kernels::gemm_nn(p.rows, p.out, p.in, x.data<T>() + h * p.in, p.x_stride,
-                       w.data<T>() + h * p.in * p.out, p.out, T(0), y.data<T>() + h * p.out,
-                       p.y_stride);
+      kernels_for<T>().gemm_nn(p.rows, p.out, p.in, x.data<T>() + h * p.in, p.x_stride,
+                               w.data<T>() + h * p.in * p.out, p.out, T(0), y.data<T>() + h * p.out,
+                               p.y_stride);
     }
   });
   record(y, {&x, &w}, [x, w](const Tensor& dy) { project_heads_backward(x, w, dy); });
@@ -186,15 +187,15 @@ Tensor clamp(const Tensor& x, double low, double high) {
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
-    QKV_RUN(clamp, T, x.count(), x.data<T>(), static_cast<T>(low), static_cast<T>(high),
-            y.data<T>());
+    kernels_for<T>().clamp(x.count(), x.data<T>(), static_cast<T>(low), static_cast<T>(high),
+                           y.data<T>());
   });
   record(y, {&x}, [x, low, high](const Tensor& dy) {
     Tensor dx = Tensor::empty(x.shape(), x.dtype());
     dispatch(x, [&](auto zero) {
       using T = decltype(zero);
-      QKV_RUN(clamp_backward, T, x.count(), x.data<T>(), static_cast<T>(low), static_cast<T>(high),
-              dy.data<T>(), dx.data<T>());
+      kernels_for<T>().clamp_backward(x.count(), x.data<T>(), static_cast<T>(low),
+                                      static_cast<T>(high), dy.data<T>(), dx.data<T>());
     });
     accumulate(x, std::move(dx));
   });

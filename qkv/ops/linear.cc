@@ -16,14 +16,14 @@ void product_backward(const Tensor& x, const Tensor& weight, const Tensor& dz) {
     using T = decltype(zero);
     if (needs_gradient(weight)) {
       GradientBuffer dw = gradient_buffer(weight);
-      kernels::gemm_tn(in, out, rows, x.data<T>(), in, dz.data<T>(), out, T(dw.add ? 1 : 0),
-                       dw.tensor.data<T>(), out);
+      kernels_for<T>().gemm_tn(in, out, rows, x.data<T>(), in, dz.data<T>(), out, T(dw.add ? 1 : 0),
+                               dw.tensor.data<T>(), out);
     }
     if (needs_gradient(x)) {
       const Tensor transposed = transposed_parameter(weight);
       GradientBuffer dx = gradient_buffer(x);
-      kernels::gemm_nn(rows, in, out, dz.data<T>(), out, transposed.data<T>(), in,
-                       T(dx.add ? 1 : 0), dx.tensor.data<T>(), in);
+      kernels_for<T>().gemm_nn(rows, in, out, dz.data<T>(), out, transposed.data<T>(), in,
+                               T(dx.add ? 1 : 0), dx.tensor.data<T>(), in);
     }
   });
 }
@@ -46,10 +46,11 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
   Tensor y = keep_z ? Tensor::empty({rows, out}, x.dtype()) : z;
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
-    kernels::gemm_nn(rows, out, in, x.data<T>(), in, weight.data<T>(), out, T(0), z.data<T>(), out);
+    kernels_for<T>().gemm_nn(rows, out, in, x.data<T>(), in, weight.data<T>(), out, T(0),
+                             z.data<T>(), out);
     if (!plain || bias.defined()) {
-      QKV_RUN(bias_activation, T, rows, out, z.data<T>(), data_or_null<T>(bias), activation, drop,
-              y.data<T>());
+      kernels_for<T>().bias_activation(rows, out, z.data<T>(), data_or_null<T>(bias), activation,
+                                       drop, y.data<T>());
     }
   });
 
@@ -62,17 +63,17 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
              dz = Tensor::empty(dy.shape(), dy.dtype());
              dispatch(dy, [&](auto zero) {
                using T = decltype(zero);
-               QKV_RUN(bias_activation_backward, T, dy.dim(0), dy.dim(1), data_or_null<T>(saved_z),
-                       data_or_null<T>(bias), data_or_null<T>(saved_y), activation, drop,
-                       dy.data<T>(), dz.data<T>());
+               kernels_for<T>().bias_activation_backward(
+                   dy.dim(0), dy.dim(1), data_or_null<T>(saved_z), data_or_null<T>(bias),
+                   data_or_null<T>(saved_y), activation, drop, dy.data<T>(), dz.data<T>());
              });
            }
            if (bias.defined() && needs_gradient(bias)) {
              dispatch(dz, [&](auto zero) {
                using T = decltype(zero);
                GradientBuffer db = gradient_buffer(bias);
-               QKV_RUN(column_sums, T, dz.dim(0), dz.dim(1), dz.data<T>(), T(db.add ? 1 : 0),
-                       db.tensor.data<T>());
+               kernels_for<T>().column_sums(dz.dim(0), dz.dim(1), dz.data<T>(), T(db.add ? 1 : 0),
+                                            db.tensor.data<T>());
              });
            }
            product_backward(x, weight, dz);

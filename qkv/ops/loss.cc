@@ -93,8 +93,8 @@ CrossEntropyResult cross_entropy(const Tensor& hidden, const Tensor& matrix,
     for (std::int64_t r = 0; r < rows; r += block) {
       const std::int64_t m = std::min(block, rows - r);
       const T* h = hidden.data<T>() + r * width;
-      kernels::gemm_nn(m, vocabulary, width, h, width, projection.data<T>(), vocabulary, T(0), z,
-                       vocabulary);
+      kernels_for<T>().gemm_nn(m, vocabulary, width, h, width, projection.data<T>(), vocabulary,
+                               T(0), z, vocabulary);
       kernels::CrossEntropy<T> a{};
       a.rows = m;
       a.vocabulary = vocabulary;
@@ -108,19 +108,19 @@ CrossEntropyResult cross_entropy(const Tensor& hidden, const Tensor& matrix,
       a.loss = loss.data<T>() + r;
       a.nll = nll.data<T>() + r;
       a.correct = correct.data() + r;
-      QKV_RUN(cross_entropy, T, a);
+      kernels_for<T>().cross_entropy(a);
       if (!differentiate) continue;
       const T beta = r == 0 ? T(0) : T(1);
-      kernels::gemm_nn(m, width, vocabulary, z, vocabulary, rows_table.data<T>(), width, T(0),
-                       dhidden.data<T>() + r * width, width);
+      kernels_for<T>().gemm_nn(m, width, vocabulary, z, vocabulary, rows_table.data<T>(), width,
+                               T(0), dhidden.data<T>() + r * width, width);
       if (table) {
-        kernels::gemm_tn(vocabulary, width, m, z, vocabulary, h, width, beta, dmatrix.data<T>(),
-                         width);
+        kernels_for<T>().gemm_tn(vocabulary, width, m, z, vocabulary, h, width, beta,
+                                 dmatrix.data<T>(), width);
       } else {
-        kernels::gemm_tn(width, vocabulary, m, h, width, z, vocabulary, beta, dmatrix.data<T>(),
-                         vocabulary);
+        kernels_for<T>().gemm_tn(width, vocabulary, m, h, width, z, vocabulary, beta,
+                                 dmatrix.data<T>(), vocabulary);
       }
-      if (dbias.defined()) QKV_RUN(column_sums, T, m, vocabulary, z, beta, dbias.data<T>());
+      if (dbias.defined()) kernels_for<T>().column_sums(m, vocabulary, z, beta, dbias.data<T>());
     }
     for (std::int64_t r = 0; r < rows; ++r) {
       if (targets[static_cast<std::size_t>(r)] == options.ignore) continue;
@@ -158,11 +158,11 @@ Tensor logits(const Tensor& hidden, const Tensor& matrix, VocabularyMatrix store
   Tensor out = Tensor::empty({rows, vocabulary}, hidden.dtype());
   dispatch(hidden, [&](auto zero) {
     using T = decltype(zero);
-    kernels::gemm_nn(rows, vocabulary, width, hidden.data<T>(), width, projection.data<T>(),
-                     vocabulary, T(0), out.data<T>(), vocabulary);
+    kernels_for<T>().gemm_nn(rows, vocabulary, width, hidden.data<T>(), width, projection.data<T>(),
+                             vocabulary, T(0), out.data<T>(), vocabulary);
     if (bias.defined()) {
-      QKV_RUN(bias_activation, T, rows, vocabulary, out.data<T>(), bias.data<T>(),
-              kernels::Activation::none, Dropout{}, out.data<T>());
+      kernels_for<T>().bias_activation(rows, vocabulary, out.data<T>(), bias.data<T>(),
+                                       kernels::Activation::none, Dropout{}, out.data<T>());
     }
   });
   return out;

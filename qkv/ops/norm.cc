@@ -38,7 +38,7 @@ ResidualNorm run(const char* call, const Tensor& residual, const Tensor& x, cons
     a.out = y.out.data<T>();
     a.mean = mean.data<T>();
     a.rstd = rstd.data<T>();
-    QKV_RUN(layer_norm, T, a);
+    kernels_for<T>().layer_norm(a);
   });
 
   // Without a residual, sum is x itself: its gradient goes straight to x.
@@ -54,7 +54,7 @@ ResidualNorm run(const char* call, const Tensor& residual, const Tensor& x, cons
              Tensor dx = Tensor::empty(x.shape(), x.dtype());
              dispatch(x, [&](auto zero) {
                using T = decltype(zero);
-               QKV_RUN(dropout, T, x.count(), dsum.data<T>(), drop, dx.data<T>());
+               kernels_for<T>().dropout(x.count(), dsum.data<T>(), drop, dx.data<T>());
              });
              return accumulate(x, std::move(dx));
            }
@@ -84,7 +84,7 @@ ResidualNorm run(const char* call, const Tensor& residual, const Tensor& x, cons
                dbeta = gradient_sum(beta);
                a.dbeta = dbeta.data<T>();
              }
-             QKV_RUN(layer_norm_backward, T, a);
+             kernels_for<T>().layer_norm_backward(a);
            });
            if (separate) {
              accumulate(x, std::move(dx));

@@ -19,7 +19,7 @@ std::int64_t row_size(const Tensor& x) {
 
 template <class T>
 void add_to(std::int64_t n, const T* from, T* to) {
-  QKV_RUN(add, T, n, from, to, to);
+  kernels_for<T>().add(n, from, to, to);
 }
 
 /// parts[i] = the columns of whole that belong to it, or the other way round.

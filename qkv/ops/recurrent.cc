@@ -74,7 +74,7 @@ void backward(Kept& k, std::span<const Tensor> gradients) {
     a.dbias = pointer(dbias);
     a.dinitial_h = pointer(dh);
     a.dinitial_c = pointer(dc);
-    QKV_RUN(recurrent_backward, T, a);
+    kernels_for<T>().recurrent_backward(a);
   });
   accumulate(k.products, std::move(dx));
   if (dh.defined()) accumulate(k.initial.h, std::move(dh));
@@ -143,7 +143,7 @@ Recurred recurrent_from_products(const Tensor& products, const Segments& segment
   }
   dispatch(products, [&](auto zero) {
     using T = decltype(zero);
-    QKV_RUN(recurrent_forward, T, arguments<T>(k));
+    kernels_for<T>().recurrent_forward(arguments<T>(k));
   });
 
   // The closure must not hold its own outputs: it keeps views without tape nodes.

@@ -9,6 +9,9 @@
 namespace qkv {
 
 using kernels::Cell;
+using kernels::gates_of;
+using kernels::recurrent_plan;
+using kernels::RecurrentPlan;
 
 /// Of B sequences; undefined tensors are zeros.
 struct RecurrentState {

@@ -190,7 +190,7 @@ CrossEntropyResult cross_entropy(const Tensor& logits, std::span<const std::int3
     a.loss = loss.data();
     a.nll = nll.data();
     a.correct = correct.data();
-    QKV_RUN(cross_entropy, T, a);
+    kernels_for<T>().cross_entropy(a);
     for (std::size_t r = 0; r < targets.size(); ++r) {
       if (targets[r] == options.ignore) continue;
       result.loss_sum += static_cast<double>(loss[r]);
@@ -205,7 +205,8 @@ CrossEntropyResult cross_entropy(const Tensor& logits, std::span<const std::int3
       using T = decltype(zero);
       const T factor = *dloss.data<T>();
       if (factor == T(1)) return;
-      QKV_RUN(axpby, T, gradient.count(), T(0), gradient.data<T>(), factor, gradient.data<T>());
+      kernels_for<T>().axpby(gradient.count(), T(0), gradient.data<T>(), factor,
+                             gradient.data<T>());
     });
     accumulate(logits, std::move(gradient));
   });

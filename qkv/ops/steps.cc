@@ -60,7 +60,7 @@ template <class T>
 void add_column_sums(const Tensor& x, std::int64_t rows, const Tensor& bias) {
   if (!bias.defined() || !needs_gradient(bias)) return;
   Tensor sum = gradient_sum(bias);
-  QKV_RUN(column_sums, T, rows, x.dim(1), x.data<T>(), T(1), sum.data<T>());
+  kernels_for<T>().column_sums(rows, x.dim(1), x.data<T>(), T(1), sum.data<T>());
 }
 
 Tensor copy_of(const Tensor& gradient, const Shape& shape, DType type) {
@@ -80,8 +80,8 @@ struct StepLinear::Kept : Ledger {
       add_column_sums<T>(dy, used, bias);
       if (!needs_gradient(weight)) return;
       GradientBuffer dw = gradient_buffer(weight);
-      kernels::gemm_tn(x.dim(1), dy.dim(1), used, x.data<T>(), x.dim(1), dy.data<T>(), dy.dim(1),
-                       T(dw.add ? 1 : 0), dw.tensor.data<T>(), dy.dim(1));
+      kernels_for<T>().gemm_tn(x.dim(1), dy.dim(1), used, x.data<T>(), x.dim(1), dy.data<T>(),
+                               dy.dim(1), T(dw.add ? 1 : 0), dw.tensor.data<T>(), dy.dim(1));
     });
   }
 };
@@ -110,10 +110,11 @@ Tensor StepLinear::operator()(const Tensor& x) {
   const std::int64_t begin = k.recorded() ? k.take("StepLinear", n) : 0;
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
-    kernels::gemm_nn(n, out, in, x.data<T>(), in, k.weight.data<T>(), out, T(0), y.data<T>(), out);
+    kernels_for<T>().gemm_nn(n, out, in, x.data<T>(), in, k.weight.data<T>(), out, T(0),
+                             y.data<T>(), out);
     if (k.bias.defined()) {
-      QKV_RUN(bias_activation, T, n, out, y.data<T>(), k.bias.data<T>(), kernels::Activation::none,
-              Dropout{}, y.data<T>());
+      kernels_for<T>().bias_activation(n, out, y.data<T>(), k.bias.data<T>(),
+                                       kernels::Activation::none, Dropout{}, y.data<T>());
     }
     if (k.recorded()) std::copy_n(x.data<T>(), n * in, k.x.data<T>() + begin * in);
   });
@@ -123,8 +124,8 @@ Tensor StepLinear::operator()(const Tensor& x) {
       using T = decltype(zero);
       if (needs_gradient(x)) {
         GradientBuffer dx = gradient_buffer(x);
-        kernels::gemm_nn(n, in, out, dy.data<T>(), out, of.transposed().data<T>(), in,
-                         T(dx.add ? 1 : 0), dx.tensor.data<T>(), in);
+        kernels_for<T>().gemm_nn(n, in, out, dy.data<T>(), out, of.transposed().data<T>(), in,
+                                 T(dx.add ? 1 : 0), dx.tensor.data<T>(), in);
       }
       if (!of.recorded()) return;
       std::copy_n(dy.data<T>(), n * out, of.dy.data<T>() + begin * out);
@@ -150,10 +151,11 @@ struct StepCell::Kept : Ledger {
       const std::int64_t split = cell == Cell::gru_reset_before ? 2 * width : wide;
       GradientBuffer dw = gradient_buffer(weight);
       const T beta = T(dw.add ? 1 : 0);
-      kernels::gemm_tn(width, split, used, before.data<T>(), width, gates.data<T>(), wide, beta,
-                       dw.tensor.data<T>(), wide);
-      kernels::gemm_tn(width, wide - split, used, inner.data<T>(), width, gates.data<T>() + split,
-                       wide, beta, dw.tensor.data<T>() + split, wide);
+      kernels_for<T>().gemm_tn(width, split, used, before.data<T>(), width, gates.data<T>(), wide,
+                               beta, dw.tensor.data<T>(), wide);
+      kernels_for<T>().gemm_tn(width, wide - split, used, inner.data<T>(), width,
+                               gates.data<T>() + split, wide, beta, dw.tensor.data<T>() + split,
+                               wide);
     });
   }
   /// The rows of the step that begins at `begin`, laid out for the kernels.
@@ -188,7 +190,7 @@ struct StepCell::Kept : Ledger {
       a.dx = dx.data<T>();
       a.dh = dh.data<T>();
       a.dc = dc.defined() ? dc.data<T>() : nullptr;
-      QKV_RUN(cell_backward, T, a);
+      kernels_for<T>().cell_backward(a);
     });
     accumulate(products, std::move(dx));
     if (state.h.defined()) accumulate(state.h, std::move(dh));
@@ -254,7 +256,7 @@ RecurrentState StepCell::operator()(const Tensor& products, const RecurrentState
     kernels::CellForward<T> a = k.step<T>(begin, n, products, state.c);
     a.next_h = next.h.data<T>();
     a.next_c = next.c.defined() ? next.c.data<T>() : nullptr;
-    QKV_RUN(cell_forward, T, a);
+    kernels_for<T>().cell_forward(a);
   });
   std::vector<Tensor*> outputs{&next.h};
   if (next.c.defined()) outputs.push_back(&next.c);

@@ -8,7 +8,7 @@
 #include "qkv/base/file.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
-#include "qkv/kernels/loss.h"
+#include "qkv/ops/choose.h"
 #include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
 #include "qkv/systems/import/bert_weights.h"
@@ -296,9 +296,8 @@ std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const
   const auto k = static_cast<std::size_t>(std::min(count, model.pieces.size()));
   std::vector<std::int32_t> ids(where.size() * k);
   std::vector<float> log_p(ids.size());
-  kernels::log_softmax_top_k(scores.dim(0), scores.dim(1), scores.data(), nullptr,
-                             static_cast<int>(k), never.data(), static_cast<int>(never.size()),
-                             ids.data(), log_p.data());
+  choose_tokens(scores, {.count = static_cast<int>(k), .suppressed = never}, ids.data(),
+                log_p.data());
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] < 0) continue;  // fewer pieces than asked for
     filled[i / k].push_back({ids[i], std::exp(static_cast<double>(log_p[i]))});

@@ -70,7 +70,8 @@ Tensor Encoder::embed(std::span<const std::string> texts, const EmbedOptions& op
   for (std::size_t begin = 0; begin < texts.size(); begin += most) {
     const auto part = texts.subspan(begin, std::min(most, texts.size() - begin));
     const Tensor vectors = embed_texts(m, part, options);
-    std::ranges::copy(vectors.values(), all.data() + static_cast<std::int64_t>(begin) * width);
+    std::ranges::copy(vectors.values(),
+                      all.values().begin() + static_cast<std::int64_t>(begin) * width);
   }
   return all;
 }

@@ -118,9 +118,9 @@ std::vector<Labelled> label_sentences(const LabellerModel& model,
       }
       if (config.classes > 0) {
         result.label = label_name(model.classes, p.classes[k]);
-        const float* row = p.class_log_probabilities.data() + b * config.classes;
-        for (std::int64_t c = 0; c < config.classes; ++c) {
-          result.class_probabilities.push_back(std::exp(static_cast<double>(row[c])));
+        const Tensor row = p.class_log_probabilities.rows(b, b + 1);
+        for (const float log_p : row.values()) {
+          result.class_probabilities.push_back(std::exp(static_cast<double>(log_p)));
           require_finite(result.class_probabilities.back(), index[k]);
         }
       }

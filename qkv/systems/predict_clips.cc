@@ -77,7 +77,7 @@ std::vector<std::vector<double>> predict_clips(const ActionModel& model, const A
       const std::size_t clip = at(set.windows[at(windows[w])].clip);
       ++counts[clip];
       for (std::size_t k = 0; k < classes; ++k) {
-        sums[clip][k] += static_cast<double>(p.data()[w * classes + k]);
+        sums[clip][k] += static_cast<double>(p.values()[w * classes + k]);
       }
     }
   }

@@ -83,7 +83,7 @@ std::string TranslationCandidate::alignment() const {
   const std::int64_t inner = std::max<std::int64_t>(0, sources - 1);
   Tensor weights = Tensor::empty({words, inner});
   for (std::int64_t t = 0; t < words && inner > 0; ++t) {
-    std::copy_n(attention.begin() + t * sources, inner, weights.data() + t * inner);
+    std::copy_n(attention.begin() + t * sources, inner, weights.values().begin() + t * inner);
   }
   return pharaoh(hard_alignment(weights));
 }

@@ -79,9 +79,8 @@ void write_vector_text(const VectorModel& model, const std::filesystem::path& pa
     append(fmt::format("{} {}\n", table.dim(0), table.dim(1)));
     for (std::int32_t r = 0; r < table.dim(0); ++r) {
       std::string line = model.word(r);
-      for (std::int64_t i = 0; i < table.dim(1); ++i) {
-        line += fmt::format(" {:g}", table.data()[r * table.dim(1) + i]);
-      }
+      const Tensor row = table.rows(r, r + 1);
+      for (const float x : row.values()) line += fmt::format(" {:g}", x);
       append(line + "\n");
     }
   });

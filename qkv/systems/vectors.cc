@@ -48,8 +48,8 @@ std::int64_t WordVectors::width() const { return model_->vectors.config.width; }
 std::optional<std::vector<float>> WordVectors::vector(std::string_view word) const {
   const std::int32_t row = model_->row(word);
   if (row < 0) return std::nullopt;
-  const float* numbers = model_->vectors.input.data() + row * width();
-  return std::vector<float>(numbers, numbers + width());
+  const Tensor numbers = model_->vectors.input.rows(row, row + 1);
+  return std::vector<float>(numbers.values().begin(), numbers.values().end());
 }
 
 std::vector<Neighbour> WordVectors::similar(std::span<const std::string> words,

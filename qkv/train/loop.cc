@@ -8,7 +8,7 @@
 
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
-#include "qkv/kernels/elementwise.h"
+#include "qkv/ops/elementwise.h"
 #include "qkv/train/run_directory.h"
 #include "qkv/train/state.h"
 
@@ -211,9 +211,7 @@ class Run {
         snapshots_.pop_front();
       Tensor mean = Tensor::zeros(snapshots_.front().shape());
       const float share = 1.0f / static_cast<float>(snapshots_.size());
-      for (const Tensor& s : snapshots_) {
-        kernels::axpby(mean.count(), share, s.data(), 1.0f, mean.data());
-      }
+      for (const Tensor& s : snapshots_) add_scaled(static_cast<double>(share), s, mean);
       return mean;
     }
     return optimiser_.has_average() ? optimiser_.average() : Tensor();

@@ -137,7 +137,7 @@ std::int64_t kept_per_token(const RnnTranslator::Config& c) {
   // A layer in one direction: products and gates (G each), inner, hidden and out (3); in the
   // decoder also what the steps hand on (3). Its loop keeps queries, contexts and their products
   // (G + 4). The backward pass holds one layer's products and states.
-  const std::int64_t gates = kernels::gates_of(c.cell), directions = c.bidirectional ? 2 : 1;
+  const std::int64_t gates = gates_of(c.cell), directions = c.bidirectional ? 2 : 1;
   const std::int64_t encoder = c.layers * directions * (2 * gates + 4) * c.width;
   const std::int64_t decoder = c.layers * (2 * gates + 6) * c.width;
   return encoder + decoder + (2 * gates + 8) * c.width + 4 * c.embedding;

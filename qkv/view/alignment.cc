@@ -21,7 +21,7 @@ void for_each_weight(const Tensor& weights, F&& f) {
   if (weights.shape().rank() != 2) {
     fail<ShapeError>("alignment: weights [Lt Ls] are {}", to_string(weights.shape()));
   }
-  const float* w = weights.data();
+  auto w = weights.values().begin();
   for (std::int64_t target = 0; target < weights.dim(0); ++target) {
     for (std::int64_t source = 0; source < weights.dim(1); ++source, ++w) {
       if (!std::isfinite(*w)) {

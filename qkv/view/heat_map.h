@@ -20,7 +20,7 @@ struct HeatMap {
   std::string column_name = "keys";
 
   float at(std::size_t row, std::size_t column) const {
-    return values.data()[row * columns.size() + column];
+    return values.values()[row * columns.size() + column];
   }
 };
 

@@ -24,7 +24,7 @@ Json labels_json(const std::vector<std::string>& labels) {
 
 Json weights_json(const Tensor& weights, double power) {
   Json rows = Json::array();
-  const float* w = weights.data();
+  auto w = weights.values().begin();
   for (std::int64_t r = 0; r < weights.dim(0); ++r) {
     Json row = Json::array();
     for (std::int64_t c = 0; c < weights.dim(1); ++c) {
@@ -46,7 +46,7 @@ Tensor weights_of(const Json& rows, std::size_t height, std::size_t width) {
   if (!rows.is_array() || rows.size() != height) fail("weights need {} rows", height);
   Tensor weights =
       Tensor::empty({static_cast<std::int64_t>(height), static_cast<std::int64_t>(width)});
-  float* w = weights.data();
+  auto w = weights.values().begin();
   for (const Json& row : rows) {
     if (!row.is_array() || row.size() != width) fail("a row of weights needs {} numbers", width);
     for (const Json& value : row) {

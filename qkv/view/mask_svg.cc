@@ -27,14 +27,14 @@ struct Rectangle {
 
 /// The visible pairs as rectangles: intervals that rows below each other share become one. Empty
 /// when there are too many.
-std::vector<Rectangle> pairs_of(const kernels::AttendPlan& plan) {
+std::vector<Rectangle> pairs_of(const AttendPlan& plan) {
   std::vector<Rectangle> all;
   std::map<std::pair<std::int64_t, std::int64_t>, std::size_t> open;  // that end at this row
   for (std::int64_t i = 0; i < plan.queries; ++i) {
     std::map<std::pair<std::int64_t, std::int64_t>, std::size_t> next;
     for (auto x = plan.row_offsets[static_cast<std::size_t>(i)];
          x < plan.row_offsets[static_cast<std::size_t>(i) + 1]; ++x) {
-      const kernels::Interval seen = plan.intervals[static_cast<std::size_t>(x)];
+      const Interval seen = plan.intervals[static_cast<std::size_t>(x)];
       const std::pair<std::int64_t, std::int64_t> key{seen.begin, seen.end};
       const auto above = open.find(key);
       const std::size_t at = above == open.end() ? all.size() : above->second;
@@ -50,7 +50,7 @@ std::vector<Rectangle> pairs_of(const kernels::AttendPlan& plan) {
 
 class Drawing {
  public:
-  Drawing(const kernels::AttendPlan& plan, const MaskSvgOptions& o) : plan_(plan), o_(o) {
+  Drawing(const AttendPlan& plan, const MaskSvgOptions& o) : plan_(plan), o_(o) {
     const auto longer = static_cast<double>(std::max<std::int64_t>({plan.queries, plan.keys, 1}));
     scale_ = o.pixels / longer;
     width_ = scale_ * static_cast<double>(plan.keys);
@@ -122,7 +122,7 @@ class Drawing {
     entry(kPair, "visible");
   }
 
-  const kernels::AttendPlan& plan_;
+  const AttendPlan& plan_;
   const MaskSvgOptions& o_;
   double scale_, width_, height_;
   std::int64_t full_ = 0, partial_ = 0, skipped_ = 0;
@@ -131,7 +131,7 @@ class Drawing {
 
 }  // namespace
 
-std::string svg_mask(const kernels::AttendPlan& plan, const MaskSvgOptions& options) {
+std::string svg_mask(const AttendPlan& plan, const MaskSvgOptions& options) {
   if (options.query_tile < 1 || options.key_tile < 1 || options.pixels < 1) {
     fail("svg_mask: tiles of {} × {} in {} pixels", options.query_tile, options.key_tile,
          options.pixels);

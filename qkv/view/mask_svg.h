@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "qkv/kernels/attention/plan.h"
+#include "qkv/attention/mask.h"
 
 namespace qkv {
 
@@ -18,6 +18,6 @@ struct MaskSvgOptions {
 
 /// Rows down, keys across. Pairs are drawn while there are few enough rectangles of them; tiles
 /// always.
-std::string svg_mask(const kernels::AttendPlan& plan, const MaskSvgOptions& options);
+std::string svg_mask(const AttendPlan& plan, const MaskSvgOptions& options);
 
 }  // namespace qkv

@@ -51,6 +51,23 @@ class CheckLayers(unittest.TestCase):
             errors_of({"qkv/eval/a.h": ["qkv/view/b.h"], "qkv/view/c.h": ["qkv/eval/a.h"]}),
             ["rooms in a circle: eval -> view -> eval"])
 
+    def test_keeps_kernels_and_pointers_below_the_seam(self):
+        def errors(path, line, before=""):
+            return tool.seam_errors(path, tool.room_of(path), before + line, before + line)
+        named = "  kernels::add(n, x, y, z);"
+        for path in ["qkv/nn/a.cc", "qkv/models/a.h", "qkv/decode/a.cc", "qkv/train/a.cc", "app/a.cc"]:
+            self.assertEqual(len(errors(path, named)), 1, path)
+            self.assertEqual(len(errors(path, '#include "qkv/kernels/loss.h"')), 1, path)
+            self.assertEqual(len(errors(path, "  x.data<T>()[i] = 0;")), 1, path)
+            self.assertEqual(len(errors(path, "  float* p = weight.data();")), 1, path)
+        for path in ["qkv/ops/a.cc", "qkv/attention/a.cc", "qkv/tensor/a.h", "qkv/text/a.cc",
+                     "qkv/train/optimiser.cc", "app/bench/a.cc"]:
+            self.assertEqual(errors(path, named + " w.data();"), [], path)
+        for declared in ["std::vector<float> p;\n", "std::span<const int> p;\n", "std::string p;\n",
+                         "const std::vector<std::vector<int>>& p,\n", "std::vector<int> q, p;\n"]:
+            self.assertEqual(errors("qkv/nn/a.cc", "f(p.data());", declared), [], declared)
+        self.assertEqual(errors("qkv/nn/a.cc", "// kernels::add is fast"), [])
+
 
 if __name__ == "__main__":
     unittest.main()
