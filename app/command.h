@@ -8,7 +8,6 @@
 
 #include "app/console.h"
 #include "app/options.h"
-#include <CLI/CLI.hpp>
 
 namespace qkv::app {
 
@@ -19,7 +18,12 @@ struct Interrupted {};
 struct ClosedPipe {};
 
 struct Program {
-  CLI::App cli;
+  Program();
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  std::unique_ptr<CLI::App> cli;
   Console console;
   bool json = false;
   int threads = 0;
@@ -54,17 +58,12 @@ void add_compare(Program& program);
 void add_regress(Program& program);
 void add_similar(Program& program);
 
-/// `qkv train translate`.
+/// The nouns of `qkv train`.
 void add_train_translate(Program& program);
-/// `qkv train lm` and `qkv train vectors`, below `qkv train`.
-void add_train_lm(CLI::App& train, Program& program);
-void add_train_vectors(CLI::App& train, Program& program);
-void add_train_action(CLI::App& train, Program& program);
-/// `qkv train mlm`, likewise.
-void add_train_mlm(CLI::App& train, Program& program);
-
-/// --threads, for commands that compute.
-void add_threads(CLI::App& command, Program& program);
-void apply_threads(const Program& program);
+void add_train_labels(Program& program);  // tag, classify, intent
+void add_train_lm(Program& program);
+void add_train_mlm(Program& program);
+void add_train_vectors(Program& program);
+void add_train_action(Program& program);
 
 }  // namespace qkv::app

@@ -9,52 +9,12 @@
 #include "app/command.h"
 #include "app/output.h"
 #include "app/process.h"
+#include <CLI/CLI.hpp>
 
 #include "qkv/base/notice.h"
 #include "qkv/base/parallel.h"
 
 namespace qkv::app {
-
-void add_threads(CLI::App& command, Program& program) {
-  command.add_option("--threads", program.threads, "Threads to compute with (default: all cores)")
-      ->check(CLI::PositiveNumber);
-}
-
-void apply_threads(const Program& program) {
-  if (program.threads > 0) set_threads(program.threads);
-}
-
-CLI::App& Program::group(const std::string& name, const std::string& about) {
-  for (CLI::App* known :
-       cli.get_subcommands([&](const CLI::App* c) { return c->get_name() == name; })) {
-    return *known;
-  }
-  CLI::App* made = cli.add_subcommand(name, about);
-  made->require_subcommand(1);
-  return *made;
-}
-
-Command& Program::command(const std::string& path, const std::string& about) {
-  CLI::App* parent = &cli;
-  const auto space = path.find(' ');
-  if (space != std::string::npos) {
-    parent = &group(path.substr(0, space));
-  }
-  CLI::App* app = parent->add_subcommand(path.substr(space + 1), about);
-  commands.push_back(std::make_unique<Command>(*app, path));
-  return *commands.back();
-}
-
-void Program::add_threads(Command& command) {
-  command.option({.name = "threads",
-                  .help = "Threads to compute with (default: all cores)",
-                  .bounds = between(1, 1'000'000)},
-                 threads);
-}
-
-void Program::add_json(Command& command, const char* help) {
-  command.option({.name = "json", .help = help}, json);
-}
 
 namespace {
 
@@ -82,7 +42,7 @@ void add_verbs(Program& program) {
 /// Reads the command line and does what it says; returns the exit code of what went well or was
 /// not understood, throws all else.
 int parse_and_run(Program& program, const std::vector<std::string>& words) {
-  CLI::App& cli = program.cli;
+  CLI::App& cli = *program.cli;
   try {
     std::vector<std::string> arguments = words;
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them last first
@@ -106,7 +66,7 @@ int parse_and_run(Program& program, const std::vector<std::string>& words) {
     if (!command->chosen()) continue;
     try {
       command->set_options();
-      apply_threads(program);
+      if (program.threads > 0) set_threads(program.threads);
       command->act();
     } catch (const UsageError& e) {
       program.console.clear();
@@ -123,7 +83,7 @@ int run(const std::vector<std::string>& words) {
     program.console.clear();
     print_error("qkv: {}\n", line);
   });
-  CLI::App& cli = program.cli;
+  CLI::App& cli = *program.cli;
   cli.description("qkv: train attention models, run them, look at them");
   cli.name("qkv");
   cli.set_version_flag("--version", "qkv " QKV_VERSION);

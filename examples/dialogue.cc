@@ -26,11 +26,10 @@ int main() {
       text.tags.back().push_back(slash == word.npos ? "O" : "B-" + word.substr(slash + 1));
     }
   }
-  const auto scheme = qkv::TagScheme::iob2;
   const auto small =
-      qkv::labelling_preset("tiny", qkv::LabelTask::intent, qkv::LabelEncoder::attention);
-  qkv::LabellerModel model = make_labeller(small, text, scheme, 1);
-  const qkv::LabelledSet set = encode_labelled(model, text, scheme);
+      qkv::labelling_recipe("tiny", qkv::LabelTask::intent, qkv::LabelEncoder::attention);
+  qkv::LabellerModel model = make_labeller(small, text);
+  const qkv::LabelledSet set = encode_labelled(model, text, small.scheme);
   qkv::Optimiser optimiser(model, {.clip_norm = 1});
   for (std::uint64_t step = 0; step < 80; ++step) {
     qkv::Tape tape;

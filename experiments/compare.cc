@@ -71,18 +71,18 @@ Data from_files(const CompareOptions& o, LabelTask task, WordCut cut) {
   return d;
 }
 
-/// The preset of an encoder, changed so that a comparison is one: tags by themselves, because a CRF
+/// The recipe of an encoder, changed so that a comparison is one: tags by themselves, because a CRF
 /// would show even the encoder of single words its neighbours; as many updates for each.
-LabellingPreset preset_of(const CompareOptions& o, const Data& data, LabelEncoder encoder) {
-  LabellingPreset p = labelling_preset(name_of(o.preset), data.task, encoder);
-  p.model.crf = false;
+LabellingRecipe recipe_of(const CompareOptions& o, const Data& data, LabelEncoder encoder) {
+  LabellingRecipe p = labelling_recipe(name_of(o.preset), data.task, encoder);
+  p.network.crf = false;
   p.train.epochs = p.train.patience = 0;
   p.train.steps = o.steps;
   p.train.validate_every = std::max<std::int64_t>(1, o.steps / 10);
   p.train.save_minutes = 1e9;
   if (data.made_up) {  // letters without meaning, and no end of them: nothing to look up or forget
-    p.model.characters = p.model.shapes = 0;
-    p.model.dropout = p.model.embedding_dropout = p.model.word_dropout = 0;
+    p.network.characters = p.network.shapes = 0;
+    p.network.dropout = p.network.embedding_dropout = p.network.word_dropout = 0;
     p.batch_tokens = 300;
   }
   lay_over(o.rate, p.train.schedule.rate);
@@ -107,7 +107,7 @@ Data data_of(const CompareOptions& o) {
       data.task = LabelTask::classify;
       break;
   }
-  return from_files(o, data.task, preset_of(o, data, LabelEncoder::cnn).words.cut);
+  return from_files(o, data.task, recipe_of(o, data, LabelEncoder::cnn).words.cut);
 }
 
 template <class T>
@@ -183,7 +183,7 @@ std::vector<ComparisonRun> finished_runs(const std::filesystem::path& path) {
 }
 
 struct Plan {
-  std::vector<LabellingPreset> presets;
+  std::vector<LabellingRecipe> recipes;
   std::vector<std::int64_t> sizes;
   Json contestants = Json::array();
   std::int64_t budget = 0;
@@ -203,31 +203,31 @@ Plan plan_of(const CompareOptions& o, const Data& data, const TrainWatch& watch)
   Plan plan;
   plan.sizes = sizes_of(o, data.train.size());
   const auto with_labels = [&](LabelEncoder encoder) {
-    LabellingPreset p = preset_of(o, data, encoder);
-    const Labeller::Config known = make_labeller(p, data.train, p.scheme, 0).network.config;
-    p.model.tags = known.tags;
-    p.model.classes = known.classes;
+    LabellingRecipe p = recipe_of(o, data, encoder);
+    const Labeller::Config known = make_labeller(p, data.train).network.config;
+    p.network.tags = known.tags;
+    p.network.classes = known.classes;
     return p;
   };
   // Self-attention has the most for its width; the others grow wider until they have as much.
   plan.budget =
-      o.parameters.value_or(encoder_parameters(with_labels(LabelEncoder::attention).model));
+      o.parameters.value_or(encoder_parameters(with_labels(LabelEncoder::attention).network));
   for (const LabelEncoder encoder : o.encoders) {
-    LabellingPreset p = with_labels(encoder);
-    p.model = with_encoder_parameters(p.model, plan.budget);
-    const std::int64_t count = encoder_parameters(p.model);
+    LabellingRecipe p = with_labels(encoder);
+    p.network = with_encoder_parameters(p.network, plan.budget);
+    const std::int64_t count = encoder_parameters(p.network);
     watch.line(fmt::format(
-        "{:<10} {} layers, width {}{}: {} parameters ({:+.1f}%)", name_of(encoder), p.model.layers,
-        p.model.width,
-        p.model.transforms() ? fmt::format(" and {}", p.model.feed_forward) : std::string(),
+        "{:<10} {} layers, width {}{}: {} parameters ({:+.1f}%)", name_of(encoder),
+        p.network.layers, p.network.width,
+        p.network.transforms() ? fmt::format(" and {}", p.network.feed_forward) : std::string(),
         grouped(count),
         100.0 * static_cast<double>(count - plan.budget) / static_cast<double>(plan.budget)));
     plan.contestants.push_back({{"encoder", name_of(encoder)},
                                 {"parameters", count},
-                                {"layers", p.model.layers},
-                                {"width", p.model.width}});
-    if (p.model.transforms()) plan.contestants.back()["feed_forward"] = p.model.feed_forward;
-    plan.presets.push_back(p);
+                                {"layers", p.network.layers},
+                                {"width", p.network.width}});
+    if (p.network.transforms()) plan.contestants.back()["feed_forward"] = p.network.feed_forward;
+    plan.recipes.push_back(p);
   }
   return plan;
 }
@@ -238,13 +238,13 @@ std::vector<ComparisonRun> run_all(const CompareOptions& o, const Plan& plan, co
   const std::filesystem::path directory = o.directory;
   const std::vector<ComparisonRun> before = finished_runs(directory / kRunsFile);
   std::vector<ComparisonRun> runs;
-  const auto total = static_cast<std::int64_t>(plan.sizes.size() * plan.presets.size()) * o.seeds;
-  const auto run = [&](const LabellingPreset& preset, std::int64_t size, std::uint64_t seed) {
+  const auto total = static_cast<std::int64_t>(plan.sizes.size() * plan.recipes.size()) * o.seeds;
+  const auto run = [&](const LabellingRecipe& recipe, std::int64_t size, std::uint64_t seed) {
     const auto found = std::find_if(before.begin(), before.end(), [&](const ComparisonRun& r) {
-      return r.encoder == name_of(preset.model.encoder) && r.size == size && r.seed == seed;
+      return r.encoder == name_of(recipe.network.encoder) && r.size == size && r.seed == seed;
     });
     if (found != before.end()) return runs.push_back(*found);
-    runs.push_back(run_comparison(preset, {data.train, data.valid, data.test}, size, seed,
+    runs.push_back(run_comparison(recipe, {data.train, data.valid, data.test}, size, seed,
                                   directory / "current", {.progress = watch.progress, .line = {}}));
     const ComparisonRun& r = runs.back();
     append_jsonl(directory / kRunsFile, json_of(r));
@@ -254,7 +254,7 @@ std::vector<ComparisonRun> run_all(const CompareOptions& o, const Plan& plan, co
   };
   for (const std::int64_t size : plan.sizes) {
     for (std::uint64_t seed = 1; seed <= static_cast<std::uint64_t>(o.seeds); ++seed) {
-      for (const LabellingPreset& preset : plan.presets) run(preset, size, seed);
+      for (const LabellingRecipe& recipe : plan.recipes) run(recipe, size, seed);
     }
   }
   std::filesystem::remove_all(directory / "current");

@@ -100,28 +100,28 @@ LabelledText draw_sentences(const LabelledText& text, std::int64_t size, std::ui
   return drawn;
 }
 
-ComparisonRun run_comparison(const LabellingPreset& preset, const ComparisonData& data,
+ComparisonRun run_comparison(const LabellingRecipe& recipe, const ComparisonData& data,
                              std::int64_t size, std::uint64_t seed,
                              const std::filesystem::path& directory, const TrainWatch& watch) {
   LabelledText train_text = draw_sentences(data.train, size, seed), valid_text = data.valid;
-  LabellerModel model = make_labeller(preset, train_text, preset.scheme, seed);
+  LabellingRecipe r = recipe;
+  r.train.seed = seed;
+  LabellerModel model = make_labeller(r, train_text);
   for (LabelledText* text : {&train_text, &valid_text}) cut_long(*text, longest_sentence(model));
-  const LabelledSet train_set = encode_labelled(model, train_text, preset.scheme),
-                    valid_set = encode_labelled(model, valid_text, preset.scheme);
+  const LabelledSet train_set = encode_labelled(model, train_text, r.scheme),
+                    valid_set = encode_labelled(model, valid_text, r.scheme);
   LabellingTraining training{.train = train_set, .valid = valid_set, .valid_text = valid_text};
-  training.batches = {.max_tokens = preset.batch_tokens, .seed = seed, .bucket = preset.bucket};
-  training.class_weight = preset.class_weight;
-  training.smoothing = preset.smoothing;
-  TrainOptions options = preset.train;
-  options.seed = seed;
-  Optimiser optimiser(model, options.optimiser);
+  training.batches = {.max_tokens = r.batch_tokens, .seed = seed, .bucket = r.bucket};
+  training.class_weight = r.class_weight;
+  training.smoothing = r.smoothing;
+  Optimiser optimiser(model, r.train.optimiser);
 
   std::filesystem::remove_all(directory);
   const TrainTask task = labelling_task(model, training, directory);
-  const TrainReport report = train(task, optimiser, options, directory, false, watch);
+  const TrainReport report = train(task, optimiser, r.train, directory, false, watch);
   const LabellerModel best = load_labeller_model(directory);
   const LabelScores scores = score_labelled(data.test, label_sentences(best, data.test.words));
-  return {.encoder = std::string(name_of(preset.model.encoder)),
+  return {.encoder = std::string(name_of(r.network.encoder)),
           .size = size,
           .seed = seed,
           .score = scores.score(),

@@ -41,8 +41,8 @@ struct ComparisonRun {
   double seconds = 0;
 };
 /// Trains one labeller from scratch; `directory` is for what training leaves and is cleared first.
-/// The score is a pure function of preset, data, size and seed.
-ComparisonRun run_comparison(const LabellingPreset& preset, const ComparisonData& data,
+/// The score is a pure function of recipe, data, size and seed.
+ComparisonRun run_comparison(const LabellingRecipe& recipe, const ComparisonData& data,
                              std::int64_t size, std::uint64_t seed,
                              const std::filesystem::path& directory, const TrainWatch& watch = {});
 

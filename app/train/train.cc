@@ -1,17 +1,16 @@
 // qkv train: its nouns.
 #include "app/command.h"
-#include "app/train/labels.h"
 
 namespace qkv::app {
 
 void add_train(Program& program) {
-  CLI::App& train = program.group("train", "Train a model");
+  program.group("train", "Train a model");
   add_train_translate(program);
-  add_train_labels(train, program);
-  add_train_lm(train, program);
-  add_train_vectors(train, program);
-  add_train_action(train, program);
-  add_train_mlm(train, program);
+  add_train_labels(program);
+  add_train_lm(program);
+  add_train_vectors(program);
+  add_train_action(program);
+  add_train_mlm(program);
 }
 
 }  // namespace qkv::app

@@ -40,7 +40,7 @@ double median_seconds(int runs, Work&& work) {
 }  // namespace
 
 Report generate(const GenerateBenchOptions& o, const Say&) {
-  Mpt::Config config = language_preset(o.preset, LanguageKind::transformer).mpt;
+  Mpt::Config config = std::get<Mpt::Config>(language_recipe(o.preset).network);
   if (o.preset.starts_with("char")) config.vocab_size = kCharacters;
   const Mpt model = Mpt::make(config, 1);
   const MptDecoder decoder(model);

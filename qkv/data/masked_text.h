@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "qkv/base/options.h"
 #include "qkv/tensor/segments.h"
 
 namespace qkv {
@@ -55,6 +56,26 @@ struct MaskedTextOptions {
   std::int64_t duplicates = 10;     // rounds until masks and pairs repeat; 0: never
   std::uint64_t seed = 1;
 
+  template <class Self, class Visit>
+  static void each(Self& o, Visit&& visit) {
+    visit({"share", "Share of the tokens that are hidden", between(0, 1), "mask-share"}, o.share);
+    visit({"most", "Hidden tokens of a sequence, at most (0: no limit)", between(0, 1e9)}, o.most);
+    visit({"whole_words", "All pieces of a word or none", {}, "whole-word"}, o.whole_words);
+    visit({"pairs",
+           "Pairs of segments, and whether the second follows (next sentence prediction)",
+           {},
+           "nsp"},
+          o.pairs);
+    visit({"max_length", "Tokens of a sequence, [CLS] and [SEP] included; the model's positions",
+           between(4, 1 << 20), "length"},
+          o.max_length);
+    visit({"short_sequences", "Share of sequences of a random, smaller length", between(0, 1),
+           "short"},
+          o.short_sequences);
+    visit(
+        {"duplicates", "Epochs until the same words are hidden again (0: never)", between(0, 1e9)},
+        o.duplicates);
+  }
   /// Throws Error for values that make no sense.
   void check() const;
 };

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "qkv/base/options.h"
 #include "qkv/base/random.h"
 #include "qkv/data/clips.h"
 
@@ -69,6 +70,23 @@ struct PoseOptions {
   PoseUnit centre = PoseUnit::frame;
   PoseUnit scale = PoseUnit::frame;
 
+  template <class Self, class Visit>
+  static void each(Self& o, Visit&& visit) {
+    visit({"skeleton"}, o.skeleton);
+    visit({"dims"}, o.dims);
+    visit({"joints"}, o.joints);
+    visit({"frames", "Frames that the model reads (30)", between(1, 1 << 14)}, o.frames);
+    visit({"cut",
+           "stretch (frames drawn evenly over the whole clip; default) or slide (windows of "
+           "consecutive frames)"},
+          o.cut);
+    visit({"stride", "slide: frames between windows (15)", between(1, 1 << 20)}, o.stride);
+    visit({"centre",
+           "Where joints are measured from: the centre of each frame (default) or of the "
+           "clip"},
+          o.centre);
+    visit({"scale", "In whose torso's length: of each frame (default) or the clip"}, o.scale);
+  }
   /// Places and velocities of a frame.
   std::int64_t features() const { return 2 * dims * joints; }
 };

@@ -32,8 +32,7 @@ struct RnnLanguage {
       visit({"width", "Width of the model", side_bounds()}, c.width);
       visit({"layers", "Layers", side_bounds()}, c.layers);
       visit({"cell", "The recurrent cell"}, c.cell);
-      visit({"tie_output", "Whether the embeddings are the output matrix too", {}, "tied"},
-            c.tie_output);
+      visit({"tie_output"}, c.tie_output);
       visit({"embedding_dropout", "On embeddings and between layers", share(), "dropout"},
             c.embedding_dropout);
       visit({"dropout", "On embeddings and between layers", share()}, c.dropout);

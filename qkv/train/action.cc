@@ -1,11 +1,8 @@
 #include "qkv/train/action.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <map>
 #include <numeric>
-#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -17,8 +14,6 @@ namespace {
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-constexpr std::array<std::string_view, 4> kPresets = {"act-micro", "act-small", "act-medium",
-                                                      "act-large"};
 constexpr double kLast = 1e-4;  // the rate after 80 % of the steps
 
 /// −log p of the right class, the mean over the clips whose label is known.
@@ -35,20 +30,6 @@ double mean_nll(const ActionSet& set, std::span<const std::vector<double>> proba
 
 }  // namespace
 
-ActionPreset action_preset(std::string_view name) {
-  if (std::ranges::find(kPresets, name) == kPresets.end()) {
-    fail("preset '{}' is not one of act-micro, act-small, act-medium, act-large", name);
-  }
-  ActionPreset p;
-  p.name = name;
-  p.model = action_sizes(name.substr(4));
-  p.train.optimiser.beta2 = 0.999;
-  p.train.optimiser.eps = 1e-7;
-  p.train.optimiser.decay = 1e-4;
-  p.train.epochs = 60;
-  return p;
-}
-
 Schedule action_schedule(std::int64_t steps, std::int64_t width, double highest) {
   Schedule s{.kind = Schedule::Kind::inverse_sqrt, .initial = 0};
   s.warm_up = std::max<std::int64_t>(1, steps * 3 / 10);
@@ -56,49 +37,6 @@ Schedule action_schedule(std::int64_t steps, std::int64_t width, double highest)
   s.drop_after = steps * 8 / 10;
   s.dropped = kLast;
   return s;
-}
-
-ActionModel make_action_model(const ActionPreset& preset, ActionArchitecture architecture,
-                              const PoseOptions& poses, std::span<const Clip> clips,
-                              std::uint64_t seed) {
-  std::map<std::int64_t, std::string> names;
-  for (const Clip& clip : clips) names.emplace(clip.label, clip.name);
-  if (names.size() < 2) fail("training needs clips of at least two labels, found {}", names.size());
-  if (poses.frames > kMostFrames) {
-    fail("windows of {} frames are longer than {}, the most that a model reads", poses.frames,
-         kMostFrames);
-  }
-  ActionModel model;
-  for (const auto& [label, name] : names) model.labels.push_back(name);
-  model.preset = preset.name;
-  model.poses = poses;
-  ActionNetwork::Config c = preset.model;
-  c.features = poses.features();
-  c.frames = poses.frames;
-  c.classes = static_cast<std::int64_t>(names.size());
-  model.network = ActionNetwork::make(of_equal_size(c, architecture), seed);
-  return model;
-}
-
-std::vector<Clip> hold_out(std::vector<Clip>& clips, double share, std::uint64_t seed) {
-  std::map<std::string, std::vector<std::size_t>> by_name;
-  for (std::size_t i = 0; i < clips.size(); ++i) by_name[clips[i].name].push_back(i);
-  std::vector<char> out(clips.size(), 0);
-  for (auto& [name, members] : by_name) {
-    if (members.size() < 2) continue;
-    Philox random(key_of(seed, hash_name(name)));
-    shuffle(std::span<std::size_t>(members), random);
-    const auto size = static_cast<double>(members.size());
-    const auto count = std::max(1.0, std::min(size - 1, std::round(share * size)));
-    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) out[members[i]] = 1;
-  }
-  std::vector<Clip> held, rest;
-  for (std::size_t i = 0; i < clips.size(); ++i) {
-    (out[i] ? held : rest).push_back(std::move(clips[i]));
-  }
-  clips = std::move(rest);
-  if (held.empty()) fail("too few clips to hold some out; give --valid");
-  return held;
 }
 
 ClassReport score_clips(const ActionModel& model, std::span<const Clip> clips,

@@ -1,6 +1,5 @@
 #include "qkv/train/label_files.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -23,10 +22,9 @@ LabelFormat format_of(const std::string& path, LabelTask task) {
 
 LabelledText hold_out(LabelledText& train) {
   LabelledText valid, rest;
-  const auto size = static_cast<std::size_t>(train.size());
-  const std::size_t every = std::max<std::size_t>(10, size / 1000);
-  for (std::size_t i = 0; i < size; ++i) {
-    LabelledText& to = i % every == every - 1 ? valid : rest;
+  const std::vector<bool> out = held_out(static_cast<std::size_t>(train.size()), 10, "sentences");
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    LabelledText& to = out[i] ? valid : rest;
     const auto move = [&](auto& from, auto& into) {
       if (!from.empty()) into.push_back(std::move(from[i]));
     };
@@ -35,7 +33,6 @@ LabelledText hold_out(LabelledText& train) {
     move(train.tags, to.tags);
     move(train.labels, to.labels);
   }
-  if (valid.size() == 0) fail("too few sentences to hold some out; give --valid");
   valid.report.read = valid.size();
   for (const auto& words : valid.words) {
     valid.report.tokens += static_cast<std::int64_t>(words.size());
@@ -73,6 +70,15 @@ LabelledText read_labelled(const std::vector<std::string>& paths, const LabelFil
   }
   fail("--format {} is not for this task; give one of {}", name_of(format),
        task == LabelTask::tag ? "columns, conllu, slots" : "table, slots");
+}
+
+LabellingTexts read_labelling_texts(const std::vector<std::string>& train,
+                                    const std::vector<std::string>& valid, const LabelFiles& files,
+                                    LabelTask task) {
+  LabellingTexts texts;
+  texts.train = read_labelled(train, files, task);
+  texts.valid = valid.empty() ? hold_out(texts.train) : read_labelled(valid, files, task);
+  return texts;
 }
 
 }  // namespace qkv

@@ -47,4 +47,9 @@ LabelledText read_labelled(const std::vector<std::string>& paths, const LabelFil
 /// Without validation files: every 10th sentence, at most 1,000, taken out of the training text.
 LabelledText hold_out(LabelledText& train);
 
+/// What train_labeller() wants; without validation files they are held out.
+LabellingTexts read_labelling_texts(const std::vector<std::string>& train,
+                                    const std::vector<std::string>& valid, const LabelFiles& files,
+                                    LabelTask task);
+
 }  // namespace qkv

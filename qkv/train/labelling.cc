@@ -1,152 +1,18 @@
 #include "qkv/train/labelling.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <map>
-#include <unordered_set>
 
 #include <nlohmann/json.hpp>
 
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
-#include "qkv/text/normalise.h"
-#include "qkv/text/split.h"
 
 namespace qkv {
 namespace {
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-std::vector<std::string> names_of(const Vocabulary& labels) {
-  std::vector<std::string> names(at(label_count(labels)));
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    names[i] = label_name(labels, static_cast<std::int32_t>(i));
-  }
-  return names;
-}
-
-Vocabulary labels_of(std::span<const std::string> labels, std::string_view what) {
-  TokenCounts counts;
-  for (const std::string& label : labels) count_token(counts, label);
-  Vocabulary vocabulary(counts);
-  if (label_count(vocabulary) < 2) {
-    fail("training needs at least two {}, the text has {}; is this the right column{}?", what,
-         label_count(vocabulary), what == "tags" ? " (--column)" : "");
-  }
-  // A column of words taken for one of labels would ask for a table of its square.
-  constexpr std::int32_t kMost = 4096;
-  if (label_count(vocabulary) > kMost) {
-    fail("the text has {} {}, more than {}; is this the right column?", label_count(vocabulary),
-         what, kMost);
-  }
-  return vocabulary;
-}
-
-/// How often each tag occurs in sentences of each class.
-Tensor prior_of(const LabellerModel& model, const LabelledSet& set, const PriorOptions& options) {
-  const std::int64_t tags = label_count(model.tags), classes = label_count(model.classes);
-  std::vector<std::int64_t> counts(at(classes * tags), 0);
-  const LabelBatch& all = set.all;
-  for (std::int64_t b = 0; b < all.segments.count(); ++b) {
-    std::unordered_set<std::int32_t> seen;
-    for (std::int64_t t = all.segments.begin(b); t < all.segments.end(b); ++t) {
-      seen.insert(all.tags[at(t)]);
-    }
-    for (const std::int32_t tag : seen) ++counts[at(all.classes[at(b)] * tags + tag)];
-  }
-  return tag_prior(counts, classes, tags, options);
-}
-
 }  // namespace
-
-void cut_texts(LabelledText& text, WordCut cut) {
-  if (!text.words.empty()) return;
-  for (const std::string& line : text.texts) text.words.push_back(cut_words(line, cut));
-  text.report.tokens = 0;
-  for (const auto& words : text.words) {
-    text.report.tokens += static_cast<std::int64_t>(words.size());
-  }
-}
-
-LabellerModel make_labeller(const LabellingPreset& preset, const LabelledText& text,
-                            TagScheme scheme, std::uint64_t seed, const PriorOptions& prior) {
-  const bool tags = preset.task != LabelTask::classify, classes = preset.task != LabelTask::tag;
-  if (tags && text.tags.empty()) fail("{} needs text with a tag a word", name_of(preset.task));
-  if (classes && text.labels.empty()) {
-    fail("{} needs text with a label a sentence", name_of(preset.task));
-  }
-  LabellerModel model;
-  model.preset = preset.name;
-  model.word_options = preset.words;
-  const bool by_pieces = preset.model.encoder == LabelEncoder::bert;
-  TokenCounts words, letters;
-  for (const auto& sentence : text.words) {
-    if (by_pieces) break;
-    for (const std::string& word : sentence) {
-      count_token(words, word_as_read(word, preset.words));
-      for (const std::string_view c : characters(word)) count_token(letters, c);
-    }
-  }
-  model.words = Vocabulary(words, {.min_count = preset.min_count});
-  if (!by_pieces && label_count(model.words) == 0) {
-    fail("only 0 words occur {} times; give more text or a lower --min-count", preset.min_count);
-  }
-  Labeller::Config config = preset.model;
-  config.words = by_pieces ? 0 : model.words.size();
-  if (by_pieces) {
-    config.characters = config.shapes = 0;
-    config.width = config.bert.hidden_size;
-    model.pieces = preset.pieces;
-    model.word_options = {.lowercase = preset.pieces.lower(), .cut = preset.words.cut};
-  }
-  config.unknown = Vocabulary::kUnk;
-  if (config.characters > 0) {
-    model.characters = Vocabulary(letters);
-    config.characters = model.characters.size();
-  }
-  if (config.shapes > 0) config.shapes = kWordShapes;
-  if (tags) {
-    const bool spans = detect_scheme(text.tags).has_value();
-    std::vector<std::string> all;
-    for (const Tags& sentence : text.tags) {
-      const Tags converted = spans ? convert_tags(sentence, scheme) : sentence;
-      all.insert(all.end(), converted.begin(), converted.end());
-    }
-    model.tags = labels_of(all, "tags");
-    config.tags = label_count(model.tags);
-  }
-  if (classes) {
-    model.classes = labels_of(text.labels, "labels");
-    config.classes = label_count(model.classes);
-  }
-  config.crf = tags && config.crf;
-  model.network = Labeller::make(config, seed);
-  if (tags && writes_spans(model.tags)) {
-    const LegalTransitions legal = legal_transitions(names_of(model.tags), scheme);
-    model.network.set_rules(
-        {.transition = legal.follows, .start = legal.starts, .end = legal.ends});
-  }
-  if (config.prior != PriorMask::none) {
-    model.network.set_prior(prior_of(model, encode_labelled(model, text, scheme), prior));
-  }
-  return model;
-}
-
-void take_weights(LabellerModel& model, const BertModel& from) {
-  std::map<std::string, Tensor> given;
-  for_each_parameter(from.network.bert,
-                     [&](std::string_view path, const Tensor& p) { given.emplace(path, p); });
-  for_each_parameter(model.network.bert, [&](std::string_view path, Tensor& p) {
-    const auto found = given.find(std::string(path));
-    if (found == given.end()) return;  // a pooler that was never trained
-    if (found->second.shape() != p.shape()) {
-      fail<ShapeError>("labeller: {} is {}, the BERT's is {}", path, to_string(p.shape()),
-                       to_string(found->second.shape()));
-    }
-    std::ranges::copy(found->second.values(), p.data());
-  });
-}
 
 LabelledSet encode_labelled(const LabellerModel& model, const LabelledText& text,
                             TagScheme scheme) {

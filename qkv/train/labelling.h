@@ -1,5 +1,5 @@
-// Training a labeller from labelled text: presets, vocabularies, the task for train(), validation
-// by the scores of the field, predictions and their evaluation.
+// Training a labeller from labelled text: the recipe with its presets, vocabularies, the task for
+// train(), validation by the scores of the field, predictions and their evaluation.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@
 #include "qkv/systems/label_sentences.h"
 #include "qkv/systems/labeller_model.h"
 #include "qkv/systems/labels.h"
-#include "qkv/train/loop.h"
+#include "qkv/train/run.h"
 
 namespace qkv {
 
@@ -33,32 +33,72 @@ constexpr std::array<std::string_view, 3> spelling(LabelTask) {
   return {"tag", "classify", "intent"};
 }
 
-/// Sizes and the recipe that goes with them (docs/models.md).
-struct LabellingPreset {
-  std::string_view name;
+/// What informs what where there are both heads.
+enum class LabelInteraction : std::uint8_t { none, class_to_tags, tags_to_class, both };
+constexpr std::array<std::string_view, 4> spelling(LabelInteraction) {
+  return {"none", "class_to_tags", "tags_to_class", "both"};
+}
+
+/// Everything that makes a labeller besides the text (docs/models.md).
+struct LabellingRecipe {
+  std::string preset;
   LabelTask task = LabelTask::tag;
-  Labeller::Config model;
-  WordPiece pieces;  // with a BERT, whose sizes are in model.bert
+  /// Of characters and shapes it says whether there are any, the text how many. Of a BERT's sizes
+  /// nothing is read: they come with `init`.
+  Labeller::Config network;
   TrainOptions train;
+
+  std::string init;    // directory of a BERT that is the encoder; empty: none
+  bool fresh = false;  // of it sizes and pieces, not the weights
   WordOptions words;
+  bool cased = false;                   // words are looked up as they are, whatever `words` says
   TagScheme scheme = TagScheme::iobes;  // in which tags of spans are learnt
   std::int64_t min_count = 1;           // rarer words are unknown
+  LabelInteraction interaction = LabelInteraction::none;
+  std::optional<std::int64_t> prior_least;  // see PriorOptions; unset: 1 for a hard prior, else 0
   std::int64_t batch_tokens = 400;
   std::int64_t bucket = 0;  // see BatchOptions
   double class_weight = 1;  // of a class beside its sentence's tags, when there are both
   double smoothing = 0;     // of labels, not in a CRF
+
+  template <class Self, class Visit>
+  static void each(Self& r, Visit&& visit) {
+    visit({"scheme", "How tags of spans are learnt; default: iobes, with intents iob2"}, r.scheme);
+    visit({"words", "How text is cut; word: punctuation and CJK characters apart"}, r.words.cut);
+    visit({"lower", "Look words up in lower case (the default)"}, r.words.lowercase);
+    visit({"cased", "Look words up as they are"}, r.cased);
+    visit({"zero_digits", "Look words up with every digit as 0"}, r.words.zero_digits);
+    visit({"min_count", "Rarer words are unknown", between(1, 1e9)}, r.min_count);
+    visit({"interaction", "What informs what"}, r.interaction);
+    visit({"prior_least", "hard: a pair must have been seen so often (default 1)", between(0, 1e9)},
+          r.prior_least);
+    visit(changeable({"batch_tokens", "Words of a batch", between(1, 1e9)}), r.batch_tokens);
+    visit({"smoothing", "Label smoothing (not in a CRF)", share()}, r.smoothing);
+    visit({"class_weight", "Of the intent's loss beside the tags'", non_negative()},
+          r.class_weight);
+  }
+  /// Throws Error for what cannot be, before any text is read.
+  void check() const;
 };
-/// tiny | small; throws with this list otherwise.
-LabellingPreset labelling_preset(std::string_view name, LabelTask task, LabelEncoder encoder);
-std::span<const std::string_view> labelling_preset_names();
+/// tiny | small; throws UsageError with this list otherwise. LabelEncoder::bert wants an `init`.
+LabellingRecipe labelling_recipe(std::string_view preset, LabelTask task, LabelEncoder encoder);
 
 /// Running text becomes words as the options say; sentences that have words keep them.
 void cut_texts(LabelledText& text, WordCut cut);
 
-/// Vocabularies and an unset network's sizes from training text with words; tags of spans are
-/// learnt in `scheme`. Throws Error when the text lacks what the task needs, or has but one label.
-LabellerModel make_labeller(const LabellingPreset& preset, const LabelledText& text,
-                            TagScheme scheme, std::uint64_t seed, const PriorOptions& prior = {});
+/// Vocabularies from training text with words, and a network with fresh weights or those of
+/// `begin`, the BERT that the recipe's encoder asks for. Throws Error when the text lacks what the
+/// task needs, or has but one label.
+LabellerModel make_labeller(const LabellingRecipe& recipe, const LabelledText& text,
+                            const BertModel* begin = nullptr);
+
+struct LabellingTexts {
+  LabelledText train, valid;
+};
+/// The whole run; `run` says where and whether it goes on. Throws UsageError and Error before the
+/// first step for what cannot be.
+TrainReport train_labeller(const LabellingRecipe& recipe, LabellingTexts texts, TrainingRun& run,
+                           const TrainWatch& watch);
 
 /// Lets a model whose encoder is a BERT of the same sizes begin with these weights.
 void take_weights(LabellerModel& model, const BertModel& from);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "qkv/autograd/tape.h"
@@ -93,37 +94,6 @@ Validation validation_of(const MaskedScore& s) {
 
 }  // namespace
 
-MaskedPreset masked_preset(std::string_view name) {
-  if (name != "tiny" && name != "mini" && name != "small" && name != "base") {
-    fail("preset '{}' is not one of tiny, mini, small, base", name);
-  }
-  MaskedPreset p;
-  p.name = name;
-  p.model = BertConfig::of(name);
-  p.pieces.vocabulary_size = name == "base" ? 30522 : 8000;
-  p.masks.max_length = name == "base" ? 512 : 128;
-  p.masks.most = name == "base" ? 77 : 20;
-  // As published (optimization.py), but for the rate: small models bear a higher one.
-  p.train.optimiser = {.beta1 = 0.9,
-                       .beta2 = 0.999,
-                       .eps = 1e-6,
-                       .decay = 0.01,
-                       .decay_vectors = false,
-                       .bias_correction = false,
-                       .clip_norm = 1.0};
-  p.train.steps = name == "base" ? 1000000 : 20000;
-  p.train.schedule = {.kind = Schedule::Kind::linear,
-                      .rate = name == "tiny"   ? 2e-3
-                              : name == "mini" ? 1e-3
-                              : name == "base" ? 1e-4
-                                               : 5e-4,
-                      .warm_up = name == "base" ? 10000 : 1000,
-                      .initial = 0.0};
-  p.train.validate_every = 1000;
-  if (name == "base") p.batch_tokens = 16384;
-  return p;
-}
-
 MaskVocabulary mask_vocabulary(const WordPiece& pieces) {
   if (pieces.mask() < 0) fail("the vocabulary has no piece [MASK]");
   MaskVocabulary v{.cls = pieces.cls(),
@@ -135,19 +105,6 @@ MaskVocabulary mask_vocabulary(const WordPiece& pieces) {
     v.continues.push_back(pieces.continues(id) ? 1 : 0);
   }
   return v;
-}
-
-BertModel make_bert(const MaskedPreset& preset, const WordPiece& pieces, std::uint64_t seed) {
-  BertModel model;
-  model.pieces = pieces;
-  model.preset = preset.name;
-  BertConfig config = preset.model;
-  config.vocab_size = pieces.size();
-  // Positions that training never reaches would stay noise.
-  config.max_position_embeddings = preset.masks.max_length;
-  model.network =
-      Bert::make(config, {.pooler = preset.masks.pairs, .next = preset.masks.pairs}, seed);
-  return model;
 }
 
 double MaskedScore::loss() const {

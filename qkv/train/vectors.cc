@@ -161,12 +161,7 @@ double keep_probability(std::int64_t count, std::int64_t total, double sample) {
 
 VectorReport train_vectors(VectorNetwork& model, const VectorCorpus& corpus,
                            const VectorOptions& options, const ProgressSink& progress) {
-  if (options.epochs < 1 || options.window < 1 || !(options.sample >= 0) || !(options.rate >= 0)) {
-    fail(
-        "word vectors: {} epochs, a window of {}, sample {}, rate {}: the first two must be "
-        "positive, the others not negative",
-        options.epochs, options.window, options.sample, options.rate);
-  }
+  check_ranges(options);
   VectorReport report = VectorRun(model, corpus, options, progress).run();
   for (const Tensor& table : {model.input, model.output}) parameter_changed(table);
   return report;

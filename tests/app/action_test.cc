@@ -101,6 +101,22 @@ TEST_F(Actions, ResumeEndsInTheSameWeights) {
   EXPECT_FALSE(weights("whole") == weights("other"));
 }
 
+TEST_F(Actions, ResumingRefusesOtherOptionsAndOtherClips) {
+  ASSERT_EQ(run_qkv(training("m") + "--steps 2").exit, 0);
+  const auto refused = [&](const std::string& options, const std::string& why, int exit) {
+    const Ran ran = run_qkv(training("m") + "--steps 4 --resume " + options);
+    EXPECT_EQ(ran.exit, exit) << options << ran.err;
+    EXPECT_NE(ran.err.find(why), std::string::npos) << ran.err;
+  };
+  refused("--width 32", "--width 32: the run in ", 2);
+  refused("--width 32", "was begun with 16", 2);
+  refused("--cut slide", "was begun with stretch", 2);
+  refused("--arch conv", "was begun with act", 2);
+  refused("--train-only test", "--train: ", 1);
+  refused("--split-seed 2", "clips, ", 1);
+  EXPECT_EQ(run_qkv(training("m") + "--steps 4 --batch 8 --resume").exit, 0);
+}
+
 TEST_F(Actions, WhatDoesNotFitIsSaidInOneLine) {
   const auto refused = [](const std::string& command, const std::string& why, int exit = 1) {
     const Ran ran = run_qkv(command);
@@ -112,9 +128,12 @@ TEST_F(Actions, WhatDoesNotFitIsSaidInOneLine) {
   refused("train action --model m --train " + path("bad.txt"), "ends after 1 of the 2 frames");
   refused("train action --model m --train " + path("toy.txt") + " --train-only gold",
           "no clip fits 'gold'; the fields of the first clip are: train");
-  refused(training("m") + "--arch rnn", "--arch 'rnn' is not one of act, mlp, conv, lstm");
-  refused(training("m") + "--preset tiny", "preset 'tiny' is not one of act-micro");
-  refused(training("m") + "--hold-out 1", "--hold-out");
+  refused(training("m") + "--arch rnn", "--arch: 'rnn' is not one of act, mlp, conv, lstm", 2);
+  refused(training("m") + "--preset tiny", "--preset 'tiny' is not one of act-micro", 2);
+  refused(training("m") + "--hold-out 1", "--hold-out: '1' is not a number in (0, 1)", 2);
+  refused(training("m") + "--jitter 1", "--jitter: '1' is not a number in [0, 1)", 2);
+  refused(training("m") + "--frames 16385", "--frames: '16385' is not a whole number in [1, 16384]",
+          2);
   refused("train action --model m", "--train is required", 2);
   refused("action " + path("toy.txt"), "--model is required", 2);
   ASSERT_EQ(run_qkv(training("m") + "--steps 1").exit, 0);

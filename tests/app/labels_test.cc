@@ -170,6 +170,55 @@ TEST_F(Labels, ResumeEndsInTheSameWeights) {
   }
 }
 
+TEST_F(Labels, ResumedRunKeepsItsOptionsAndItsText) {
+  const std::string command = training("tag", "toy.conll", "m"),
+                    fresh = "train tag --model " + path("m") + " --threads 1 --resume --steps 2 ",
+                    data = "--train " + path("toy.conll") + " --valid " + path("toy.conll") + " ";
+  ASSERT_EQ(run_qkv(command + "--scheme iob2 --cased --character-filters 0 --steps 1").exit, 0);
+  const auto refused = [&](const std::string& options, const std::string& why, int exit) {
+    const Ran ran = run_qkv(fresh + options);
+    EXPECT_EQ(ran.exit, exit) << options;
+    EXPECT_NE(ran.err.find(why), std::string::npos) << ran.err;
+    return ran.err;
+  };
+  refused(data + "--scheme iobes", "--scheme iobes: the run in ", 2);
+  refused(data + "--scheme iobes", " was begun with iob2;", 2);
+  refused(data + "--width 32", "was begun with 16;", 2);
+  refused(data + "--dropout 0.5", "was begun with 0.2;", 2);
+  refused(data + "--encoder cnn", "--encoder cnn: the run in ", 2);
+  refused(data + "--preset small", "was begun with tiny;", 2);
+  refused("--train " + path("slots") + " --valid " + path("toy.conll") + " --format slots",
+          "--train", 1);
+  refused("--train " + path("toy.conll"), "resume with the same files", 1);
+  // What was chosen at the beginning need not be said again.
+  const Ran ran = run_qkv(fresh + data + "--batch-tokens 30 --patience 3");
+  ASSERT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_NE(ran.err.find("learnt as iob2"), std::string::npos) << ran.err;
+}
+
+TEST_F(Labels, NumbersOutOfRangeAreRefusedWithTheRange) {
+  const auto refused = [&](const std::string& command, const std::string& why) {
+    const Ran ran = run_qkv(command);
+    EXPECT_EQ(ran.exit, 2) << command;
+    EXPECT_NE(ran.err.find(why), std::string::npos) << ran.err;
+  };
+  const std::string tag = training("tag", "toy.conll", "m"),
+                    intent = training("intent", "slots", "m");
+  refused(tag + "--batch-tokens 0", "--batch-tokens: '0' is not a whole number in [1, ");
+  refused(tag + "--dropout 1", "in [0, 1)");
+  refused(tag + "--min-count 0", "--min-count");
+  refused(tag + "--layers -1", "--layers");
+  refused(tag + "--smoothing nan", "--smoothing");
+  refused(intent + "--class-weight -1", "at least 0");
+  refused(intent + "--prior-least -1", "--prior-least");
+  refused(intent + "--interaction all", "none, class_to_tags, tags_to_class, both");
+  refused(tag + "--lower --cased", "give one of them");
+  refused(tag + "--fresh", "--fresh is for --init");
+  refused(tag + "--encoder bert", "--init");
+  refused(tag + "--class-weight 2", "--class-weight");  // is for intents
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "m"));
+}
+
 TEST_F(Labels, WhatDoesNotFitIsSaidInOneLine) {
   const auto refused = [](const std::string& command, const std::string& why, int exit = 1,
                           const std::string& input = "") {
@@ -184,7 +233,8 @@ TEST_F(Labels, WhatDoesNotFitIsSaidInOneLine) {
   refused(training("classify", "toy.conll", "m"), "toy.conll:1: expected label TAB text");
   refused(training("classify", "one.tsv", "m"), "needs at least two labels");
   refused(training("intent", "toy.conll", "m"), "is no folder");
-  refused(training("tag", "toy.conll", "m") + "--encoder mlp", "--encoder 'mlp' is not one of fc");
+  refused(training("tag", "toy.conll", "m") + "--encoder mlp", "--encoder: 'mlp' is not one of fc",
+          2);
   refused(training("tag", "toy.conll", "m") + "--pooling max", "--pooling", 2);
   refused("train tag --model m", "--train is required", 2);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "m" / "model.safetensors"));

@@ -1,4 +1,5 @@
 // A language model through the verbs: train, generate, perplexity, info, resume.
+#include <array>
 #include <cmath>
 
 #include "app/run_qkv.h"
@@ -103,14 +104,53 @@ TEST(Lm, ResumesToTheSameWeightsOnAnyThreads) {
   }
 }
 
-TEST(Lm, WrongUseIsSaidInOneLine) {
+TEST(Lm, AResumedRunKeepsItsOptionsAndItsText) {
   const Temporary folder;
-  for (const char* option :
-       {"--arch rnn --heads 2", "--cell gru", "--arch cnn", "--preset huge", "--heads 5",
-        "--positions none", "--arch linear --positions alibi", "--logit-scale x", "--context 0",
-        "--minutes 1", "--tokeniser runes"}) {
-    const Ran ran = run_qkv(training(folder, "bad") + "--steps 1 " + option +
-                            (std::string(option) == "--minutes 1" ? " --steps 0" : ""));
+  const std::string command = training(folder, "m") + "--bias --positions learned --dropout 0.1 ";
+  ASSERT_EQ(run_qkv(command + "--steps 2").exit, 0);
+  const auto resumed = [&](const std::string& more) {
+    return run_qkv("train lm --train '" + (folder / "toy.txt").string() + "' --model '" +
+                   (folder / "m").string() + "' --resume --threads 1 " + more);
+  };
+  const Ran on = resumed("--steps 4");
+  EXPECT_EQ(on.exit, 0) << on.err << "what the run was begun with need not be said again";
+  for (const auto& [option, now, before] :
+       {std::array{"--dropout 0.2", "--dropout 0.2", "0.1"},
+        std::array{"--positions rotary", "--positions rotary", "learned"},
+        std::array{"--context 12", "--context 12", "24"},
+        std::array{"--tokeniser bpe", "--tokeniser bpe", "character"},
+        std::array{"--arch linear", "--arch linear", "transformer"}}) {
+    const Ran ran = resumed(std::string("--steps 6 ") + option);
+    EXPECT_EQ(ran.exit, 2) << option;
+    EXPECT_NE(ran.err.find(now), std::string::npos) << ran.err;
+    EXPECT_NE(ran.err.find(std::string("was begun with ") + before), std::string::npos) << ran.err;
+  }
+  spill(folder / "toy.txt", toy(118));
+  const Ran other = resumed("--steps 6");
+  EXPECT_EQ(other.exit, 1);
+  EXPECT_NE(other.err.find("--train: "), std::string::npos) << other.err;
+}
+
+TEST(Lm, WrongUseIsSaidWithWhatWouldDo) {
+  const Temporary folder;
+  for (const auto& [option, said] :
+       {std::pair{"--arch rnn --heads 2", "--heads: is for another --arch than rnn"},
+        std::pair{"--cell gru", "--cell: is for another --arch"},
+        std::pair{"--untied", "--untied: is for another --arch"},
+        std::pair{"--arch rnn --bias", "--bias: is for another --arch"},
+        std::pair{"--arch cnn", "transformer, linear, rnn"},
+        std::pair{"--preset huge", "char-tiny, char-small, words, base"},
+        std::pair{"--positions none", "alibi, learned, rotary"},
+        std::pair{"--logit-scale x", "inv_sqrt_d_model"},
+        std::pair{"--tokeniser runes", "character"}, std::pair{"--context 0", "[1, "},
+        std::pair{"--dropout 1", "[0, 1)"}, std::pair{"--minutes 1 --steps 0", "give --steps"}}) {
+    const Ran ran = run_qkv(training(folder, "bad") + "--steps 1 " + option);
+    EXPECT_EQ(ran.exit, 2) << option;
+    EXPECT_NE(ran.err.find(said), std::string::npos) << ran.err;
+    EXPECT_FALSE(std::filesystem::exists(folder / "bad")) << option;
+  }
+  for (const char* option : {"--heads 5", "--arch linear --positions alibi"}) {
+    const Ran ran = run_qkv(training(folder, "bad") + "--steps 1 " + option);
     EXPECT_EQ(ran.exit, 1) << option;
     EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
     EXPECT_FALSE(std::filesystem::exists(folder / "bad")) << option;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/run_qkv.h"
@@ -85,7 +86,19 @@ TEST(Mlm, ResumesToTheSameWeightsOnAnyThreads) {
   EXPECT_TRUE(slurp(folder / "whole" / "model.safetensors") ==
               slurp(folder / "parts" / "model.safetensors"));
   EXPECT_NE(ran.err.find("next sentence"), std::string::npos) << ran.err;
-  const Ran other = run_qkv(training(folder, "parts") + "--steps 14 --resume");
+  const Ran same = run_qkv(training(folder, "parts") + "--steps 14 --resume");
+  EXPECT_EQ(same.exit, 0) << same.err << "what the run was begun with need not be said again";
+  EXPECT_NE(same.err.find("next sentence"), std::string::npos) << same.err;
+  for (const auto& [option, before] :
+       {std::pair{"--length 20", "24"}, std::pair{"--nsp=false", "yes"},
+        std::pair{"--feed-forward 64", "128"}, std::pair{"--cased", "no"}}) {
+    const Ran ran = run_qkv(training(folder, "parts") + "--steps 16 --resume " + option);
+    EXPECT_EQ(ran.exit, 2) << option;
+    EXPECT_NE(ran.err.find(std::string("was begun with ") + before), std::string::npos) << ran.err;
+  }
+  // A state of a version that kept no record.
+  std::filesystem::remove(folder / "parts" / "state" / "run.json");
+  const Ran other = run_qkv(training(folder, "parts") + "--steps 16 --resume");
   EXPECT_EQ(other.exit, 1);
   EXPECT_NE(other.err.find("was begun with --nsp"), std::string::npos) << other.err;
 }
@@ -120,17 +133,26 @@ TEST(Mlm, BeginsATaggerAndAClassifier) {
   EXPECT_EQ(look.exit, 0) << look.err;
   EXPECT_NE(look.out.find("[CLS]"), std::string::npos) << look.out;
   const Ran wrong = run_qkv("train tag --train '" + (folder / "tags").string() + "' --model '" +
-                            tagger + "' --width 8" + init);
-  EXPECT_EQ(wrong.exit, 1);
+                            (folder / "w").string() + "' --width 8" + init);
+  EXPECT_EQ(wrong.exit, 2);
   EXPECT_NE(wrong.err.find("--init brings the encoder"), std::string::npos) << wrong.err;
 }
 
-TEST(Mlm, WrongUseIsSaidInOneLine) {
+TEST(Mlm, WrongUseIsSaidWithWhatWouldDo) {
   const Temporary folder;
-  for (const char* option : {"--preset huge", "--heads 5", "--length 3", "--mask-share 2",
-                             "--activation swish", "--vocabulary 10", "--minutes 1"}) {
-    const Ran ran = run_qkv(training(folder, "bad") + option +
-                            (std::string(option) == "--minutes 1" ? "" : " --steps 1"));
+  for (const auto& [option, said] :
+       {std::pair{"--preset huge --steps 1", "tiny, mini, small, base"},
+        std::pair{"--length 3 --steps 1", "[4, "}, std::pair{"--mask-share 2 --steps 1", "[0, 1]"},
+        std::pair{"--activation swish --steps 1", "relu"},
+        std::pair{"--activation tanh --steps 1", "gelu, gelu_new or relu"},
+        std::pair{"--minutes 1", "give --steps"}}) {
+    const Ran ran = run_qkv(training(folder, "bad") + option);
+    EXPECT_EQ(ran.exit, 2) << option;
+    EXPECT_NE(ran.err.find(said), std::string::npos) << ran.err;
+    EXPECT_FALSE(std::filesystem::exists(folder / "bad")) << option;
+  }
+  for (const char* option : {"--heads 5", "--vocabulary 10", "--length 4 --nsp"}) {
+    const Ran ran = run_qkv(training(folder, "bad") + "--steps 1 " + option);
     EXPECT_EQ(ran.exit, 1) << option;
     EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
   }

@@ -85,10 +85,11 @@ TEST_F(VectorVerbs, WhatDoesNotFitIsSaidInOneLine) {
     EXPECT_EQ(ran.exit, exit) << command;
     EXPECT_NE(ran.err.find(why), std::string::npos) << ran.err;
   };
-  refused(training("m") + "--task glove", "--task 'glove' is not one of cbow, skip-gram");
+  refused(training("m") + "--task glove", "--task: 'glove' is not one of cbow, skip_gram", 2);
   refused(training("m") + "--min-count 1000", "lower --min-count");
-  refused(training("m") + "--width 0", "width is 0");
-  refused(training("m") + "--window 0", "must be");
+  refused(training("m") + "--width 0", "--width: '0' is not a whole number in [1, 1048576]", 2);
+  refused(training("m") + "--window 0", "--window: '0' is not a whole number in [1, 1000000]", 2);
+  refused(training("m") + "--rate=-1", "--rate: '-1' is not a number of at least 0", 2);
   refused("train vectors --model m", "--train is required", 2);
   ASSERT_EQ(run_qkv(training("m") + "--epochs 1").exit, 0);
   refused("similar --model " + path("m") + " dog", "'dog' has no vector");

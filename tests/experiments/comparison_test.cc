@@ -36,7 +36,7 @@ TEST(Comparison, EveryEncoderGetsAsManyParameters) {
     for (const std::string_view preset : {"tiny", "small"}) {
       for (const std::int64_t budget : {20'000, 70'000, 500'000}) {
         for (const LabelEncoder encoder : kAll) {
-          Labeller::Config c = labelling_preset(preset, task, encoder).model;
+          Labeller::Config c = labelling_recipe(preset, task, encoder).network;
           c.tags = task == LabelTask::tag ? 17 : 0;
           c.classes = task == LabelTask::tag ? 0 : 6;
           c.crf = false;
@@ -55,7 +55,7 @@ TEST(Comparison, EveryEncoderGetsAsManyParameters) {
       }
     }
   }
-  Labeller::Config rnn = labelling_preset("tiny", LabelTask::tag, LabelEncoder::rnn).model;
+  Labeller::Config rnn = labelling_recipe("tiny", LabelTask::tag, LabelEncoder::rnn).network;
   rnn.tags = 17;
   EXPECT_THROW((void)with_encoder_parameters(rnn, 100), Error);
 }
@@ -123,12 +123,12 @@ TEST(Comparison, RunsAreRepeatableAndTellEncodersApart) {
                      valid = make_puzzle(Puzzle::first, 50, 2, options),
                      test = make_puzzle(Puzzle::first, 200, 3, options);
   const auto run = [&](LabelEncoder encoder) {
-    LabellingPreset p = labelling_preset("tiny", LabelTask::tag, encoder);
-    p.model.characters = p.model.shapes = 0;
-    p.model.crf = false;
-    p.model.tags = 3;
-    p.model.dropout = p.model.embedding_dropout = 0;
-    p.model = with_encoder_parameters(p.model, 6000);
+    LabellingRecipe p = labelling_recipe("tiny", LabelTask::tag, encoder);
+    p.network.characters = p.network.shapes = 0;
+    p.network.crf = false;
+    p.network.tags = 3;
+    p.network.dropout = p.network.embedding_dropout = 0;
+    p.network = with_encoder_parameters(p.network, 6000);
     p.batch_tokens = 100;
     p.train.steps = 60;
     p.train.validate_every = 30;

@@ -86,21 +86,21 @@ std::vector<Clip> averaged(std::vector<Clip> clips) {
   return clips;
 }
 
-double learnt(const ActionPreset& preset, ActionArchitecture architecture,
-              std::span<const Clip> train, std::span<const Clip> test, std::int64_t frames) {
+double learnt(ActionRecipe recipe, ActionArchitecture architecture, std::span<const Clip> train,
+              std::span<const Clip> test, std::int64_t frames) {
   const Temporary folder;
-  PoseOptions poses = pose_options(train.front());
-  poses.frames = frames;
-  ActionModel model = make_action_model(preset, architecture, poses, train, 1);
+  recipe.network.architecture = architecture;
+  recipe.poses.frames = frames;
+  ActionModel model = make_action_model(recipe, train);
   const ActionSet train_set = encode_clips(model, train), test_set = encode_clips(model, test);
   const ActionTraining training{.train = train_set,
                                 .valid = test_set,
                                 .valid_clips = test,
-                                .batch = preset.batch,
-                                .noise = preset.noise};
-  TrainOptions options = preset.train;
+                                .batch = recipe.batch,
+                                .noise = recipe.noise};
+  TrainOptions options = recipe.train;
   options.validate_every = options.steps;
-  options.schedule = action_schedule(options.steps, preset.model.width, 2e-3);
+  options.schedule = action_schedule(options.steps, recipe.network.width, 2e-3);
   Optimiser optimiser(model, options.optimiser);
   qkv::train(action_task(model, training, folder.path()), optimiser, options, folder.path(), false);
   const auto p = predict_clips(model, test_set);
@@ -110,12 +110,12 @@ double learnt(const ActionPreset& preset, ActionArchitecture architecture,
 TEST(ActionLearning, MotionsAreToldFromTheirReversals) {
   if (QKV_SWEEP > 1) GTEST_SKIP() << "learnt without sanitizers: minutes here, and no other loops";
   const std::vector<Clip> train = world(12, 1), test = world(4, 2);
-  ActionPreset preset = action_preset("act-micro");
-  preset.noise = {.flip = 0.0, .deviation = 0.01, .jitter = 0.1};
-  preset.model.dropout = 0.1;
-  preset.train.steps = 70;
-  const double seen = learnt(preset, ActionArchitecture::act, train, test, 10);
-  const double mean = learnt(preset, ActionArchitecture::mlp, averaged(train), averaged(test), 1);
+  ActionRecipe recipe = action_recipe("act-micro");
+  recipe.noise = {.flip = 0.0, .deviation = 0.01, .jitter = 0.1};
+  recipe.network.dropout = 0.1;
+  recipe.train.steps = 70;
+  const double seen = learnt(recipe, ActionArchitecture::act, train, test, 10);
+  const double mean = learnt(recipe, ActionArchitecture::mlp, averaged(train), averaged(test), 1);
   EXPECT_GE(seen, 95.0);
   EXPECT_LE(mean, 65.0);  // of each pair it can only guess one
   EXPECT_GE(mean, 20.0);  // but it learns which pair
@@ -148,22 +148,58 @@ TEST(HoldOut, TakesAShareOfEachLabel) {
   EXPECT_THROW((void)hold_out(lone, 0.5, 1), Error);
 }
 
-ActionPreset tiny() {
-  ActionPreset preset = action_preset("act-micro");
-  preset.model.width = 8;
-  preset.model.layers = 1;
-  preset.model.head = 8;
-  return preset;
+ActionRecipe tiny() {
+  ActionRecipe recipe = action_recipe("act-micro");
+  recipe.network.width = 8;
+  recipe.network.layers = 1;
+  recipe.network.head = 8;
+  recipe.poses.frames = 8;
+  recipe.poses.stride = 4;
+  return recipe;
 }
 
 ActionModel tiny_model(std::span<const Clip> clips, std::uint64_t seed,
                        ClipCut cut = ClipCut::stretch,
                        ActionArchitecture architecture = ActionArchitecture::act) {
-  PoseOptions poses = pose_options(clips.front());
-  poses.frames = 8;
-  poses.stride = 4;
-  poses.cut = cut;
-  return make_action_model(tiny(), architecture, poses, clips, seed);
+  ActionRecipe recipe = tiny();
+  recipe.poses.cut = cut;
+  recipe.network.architecture = architecture;
+  recipe.train.seed = seed;
+  return make_action_model(recipe, clips);
+}
+
+TEST(ActionRecipes, SayWhatIsOutOfRange) {
+  ActionRecipe recipe = tiny();
+  recipe.noise.jitter = 1.0;
+  EXPECT_THROW(recipe.check(), UsageError);
+  recipe = tiny();
+  recipe.poses.stride = 0;
+  EXPECT_THROW(recipe.check(), UsageError);
+  recipe = tiny();
+  recipe.network.heads = 3;
+  EXPECT_THROW(recipe.check(), Error);
+  EXPECT_NO_THROW(tiny().check());
+}
+
+TEST(ActionRuns, GoOnWithTheClipsThatTheyWereBegunWith) {
+  const Temporary folder;
+  ActionRecipe recipe = tiny();
+  recipe.train.steps = 2;
+  ActionClips clips{.train = world(2, 1), .valid = world(1, 2), .test = {}};
+  const auto ran = [&](bool resume) {
+    TrainingRun run({.model = (folder / "m").string(), .resume = resume});
+    return train_action(recipe, clips, run);
+  };
+  EXPECT_EQ(ran(false).steps, 2);
+  recipe.train.steps = 4;
+  EXPECT_EQ(ran(true).steps, 4);
+  clips.train[3].numbers[5] += 1.0F;
+  try {
+    (void)ran(true);
+    ADD_FAILURE() << "went on with other clips";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("--train: 40 clips, "), std::string::npos) << e.what();
+  }
 }
 
 TEST(ActionPredictions, AreMeansOverWindowsAndModels) {
@@ -263,7 +299,7 @@ TEST(ActionModels, DamagedDirectoriesAreRefused) {
 
 TEST(ActionModels, NeedLabelsAndClipsThatFit) {
   std::vector<Clip> clips = world(1, 3);
-  EXPECT_THROW((void)action_preset("micro"), Error);
+  EXPECT_THROW((void)action_recipe("micro"), Error);
   EXPECT_THROW((void)tiny_model(std::span(clips).first(1), 1), Error);
   const ActionModel model = tiny_model(clips, 1);
   clips[0].name = "new";

@@ -20,20 +20,22 @@ using Sentences = std::vector<std::vector<std::string>>;
 using Ids = std::vector<std::int32_t>;
 
 BertModel small_bert() {
-  MaskedPreset p = masked_preset("tiny");
-  p.model.hidden_size = 8;
-  p.model.num_attention_heads = 2;
-  p.model.intermediate_size = 16;
+  MaskedRecipe p = masked_recipe("tiny");
+  p.network.hidden_size = 8;
+  p.network.num_attention_heads = 2;
+  p.network.intermediate_size = 16;
   p.masks.max_length = 8;
+  p.train.seed = 3;
   return make_bert(
-      p, WordPiece::from_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nc\n.\n", "v", false), 3);
+      p, WordPiece::from_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nc\n.\n", "v", false));
 }
 
-LabellingPreset preset_of(const BertModel& bert, LabelTask task) {
-  LabellingPreset p = labelling_preset("tiny", task, LabelEncoder::bert);
-  p.model.bert = bert.network.bert.config;
-  p.pieces = bert.pieces;
-  return p;
+LabellingRecipe recipe_of(LabelTask task, TagScheme scheme, std::uint64_t seed = 1) {
+  LabellingRecipe r = labelling_recipe("tiny", task, LabelEncoder::bert);
+  r.scheme = scheme;
+  r.train.seed = seed;
+  r.fresh = true;
+  return r;
 }
 
 LabelledText text() {
@@ -46,8 +48,7 @@ LabelledText text() {
 
 TEST(BertLabeller, WordsBecomePieces) {
   const BertModel bert = small_bert();
-  const LabellerModel m =
-      make_labeller(preset_of(bert, LabelTask::tag), text(), TagScheme::iobes, 1);
+  const LabellerModel m = make_labeller(recipe_of(LabelTask::tag, TagScheme::iobes), text(), &bert);
   // "abbb" has four pieces; with it and five more words the sentence has one too many for six.
   const LabelBatch b = m.batch(
       Sentences{{"ab", "z", ""}, {}, {"abbb", "c", "c", "c"}, {"a", "ab", "c", "c", "abb"}});
@@ -63,7 +64,7 @@ TEST(BertLabeller, WordsBecomePieces) {
 TEST(BertLabeller, TakesTheWeightsAndNoOthers) {
   const BertModel bert = small_bert();
   LabellerModel m =
-      make_labeller(preset_of(bert, LabelTask::classify), text(), TagScheme::iob2, 77);
+      make_labeller(recipe_of(LabelTask::classify, TagScheme::iob2, 77), text(), &bert);
   const auto equal = [](const Tensor& a, const Tensor& b) {
     return std::ranges::equal(a.values(), b.values());
   };
@@ -78,11 +79,24 @@ TEST(BertLabeller, TakesTheWeightsAndNoOthers) {
   EXPECT_THROW(take_weights(m, other), ShapeError);
 }
 
+TEST(BertLabeller, BeginsWithTheWeightsUnlessItIsToBeFresh) {
+  const BertModel bert = small_bert();
+  LabellingRecipe r = recipe_of(LabelTask::tag, TagScheme::iobes, 77);
+  const auto begins = [&] {
+    const LabellerModel m = make_labeller(r, text(), &bert);
+    return std::ranges::equal(m.network.bert.words.values(), bert.network.bert.words.values());
+  };
+  EXPECT_FALSE(begins());
+  r.fresh = false;
+  EXPECT_TRUE(begins());
+  EXPECT_THROW(make_labeller(r, text()), Error) << "there is no BERT";
+}
+
 TEST(BertLabeller, ComesBackFromDisk) {
   const BertModel bert = small_bert();
   for (const LabelTask task : {LabelTask::tag, LabelTask::classify, LabelTask::intent}) {
     const Temporary folder;
-    LabellerModel before = make_labeller(preset_of(bert, task), text(), TagScheme::iob2, 1);
+    LabellerModel before = make_labeller(recipe_of(task, TagScheme::iob2), text(), &bert);
     take_weights(before, bert);
     save_labeller_model(before, folder.path());
     EXPECT_TRUE(std::filesystem::exists(folder / "vocab.txt"));
@@ -103,7 +117,7 @@ TEST(BertLabeller, ComesBackFromDisk) {
 TEST(BertLabeller, SaysWhatIsWrongWithADirectory) {
   const Temporary folder;
   const BertModel bert = small_bert();
-  save_labeller_model(make_labeller(preset_of(bert, LabelTask::tag), text(), TagScheme::iob2, 1),
+  save_labeller_model(make_labeller(recipe_of(LabelTask::tag, TagScheme::iob2), text(), &bert),
                       folder.path());
   const Json good = read_json(folder / kConfigFile);
   const auto error_of = [&](const char* field, const Json& value) -> std::string {

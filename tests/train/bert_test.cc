@@ -24,16 +24,15 @@ namespace {
 using ::testing::HasSubstr;
 
 BertModel small_model(bool pairs = true) {
-  MaskedPreset p = masked_preset("tiny");
-  p.model.hidden_size = 8;
-  p.model.num_attention_heads = 2;
-  p.model.intermediate_size = 16;
+  MaskedRecipe p = masked_recipe("tiny");
+  p.network.hidden_size = 8;
+  p.network.num_attention_heads = 2;
+  p.network.intermediate_size = 16;
   p.masks.max_length = 16;
   p.masks.pairs = pairs;
-  return make_bert(p,
-                   WordPiece::from_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nc\n.\n",
-                                        "vocab.txt", false),
-                   3);
+  p.train.seed = 3;
+  return make_bert(p, WordPiece::from_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nc\n.\n",
+                                           "vocab.txt", false));
 }
 
 const std::vector<std::string> kTexts = {"ab c [MASK] .", "c", ""};
@@ -219,10 +218,10 @@ double bag_of_words(const std::vector<std::string>& lines, const WordPiece& piec
 
 TEST(MaskedLanguage, LearnsTheOrderOfWords) {
   const std::vector<std::string> lines = ordered_sentences();
-  MaskedPreset p = masked_preset("tiny");
-  p.model.hidden_size = p.model.intermediate_size = 32;
-  p.model.initializer_range = 0.2;  // the published 0.02 suits a width of hundreds
-  p.model.hidden_dropout_prob = p.model.attention_probs_dropout_prob = 0;
+  MaskedRecipe p = masked_recipe("tiny");
+  p.network.hidden_size = p.network.intermediate_size = 32;
+  p.network.initializer_range = 0.2;  // the published 0.02 suits a width of hundreds
+  p.network.hidden_dropout_prob = p.network.attention_probs_dropout_prob = 0;
   p.masks.max_length = 8;
   p.masks.duplicates = 0;
   p.batch_tokens = 90;
@@ -232,7 +231,7 @@ TEST(MaskedLanguage, LearnsTheOrderOfWords) {
   p.train.schedule.steps = p.train.steps;
   p.train.validate_every = 400;
   const WordPiece pieces = WordPiece::train({.vocabulary_size = 100}, lines);
-  BertModel model = make_bert(p, pieces, 1);
+  BertModel model = make_bert(p, pieces);
   const Documents text = make_documents(
       lines, [&](std::string_view line) { return pieces.encode(line); }, true);
   const MaskedTraining training{
@@ -254,7 +253,7 @@ TEST(MaskedLanguage, LearnsTheOrderOfWords) {
 
 TEST(MaskedLanguage, PresetsHaveThePublishedRecipe) {
   for (const char* name : {"tiny", "mini", "small", "base"}) {
-    const MaskedPreset p = masked_preset(name);
+    const MaskedRecipe p = masked_recipe(name);
     EXPECT_FALSE(p.train.optimiser.bias_correction);
     EXPECT_FALSE(p.train.optimiser.decay_vectors);
     EXPECT_EQ(p.train.optimiser.eps, 1e-6);
@@ -263,7 +262,55 @@ TEST(MaskedLanguage, PresetsHaveThePublishedRecipe) {
     EXPECT_EQ(p.train.schedule.floor, 0.0);
     EXPECT_EQ(p.masks.share, 0.15);
   }
-  EXPECT_THROW((void)masked_preset("huge"), Error);
+  EXPECT_THROW((void)masked_recipe("huge"), UsageError);
+}
+
+TEST(MaskedLanguage, ARecipeThatMakesNoModelIsRefusedBeforeAnyTextIsRead) {
+  const auto refused = [](const char* message, auto&& change) {
+    MaskedRecipe r = masked_recipe("tiny");
+    EXPECT_NO_THROW(r.check());
+    change(r);
+    EXPECT_THAT([&] { r.check(); }, ::testing::ThrowsMessage<Error>(HasSubstr(message)));
+  };
+  refused("batch_tokens: 0", [](MaskedRecipe& r) { r.batch_tokens = 0; });
+  refused("num_attention_heads 5", [](MaskedRecipe& r) { r.network.num_attention_heads = 5; });
+  refused("a length of 3", [](MaskedRecipe& r) { r.masks.max_length = 3; });
+  // It would train, and then its directory could not say it.
+  refused("gelu, gelu_new or relu",
+          [](MaskedRecipe& r) { r.network.hidden_act = Activation::tanh; });
+}
+
+TEST(MaskedLanguage, TheWholeRunGoesOnWithItsOwnTextOnly) {
+  const Temporary folder;
+  MaskedRecipe r = masked_recipe("tiny");
+  r.network.hidden_size = r.network.intermediate_size = 8;
+  r.masks.max_length = 8;
+  r.vocabulary = 40;
+  r.by_line = true;
+  r.train.steps = r.train.schedule.steps = 2;
+  r.train.schedule.warm_up = 0;
+  std::string file;
+  for (const std::string& line : ordered_sentences()) file += line + "\n";
+  write_file(folder / "text", file);
+  const MaskedTexts texts = read_masked_texts({(folder / "text").string()}, {});
+  EXPECT_EQ(texts.train.size(), 29U);
+  EXPECT_EQ(texts.valid.size(), 1U) << "a fiftieth of 30, rounded up";
+  TrainingRun begun({.model = (folder / "m").string()});
+  EXPECT_EQ(train_masked(r, texts, begun, {}).steps, 2);
+  EXPECT_EQ(load_bert_model(folder / "m").network.bert.config.max_position_embeddings, 8);
+
+  r.train.steps = r.train.schedule.steps = 3;
+  const auto resumed = [&](const MaskedTexts& with) {
+    TrainingRun run({.model = (folder / "m").string(), .resume = true});
+    return train_masked(r, with, run, {}).steps;
+  };
+  EXPECT_EQ(resumed(texts), 3);
+  MaskedTexts other = texts;
+  other.train[0] = "a b says b";
+  EXPECT_THAT([&] { (void)resumed(other); }, ::testing::ThrowsMessage<Error>(HasSubstr("--train")));
+  r.masks.pairs = true;
+  EXPECT_THAT([&] { (void)resumed(texts); },
+              ::testing::ThrowsMessage<Error>(HasSubstr("was begun without --nsp")));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 namespace qkv {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
@@ -21,17 +22,19 @@ LabelledText small_text() {
   return text;
 }
 
-LabellingPreset small_preset(LabelTask task, LabelEncoder encoder = LabelEncoder::rnn) {
-  LabellingPreset p = labelling_preset("tiny", task, encoder);
-  p.model.width = p.model.embedding = p.model.feed_forward = 8;
-  p.model.heads = 2;
+LabellingRecipe small_recipe(LabelTask task, TagScheme scheme = TagScheme::iob2,
+                             LabelEncoder encoder = LabelEncoder::rnn) {
+  LabellingRecipe p = labelling_recipe("tiny", task, encoder);
+  p.scheme = scheme;
+  p.network.width = p.network.embedding = p.network.feed_forward = 8;
+  p.network.heads = 2;
   return p;
 }
 
 TEST(Labelling, LabelsAreLearntInTheSchemeAskedFor) {
   const LabelledText text = small_text();
   const LabellerModel model =
-      make_labeller(small_preset(LabelTask::intent), text, TagScheme::iobes, 1);
+      make_labeller(small_recipe(LabelTask::intent, TagScheme::iobes), text);
   EXPECT_EQ(model.task(), "intent");
   EXPECT_TRUE(writes_spans(model.tags));
   EXPECT_EQ(label_name(model.tags, 0), "O");  // by falling count
@@ -54,8 +57,7 @@ TEST(Labelling, LabelsAreLearntInTheSchemeAskedFor) {
 
 TEST(Labelling, PackTakesSentencesWithAllThatBelongsToThem) {
   const LabelledText text = small_text();
-  const LabellerModel model =
-      make_labeller(small_preset(LabelTask::intent), text, TagScheme::iob2, 1);
+  const LabellerModel model = make_labeller(small_recipe(LabelTask::intent, TagScheme::iob2), text);
   const LabelledSet set = encode_labelled(model, text, TagScheme::iob2);
   LabelledText turned;
   for (std::size_t i : {2U, 0U}) {
@@ -81,21 +83,21 @@ TEST(Labelling, PackTakesSentencesWithAllThatBelongsToThem) {
 TEST(Labelling, TextMustHaveWhatTheTaskNeeds) {
   LabelledText text = small_text();
   text.labels.clear();
-  EXPECT_THAT([&] { make_labeller(small_preset(LabelTask::intent), text, TagScheme::iob2, 1); },
+  EXPECT_THAT([&] { make_labeller(small_recipe(LabelTask::intent, TagScheme::iob2), text); },
               ThrowsMessage<Error>(HasSubstr("intent needs text with a label a sentence")));
   text.tags = {{"O", "O", "O"}, {"O"}, {"O", "O", "O", "O"}};
-  EXPECT_THAT([&] { make_labeller(small_preset(LabelTask::tag), text, TagScheme::iob2, 1); },
+  EXPECT_THAT([&] { make_labeller(small_recipe(LabelTask::tag, TagScheme::iob2), text); },
               ThrowsMessage<Error>(HasSubstr("at least two tags, the text has 1")));
   text.tags.clear();
-  EXPECT_THAT([&] { make_labeller(small_preset(LabelTask::tag), text, TagScheme::iob2, 1); },
+  EXPECT_THAT([&] { make_labeller(small_recipe(LabelTask::tag, TagScheme::iob2), text); },
               ThrowsMessage<Error>(HasSubstr("tag needs text with a tag a word")));
-  EXPECT_THROW(labelling_preset("huge", LabelTask::tag, LabelEncoder::rnn), Error);
+  EXPECT_THROW(labelling_recipe("huge", LabelTask::tag, LabelEncoder::rnn), Error);
 }
 
 TEST(Labelling, WhatTheModelCannotHoldGetsTheCommonTag) {
-  LabellingPreset preset = small_preset(LabelTask::tag, LabelEncoder::attention);
-  preset.model.max_length = 4;
-  const LabellerModel model = make_labeller(preset, small_text(), TagScheme::iobes, 1);
+  LabellingRecipe recipe = small_recipe(LabelTask::tag, TagScheme::iobes, LabelEncoder::attention);
+  recipe.network.max_length = 4;
+  const LabellerModel model = make_labeller(recipe, small_text());
   ASSERT_EQ(longest_sentence(model), 4);
   const std::vector<std::vector<std::string>> sentences = {
       std::vector<std::string>(7, "Rome"), {}, std::vector<std::string>(4, "Rome")};
@@ -134,6 +136,93 @@ TEST(Labelling, ScoresPutTagsAndLabelsTogether) {
   EXPECT_THROW(score_labelled(gold, std::vector<Labelled>(2)), Error);
 }
 
+TEST(Labelling, RecipeSaysHowWordsAreLookedUpAndWhatInformsWhat) {
+  LabellingRecipe r = small_recipe(LabelTask::intent);
+  const LabellerModel lower = make_labeller(r, small_text());
+  EXPECT_GE(lower.words.id("bob"), Vocabulary::kSpecials);
+  EXPECT_TRUE(lower.network.config.class_to_tags && lower.network.config.tags_to_class);
+  EXPECT_EQ(lower.network.config.shapes, kWordShapes);
+  r.cased = true;
+  r.interaction = LabelInteraction::tags_to_class;
+  r.network.character_filters = r.network.shape_embedding = 0;
+  r.check();
+  const LabellerModel cased = make_labeller(r, small_text());
+  EXPECT_GE(cased.words.id("Bob"), Vocabulary::kSpecials);
+  EXPECT_FALSE(cased.word_options.lowercase);
+  EXPECT_FALSE(cased.network.config.class_to_tags);
+  EXPECT_TRUE(cased.network.config.tags_to_class);
+  EXPECT_EQ(cased.network.config.characters, 0);
+  EXPECT_EQ(cased.network.config.shapes, 0);
+}
+
+TEST(Labelling, PriorIsHardFromTheFirstPairUnlessMoreAreAskedFor) {
+  LabellingRecipe r = small_recipe(LabelTask::intent);
+  r.network.prior = PriorMask::hard;
+  const auto allowed = [&](const char* label, const char* tag) {
+    const LabellerModel m = make_labeller(r, small_text());
+    const auto row = static_cast<std::size_t>(label_id(m.classes, label)),
+               column = static_cast<std::size_t>(label_id(m.tags, tag));
+    return m.network.prior.values()[row * static_cast<std::size_t>(label_count(m.tags)) + column];
+  };
+  EXPECT_EQ(allowed("tell", "B-PER"), 1);
+  EXPECT_EQ(allowed("ask", "B-PER"), 0);
+  r.prior_least = 2;
+  EXPECT_EQ(allowed("tell", "B-PER"), 0);  // in one sentence
+  EXPECT_EQ(allowed("tell", "B-LOC"), 1);  // in two
+}
+
+TEST(Labelling, RecipeRefusesWhatCannotBe) {
+  const auto refused = [](const auto& change, const char* why) {
+    LabellingRecipe r = small_recipe(LabelTask::tag);
+    change(r);
+    EXPECT_THAT([&] { r.check(); }, ThrowsMessage<Error>(HasSubstr(why)));
+  };
+  small_recipe(LabelTask::tag).check();
+  refused([](auto& r) { r.network.width = 7; }, "width 7 is no multiple of directions 2");
+  refused([](auto& r) { r.interaction = LabelInteraction::both; }, "need both tags and classes");
+  refused([](auto& r) { r.fresh = true; }, "--fresh is for --init");
+  refused([](auto& r) { r.init = "bert"; }, "cannot be rnn");
+  refused([](auto& r) { r.network.encoder = LabelEncoder::bert; }, "give a BERT with --init");
+}
+
+/// A run of 8 words of training text; what it says of itself.
+TrainReport short_run(const LabellingRecipe& recipe, const LabelledText& text, RunOptions options,
+                      std::vector<std::string>* lines = nullptr) {
+  TrainingRun run(std::move(options));
+  const auto line = [&](const std::string& said) {
+    if (lines != nullptr) lines->push_back(said);
+  };
+  return train_labeller(recipe, {.train = text, .valid = small_text()}, run,
+                        {.progress = {}, .line = line});
+}
+
+TEST(Labelling, RunGoesOnWithTheSameTextOnly) {
+  const Temporary folder;
+  const std::string model = (folder / "m").string();
+  LabellingRecipe r = small_recipe(LabelTask::intent, TagScheme::iobes);
+  r.train.steps = 2;
+  std::vector<std::string> lines;
+  short_run(r, small_text(), {.model = model}, &lines);
+  EXPECT_THAT(lines, testing::Contains(HasSubstr("3 sentences read")));
+  EXPECT_THAT(lines, testing::Contains("tags: iob1, learnt as iobes"));
+  EXPECT_EQ(load_labeller_model(model).task(), "intent");
+  r.train.steps = 3;
+  EXPECT_EQ(short_run(r, small_text(), {.model = model, .resume = true}).steps, 3);
+  r.train.steps = 4;
+  for (int part = 0; part < 3; ++part) {
+    LabelledText other = small_text();
+    if (part == 0) other.words[1][0] = "stay";
+    if (part == 1) other.tags[1][0] = "I-PER";
+    if (part == 2) other.labels[1] = "tell";
+    EXPECT_THAT([&] { short_run(r, other, {.model = model, .resume = true}); },
+                ThrowsMessage<Error>(AllOf(HasSubstr("--train: 3 lines"), HasSubstr(model),
+                                           HasSubstr("resume with the same files"))));
+  }
+  r.task = LabelTask::tag;
+  EXPECT_THAT([&] { short_run(r, small_text(), {.model = model, .resume = true}); },
+              ThrowsMessage<Error>(HasSubstr("resume with qkv train intent")));
+}
+
 // Labels that training never showed must not make the loss infinite.
 TEST(Labelling, UnknownLabelsDoNotCountInTheLoss) {
   const Temporary folder;
@@ -142,7 +231,7 @@ TEST(Labelling, UnknownLabelsDoNotCountInTheLoss) {
   valid.tags[0][0] = "I-XYZ";
   valid.labels[1] = "none";
   for (const LabelTask task : {LabelTask::tag, LabelTask::classify, LabelTask::intent}) {
-    LabellerModel model = make_labeller(small_preset(task), text, TagScheme::iobes, 1);
+    LabellerModel model = make_labeller(small_recipe(task, TagScheme::iobes), text);
     const LabelledSet train_set = encode_labelled(model, text, TagScheme::iobes);
     const LabelledSet valid_set = encode_labelled(model, valid, TagScheme::iobes);
     LabellingTraining training{.train = train_set, .valid = valid_set, .valid_text = valid};

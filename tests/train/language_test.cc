@@ -32,8 +32,8 @@ LanguageModel model_of(LanguageKind kind, Tokeniser::Kind tokens, bool by_line =
   m.by_line = by_line;
   m.context = 8;
   if (kind == LanguageKind::rnn) {
-    m.architecture = LanguageArchitecture::rnn;
-    m.rnn = RnnLanguage::make({.vocab_size = m.tokeniser.size(), .embedding = 6, .width = 10}, 1);
+    m.network =
+        RnnLanguage::make({.vocab_size = m.tokeniser.size(), .embedding = 6, .width = 10}, 1);
     return m;
   }
   Mpt::Config c = tiny(m.tokeniser.size());
@@ -44,7 +44,7 @@ LanguageModel model_of(LanguageKind kind, Tokeniser::Kind tokens, bool by_line =
   }
   c.logit_scale = 0.7;
   c.attn_config.kv_n_heads = 1;
-  m.mpt = Mpt::make(c, 1);
+  m.network = Mpt::make(c, 1);
   return m;
 }
 
@@ -123,12 +123,13 @@ TEST(Language, AStrideGivesContext) {
 // What is given sees all of itself, in windows as in the decoder; what follows is causal.
 TEST(Language, APrefixModelReadsThePromptAsItsPrefix) {
   LanguageModel m = model_of(LanguageKind::transformer, Tokeniser::Kind::character);
-  m.mpt.config.n_layers = 2;  // one layer's keys know nothing of what they see
-  m.mpt = Mpt::make(m.mpt.config, 2);
+  Mpt& mpt = std::get<Mpt>(m.network);
+  mpt.config.n_layers = 2;  // one layer's keys know nothing of what they see
+  mpt = Mpt::make(mpt.config, 2);
   const TextStream s = stream_of(m);
   const std::vector<Window> given = {{.begin = 0, .end = 20, .scored = 12}};
   const std::vector<float> causal = m.log_probabilities(pack(s, given));
-  m.mpt.config.attn_config.prefix_lm = true;
+  mpt.config.attn_config.prefix_lm = true;
   const std::vector<float> seen = m.log_probabilities(pack(s, given));
   for (std::size_t t = 0; t < 11; ++t) EXPECT_EQ(seen[t], 0.0f) << "given, not predicted";
   const auto decoder = m.decoder();
@@ -210,13 +211,13 @@ TEST(Language, EveryKindLearns) {
   for (const LanguageKind kind : kKinds) {
     LanguageModel m = model_of(kind, Tokeniser::Kind::character);
     m.tokeniser = train_language_tokeniser({.kind = Tokeniser::Kind::character}, lines);
-    if (kind == LanguageKind::rnn) {
-      m.rnn.config.vocab_size = m.tokeniser.size();
-      m.rnn = RnnLanguage::make(m.rnn.config, 1);
-    } else {
-      m.mpt.config.vocab_size = m.tokeniser.size();
-      m.mpt = Mpt::make(m.mpt.config, 1);
-    }
+    std::visit(
+        [&](auto& network) {
+          auto config = network.config;
+          config.vocab_size = m.tokeniser.size();
+          network = std::remove_cvref_t<decltype(network)>::make(config, 1);
+        },
+        m.network);
     const TextStream stream = make_stream(lines, m.encoder(), m.format());
     const LanguageTraining training{
         .train = stream, .valid = stream, .loss = {}, .context = 16, .batch_tokens = 64};
@@ -236,17 +237,95 @@ TEST(Language, EveryKindLearns) {
 TEST(Language, PresetsAreModels) {
   for (const std::string_view name : language_preset_names()) {
     for (const LanguageKind kind : kKinds) {
-      LanguagePreset p = language_preset(name, kind);
-      p.mpt.vocab_size = p.rnn.vocab_size = 100;
-      EXPECT_NO_THROW(p.mpt.check()) << name;
-      EXPECT_NO_THROW(p.rnn.check()) << name;
-      EXPECT_EQ(p.mpt.attn_config.linear, kind == LanguageKind::linear);
+      const LanguageRecipe r = language_recipe(name, kind);
+      EXPECT_NO_THROW(r.check()) << name;
+      EXPECT_EQ(r.architecture(),
+                kind == LanguageKind::rnn ? LanguageArchitecture::rnn : LanguageArchitecture::mpt);
+      const auto* mpt = std::get_if<Mpt::Config>(&r.network);
+      EXPECT_EQ(mpt != nullptr && mpt->attn_config.linear, kind == LanguageKind::linear);
     }
   }
-  EXPECT_THROW((void)language_preset("huge"), Error);
-  Mpt::Config small = language_preset("char-small").mpt;
+  EXPECT_THAT([] { (void)language_recipe("huge"); },
+              ThrowsMessage<UsageError>(HasSubstr("char-tiny, char-small, words, base")));
+  auto small = std::get<Mpt::Config>(language_recipe("char-small").network);
   small.vocab_size = 65 + 4;
   EXPECT_EQ(small.parameters(), 69 * 384 + 6 * (12 * 384 * 384 + 2 * 384) + 384);
+}
+
+TEST(Language, WordsOfPeopleAreWhatTheConfigurationHas) {
+  for (const std::string_view name : language_preset_names()) {
+    for (const LanguageKind kind : {LanguageKind::transformer, LanguageKind::linear}) {
+      const auto before = std::get<Mpt::Config>(language_recipe(name, kind).network);
+      Mpt::Config after = before;
+      words_of(before).apply(after);
+      EXPECT_EQ(after.attn_config.alibi, before.attn_config.alibi);
+      EXPECT_EQ(after.attn_config.rope, before.attn_config.rope);
+      EXPECT_EQ(after.learned_pos_emb, before.learned_pos_emb);
+      EXPECT_EQ(after.no_bias, before.no_bias);
+      EXPECT_EQ(after.logit_scale, before.logit_scale);
+    }
+  }
+  Mpt::Config c;
+  MptWords{.positions = LanguagePositions::rotary, .logit_scale = "0.25", .bias = true}.apply(c);
+  EXPECT_TRUE(c.attn_config.rope);
+  EXPECT_FALSE(c.learned_pos_emb || c.attn_config.alibi || c.no_bias);
+  EXPECT_EQ(c.logit_scale, 0.25);
+  MptWords{.positions = LanguagePositions::learned, .logit_scale = "inv_sqrt_d_model"}.apply(c);
+  EXPECT_TRUE(c.learned_pos_emb && c.no_bias && c.logit_scale_inv_sqrt_d_model);
+  EXPECT_EQ(words_of(c).logit_scale, "inv_sqrt_d_model");
+  for (const char* scale : {"", "x", "nan", "1x"}) {
+    EXPECT_THROW((MptWords{.logit_scale = scale}.apply(c)), UsageError) << scale;
+  }
+  RnnLanguage::Config rnn;
+  RnnLanguageWords{.untied = true}.apply(rnn);
+  EXPECT_FALSE(rnn.tie_output);
+  EXPECT_TRUE(words_of(rnn).untied);
+}
+
+TEST(Language, ARecipeOutOfRangeIsNamedBeforeAnyTextIsRead) {
+  LanguageRecipe r = language_recipe("char-tiny");
+  r.context = 0;
+  EXPECT_THAT([&] { r.check(); }, ThrowsMessage<UsageError>(HasSubstr("context: 0")));
+  r.context = 8;
+  std::get<Mpt::Config>(r.network).n_heads = 3;
+  EXPECT_THAT([&] { r.check(); }, ThrowsMessage<Error>(HasSubstr("n_heads 3")));
+}
+
+TEST(Language, TheWholeRunGoesOnWithItsOwnTextOnly) {
+  const Temporary folder;
+  std::vector<std::string> lines(20, "abcd");
+  lines[19] = "dcba";
+  LanguageRecipe r = language_recipe("char-tiny");
+  auto& mpt = std::get<Mpt::Config>(r.network);
+  mpt.d_model = 8;
+  mpt.n_heads = 2;
+  mpt.n_layers = 1;
+  r.context = 12;
+  r.train.steps = r.train.schedule.steps = 2;
+  std::string file;
+  for (const std::string& line : lines) file += line + "\n";
+  write_file(folder / "text", file);
+  const LanguageTexts texts = read_language_texts({(folder / "text").string()}, {});
+  EXPECT_EQ(texts.train.size(), 18U);
+  EXPECT_EQ(texts.valid, (std::vector<std::string>{"abcd", "dcba"})) << "the last tenth";
+  std::vector<std::string> said;
+  const TrainWatch watch{.progress = {},
+                         .line = [&](const std::string& line) { said.push_back(line); }};
+  TrainingRun begun({.model = (folder / "m").string()});
+  EXPECT_EQ(train_language(r, texts, begun, watch).steps, 2);
+  EXPECT_THAT(said, testing::Contains(HasSubstr("train: 18 lines")));
+  const LanguageModel model = load_language_model(folder / "m");
+  EXPECT_EQ(model.mpt()->config.max_seq_len, 12);
+  EXPECT_EQ(model.context, 12);
+
+  TrainingRun again({.model = (folder / "m").string(), .resume = true});
+  r.train.steps = r.train.schedule.steps = 3;
+  EXPECT_EQ(train_language(r, texts, again, watch).steps, 3);
+  LanguageTexts other = texts;
+  other.valid[0] = "bbbb";
+  TrainingRun last({.model = (folder / "m").string(), .resume = true});
+  EXPECT_THAT([&] { (void)train_language(r, other, last, watch); },
+              ThrowsMessage<Error>(HasSubstr("--valid")));
 }
 
 }  // namespace

@@ -129,8 +129,33 @@ TEST(Vectors, OptionsThatMakeNoSenseThrow) {
   for (const VectorOptions& o :
        {VectorOptions{.epochs = 0}, VectorOptions{.window = 0}, VectorOptions{.negatives = 0},
         VectorOptions{.sample = -1}, VectorOptions{.rate = -1}}) {
-    EXPECT_THROW((void)trained({}, o), Error);
+    EXPECT_THROW((void)trained({}, o), UsageError);
   }
+}
+
+TEST(Vectors, ARunGoesFromFilesToADirectory) {
+  const Temporary folder;
+  std::string text;
+  for (const std::string& line : two_worlds(60)) text += line + "\n";
+  write_file(folder / "text", text);
+  const VectorRecipe recipe{.network = {.width = 12}, .train = {.epochs = 2}, .min_count = 1};
+  VectorFiles files{.train = {folder / "text"}, .model = folder / "m", .text = {}};
+  std::vector<std::string> said;
+  const VectorReport report = train_vectors(
+      recipe, files,
+      {.progress = {}, .line = [&](const std::string& line) { said.push_back(line); }});
+  EXPECT_EQ(report.words, 2 * 60 * 8);
+  EXPECT_THAT(said, testing::ElementsAre(HasSubstr("480 words in 60 lines"), HasSubstr("done: ")));
+  const VectorModel model = load_vector_model(folder / "m");
+  EXPECT_TRUE(
+      std::ranges::equal(model.vectors.input.values(),
+                         make_vectors(recipe, two_worlds(60)).model.vectors.input.values()));
+  // Nothing of a model that is there is touched, nor is the text read first.
+  files.train = {folder / "nowhere"};
+  EXPECT_THAT([&] { (void)train_vectors(recipe, files); },
+              ThrowsMessage<Error>(HasSubstr("--overwrite")));
+  files = {.train = {folder / "text"}, .model = folder / "m", .overwrite = true, .text = {}};
+  EXPECT_NO_THROW((void)train_vectors(recipe, files));
 }
 
 }  // namespace

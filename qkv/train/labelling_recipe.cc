@@ -1,6 +1,7 @@
 // The sizes and recipes of labellers, by name.
 #include <algorithm>
-#include <array>
+
+#include <fmt/format.h>
 
 #include "qkv/base/error.h"
 #include "qkv/train/labelling.h"
@@ -8,10 +9,8 @@
 namespace qkv {
 namespace {
 
-constexpr std::array<std::string_view, 2> kPresets = {"tiny", "small"};
-
-void use_tiny(LabellingPreset& p) {
-  Labeller::Config& m = p.model;
+void use_tiny(LabellingRecipe& p) {
+  Labeller::Config& m = p.network;
   m.embedding = 32;
   m.character_embedding = 16;
   m.character_filters = 16;
@@ -21,8 +20,8 @@ void use_tiny(LabellingPreset& p) {
   p.train.epochs = 20;
 }
 
-void use_small(LabellingPreset& p) {
-  Labeller::Config& m = p.model;
+void use_small(LabellingRecipe& p) {
+  Labeller::Config& m = p.network;
   m.embedding = 100;
   m.character_embedding = 30;
   m.character_filters = 50;
@@ -33,8 +32,8 @@ void use_small(LabellingPreset& p) {
 }
 
 /// What self-attention wants otherwise: more layers, less noise, a slower start.
-void use_attention(LabellingPreset& p) {
-  Labeller::Config& m = p.model;
+void use_attention(LabellingRecipe& p) {
+  Labeller::Config& m = p.network;
   m.layers = 2;
   m.dropout = 0.2;
   m.embedding_dropout = 0.3;
@@ -43,8 +42,8 @@ void use_attention(LabellingPreset& p) {
 }
 
 /// Weights that have learnt something want small steps and little noise.
-void use_bert(LabellingPreset& p) {
-  Labeller::Config& m = p.model;
+void use_bert(LabellingRecipe& p) {
+  Labeller::Config& m = p.network;
   m.dropout = 0.1;
   p.train.schedule.rate = 5e-4;
   p.train.schedule.warm_up = 200;
@@ -55,13 +54,11 @@ void use_bert(LabellingPreset& p) {
 
 }  // namespace
 
-std::span<const std::string_view> labelling_preset_names() { return kPresets; }
-
-LabellingPreset labelling_preset(std::string_view name, LabelTask task, LabelEncoder encoder) {
-  LabellingPreset p;
-  p.name = name;
+LabellingRecipe labelling_recipe(std::string_view name, LabelTask task, LabelEncoder encoder) {
+  LabellingRecipe p;
+  p.preset = name;
   p.task = task;
-  p.model.encoder = encoder;
+  p.network.encoder = encoder;
   p.train.optimiser.beta2 = 0.999;
   p.train.optimiser.clip_norm = 5;
   p.train.schedule = {.kind = Schedule::Kind::inverse_sqrt, .rate = 2e-3, .warm_up = 200};
@@ -73,11 +70,11 @@ LabellingPreset labelling_preset(std::string_view name, LabelTask task, LabelEnc
   } else if (name == "small") {
     use_small(p);
   } else {
-    fail("preset '{}' is not one of tiny, small", name);
+    throw UsageError(fmt::format("--preset '{}' is not one of tiny, small", name));
   }
   if (encoder == LabelEncoder::attention || encoder == LabelEncoder::linear) use_attention(p);
   if (encoder == LabelEncoder::bert) use_bert(p);
-  Labeller::Config& m = p.model;
+  Labeller::Config& m = p.network;
   // A second layer sees further, which tags want and one vector for all words does not.
   if (encoder == LabelEncoder::cnn && task != LabelTask::classify) m.layers = 2;
   m.characters = m.shapes = 1;  // letters and shape say what an unknown word is
@@ -90,7 +87,7 @@ LabellingPreset labelling_preset(std::string_view name, LabelTask task, LabelEnc
     m.word_dropout = 0.05;
   }
   if (task == LabelTask::intent) {
-    m.class_to_tags = m.tags_to_class = true;
+    p.interaction = LabelInteraction::both;
     m.word_dropout = 0.1;        // names come and go; what a sentence wants must not hang on them
     p.scheme = TagScheme::iob2;  // slots are many and rare: half as many tags learn faster
     p.class_weight = 3;

@@ -1,0 +1,198 @@
+// Fresh labellers: vocabularies and labels from the text, rules and priors, weights of a BERT.
+#include <algorithm>
+#include <map>
+#include <unordered_set>
+
+#include <fmt/format.h>
+
+#include "qkv/base/error.h"
+#include "qkv/text/normalise.h"
+#include "qkv/text/split.h"
+#include "qkv/train/labelling.h"
+
+namespace qkv {
+namespace {
+
+std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+std::vector<std::string> names_of(const Vocabulary& labels) {
+  std::vector<std::string> names(at(label_count(labels)));
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    names[i] = label_name(labels, static_cast<std::int32_t>(i));
+  }
+  return names;
+}
+
+Vocabulary labels_of(std::span<const std::string> labels, std::string_view what) {
+  TokenCounts counts;
+  for (const std::string& label : labels) count_token(counts, label);
+  Vocabulary vocabulary(counts);
+  if (label_count(vocabulary) < 2) {
+    fail("training needs at least two {}, the text has {}; is this the right column{}?", what,
+         label_count(vocabulary), what == "tags" ? " (--column)" : "");
+  }
+  // A column of words taken for one of labels would ask for a table of its square.
+  constexpr std::int32_t kMost = 4096;
+  if (label_count(vocabulary) > kMost) {
+    fail("the text has {} {}, more than {}; is this the right column?", label_count(vocabulary),
+         what, kMost);
+  }
+  return vocabulary;
+}
+
+/// How often each tag occurs in sentences of each class.
+Tensor prior_of(const LabellerModel& model, const LabelledSet& set, const PriorOptions& options) {
+  const std::int64_t tags = label_count(model.tags), classes = label_count(model.classes);
+  std::vector<std::int64_t> counts(at(classes * tags), 0);
+  const LabelBatch& all = set.all;
+  for (std::int64_t b = 0; b < all.segments.count(); ++b) {
+    std::unordered_set<std::int32_t> seen;
+    for (std::int64_t t = all.segments.begin(b); t < all.segments.end(b); ++t) {
+      seen.insert(all.tags[at(t)]);
+    }
+    for (const std::int32_t tag : seen) ++counts[at(all.classes[at(b)] * tags + tag)];
+  }
+  return tag_prior(counts, classes, tags, options);
+}
+
+/// What the recipe's options make of the sizes that it begins with.
+Labeller::Config sizes_of(const LabellingRecipe& r) {
+  Labeller::Config c = r.network;
+  const bool both = r.interaction == LabelInteraction::both;
+  c.class_to_tags = both || r.interaction == LabelInteraction::class_to_tags;
+  c.tags_to_class = both || r.interaction == LabelInteraction::tags_to_class;
+  c.unknown = Vocabulary::kUnk;
+  if (c.character_filters == 0) c.characters = 0;
+  if (c.shape_embedding == 0) c.shapes = 0;
+  return c;
+}
+
+/// The words and characters of the text, and how they are looked up.
+void learn_words(const LabellingRecipe& r, const LabelledText& text, LabellerModel& model,
+                 Labeller::Config& config) {
+  model.word_options = r.words;
+  if (r.cased) model.word_options.lowercase = false;
+  TokenCounts words, letters;
+  for (const auto& sentence : text.words) {
+    for (const std::string& word : sentence) {
+      count_token(words, word_as_read(word, model.word_options));
+      for (const std::string_view c : characters(word)) count_token(letters, c);
+    }
+  }
+  model.words = Vocabulary(words, {.min_count = r.min_count});
+  if (label_count(model.words) == 0) {
+    fail("only 0 words occur {} times; give more text or a lower --min-count", r.min_count);
+  }
+  config.words = model.words.size();
+  if (config.characters > 0) {
+    model.characters = Vocabulary(letters);
+    config.characters = model.characters.size();
+  }
+  if (config.shapes > 0) config.shapes = kWordShapes;
+}
+
+/// Pieces in place of words, and the sizes that go with them.
+void read_as(const BertModel& bert, WordCut cut, LabellerModel& model, Labeller::Config& config) {
+  model.pieces = bert.pieces;
+  model.word_options = {.lowercase = bert.pieces.lower(), .cut = cut};
+  config.words = config.characters = config.shapes = 0;
+  config.bert = bert.network.bert.config;
+  config.width = config.bert.hidden_size;
+}
+
+/// All tags of the text, those of spans in `scheme`.
+std::vector<std::string> tags_in(const LabelledText& text, TagScheme scheme) {
+  const bool spans = detect_scheme(text.tags).has_value();
+  std::vector<std::string> all;
+  for (const Tags& sentence : text.tags) {
+    const Tags converted = spans ? convert_tags(sentence, scheme) : sentence;
+    all.insert(all.end(), converted.begin(), converted.end());
+  }
+  return all;
+}
+
+}  // namespace
+
+void cut_texts(LabelledText& text, WordCut cut) {
+  if (!text.words.empty()) return;
+  for (const std::string& line : text.texts) text.words.push_back(cut_words(line, cut));
+  text.report.tokens = 0;
+  for (const auto& words : text.words) {
+    text.report.tokens += static_cast<std::int64_t>(words.size());
+  }
+}
+
+void LabellingRecipe::check() const {
+  train.check();
+  if (fresh && init.empty()) throw UsageError("--fresh is for --init");
+  if (network.encoder == LabelEncoder::bert) {
+    if (init.empty()) throw UsageError("--encoder bert: give a BERT with --init");
+    return;  // the sizes come with it
+  }
+  if (!init.empty()) {
+    throw UsageError(
+        fmt::format("--init brings the encoder, which cannot be {}", name_of(network.encoder)));
+  }
+  Labeller::Config sizes = sizes_of(*this);  // what can be checked before the text is read
+  sizes.words = Vocabulary::kSpecials;
+  sizes.tags = task == LabelTask::classify ? 0 : 2;
+  sizes.classes = task == LabelTask::tag ? 0 : 2;
+  sizes.check();
+}
+
+LabellerModel make_labeller(const LabellingRecipe& r, const LabelledText& text,
+                            const BertModel* begin) {
+  const bool tags = r.task != LabelTask::classify, classes = r.task != LabelTask::tag;
+  if (tags && text.tags.empty()) fail("{} needs text with a tag a word", name_of(r.task));
+  if (classes && text.labels.empty()) {
+    fail("{} needs text with a label a sentence", name_of(r.task));
+  }
+  LabellerModel model;
+  model.preset = r.preset;
+  Labeller::Config config = sizes_of(r);
+  if (config.encoder == LabelEncoder::bert) {
+    if (begin == nullptr) fail("a labeller over a BERT begins with one: give --init");
+    read_as(*begin, r.words.cut, model, config);
+  } else {
+    learn_words(r, text, model, config);
+  }
+  if (tags) {
+    model.tags = labels_of(tags_in(text, r.scheme), "tags");
+    config.tags = label_count(model.tags);
+  }
+  if (classes) {
+    model.classes = labels_of(text.labels, "labels");
+    config.classes = label_count(model.classes);
+  }
+  config.crf = tags && config.crf;
+  model.network = Labeller::make(config, r.train.seed);
+  if (tags && writes_spans(model.tags)) {
+    const LegalTransitions legal = legal_transitions(names_of(model.tags), r.scheme);
+    model.network.set_rules(
+        {.transition = legal.follows, .start = legal.starts, .end = legal.ends});
+  }
+  if (config.prior != PriorMask::none) {
+    const std::int64_t least = r.prior_least.value_or(config.prior == PriorMask::hard ? 1 : 0);
+    model.network.set_prior(
+        prior_of(model, encode_labelled(model, text, r.scheme), {.least = least}));
+  }
+  if (begin != nullptr && !r.fresh) take_weights(model, *begin);
+  return model;
+}
+
+void take_weights(LabellerModel& model, const BertModel& from) {
+  std::map<std::string, Tensor> given;
+  for_each_parameter(from.network.bert,
+                     [&](std::string_view path, const Tensor& p) { given.emplace(path, p); });
+  for_each_parameter(model.network.bert, [&](std::string_view path, Tensor& p) {
+    const auto found = given.find(std::string(path));
+    if (found == given.end()) return;  // a pooler that was never trained
+    if (found->second.shape() != p.shape()) {
+      fail<ShapeError>("labeller: {} is {}, the BERT's is {}", path, to_string(p.shape()),
+                       to_string(found->second.shape()));
+    }
+    std::ranges::copy(found->second.values(), p.data());
+  });
+}
+
+}  // namespace qkv
