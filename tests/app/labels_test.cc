@@ -187,9 +187,12 @@ TEST_F(Labels, ResumedRunKeepsItsOptionsAndItsText) {
   refused(data + "--dropout 0.5", "was begun with 0.2;", 2);
   refused(data + "--encoder cnn", "--encoder cnn: the run in ", 2);
   refused(data + "--preset small", "was begun with tiny;", 2);
-  refused("--train " + path("slots") + " --valid " + path("toy.conll") + " --format slots",
-          "--train", 1);
-  refused("--train " + path("toy.conll"), "resume with the same files", 1);
+  spill(folder_ / "other.conll", slurp(folder_ / "toy.conll") + "go X O\n");
+  const std::string other = path("other.conll"), toy = path("toy.conll");
+  refused("--train " + other + " --valid " + toy, "--train: 49 lines, ", 1);
+  refused("--train " + other + " --valid " + toy, "was begun with 48 lines, ", 1);
+  refused("--train " + toy + " --valid " + other, "--valid: 49 lines, ", 1);
+  refused(data + "--column 2", "resume with the same files", 1);  // the same words, other tags
   // What was chosen at the beginning need not be said again.
   const Ran ran = run_qkv(fresh + data + "--batch-tokens 30 --patience 3");
   ASSERT_EQ(ran.exit, 0) << ran.err;
@@ -229,7 +232,8 @@ TEST_F(Labels, WhatDoesNotFitIsSaidInOneLine) {
   spill(folder_ / "bad.conll", "a X O\nb O\n");
   spill(folder_ / "one.tsv", "x\ta\nx\tb\nx\tc\nx\td\nx\te\nx\tf\nx\tg\nx\th\nx\ti\nx\tj\nx\tk\n");
   refused(training("tag", "bad.conll", "m"), "bad.conll:2: has 2 columns");
-  refused(training("tag", "toy.tsv", "m"), "toy.tsv:");
+  // Legal columns, but hardly what was meant.
+  refused(training("tag", "toy.tsv", "odd") + "--steps 1", "are the columns right?", 0);
   refused(training("classify", "toy.conll", "m"), "toy.conll:1: expected label TAB text");
   refused(training("classify", "one.tsv", "m"), "needs at least two labels");
   refused(training("intent", "toy.conll", "m"), "is no folder");
