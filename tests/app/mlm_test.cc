@@ -92,9 +92,10 @@ TEST(Mlm, ResumesToTheSameWeightsOnAnyThreads) {
   for (const auto& [option, before] :
        {std::pair{"--length 20", "24"}, std::pair{"--nsp=false", "yes"},
         std::pair{"--feed-forward 64", "128"}, std::pair{"--cased", "no"}}) {
-    const Ran ran = run_qkv(training(folder, "parts") + "--steps 16 --resume " + option);
-    EXPECT_EQ(ran.exit, 2) << option;
-    EXPECT_NE(ran.err.find(std::string("was begun with ") + before), std::string::npos) << ran.err;
+    const Ran refused = run_qkv(training(folder, "parts") + "--steps 16 --resume " + option);
+    EXPECT_EQ(refused.exit, 2) << option;
+    EXPECT_NE(refused.err.find(std::string("was begun with ") + before), std::string::npos)
+        << refused.err;
   }
   // A state of a version that kept no record.
   std::filesystem::remove(folder / "parts" / "state" / "run.json");
