@@ -23,7 +23,7 @@ std::string fingerprint_of(std::span<const Clip> clips) {
   std::uint64_t sum = 0;
   for (const Clip& clip : clips) {
     sum = key_of(sum, checksum(clip.name), clip.frames);
-    for (const auto number : clip.numbers) sum = key_of(sum, std::hash<double>{}(number));
+    for (const auto number : clip.numbers) sum = key_of(sum, std::hash<float>{}(number));
   }
   return fmt::format("{} clips, {:016x}", clips.size(), sum);
 }
