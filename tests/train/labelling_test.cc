@@ -19,6 +19,8 @@ LabelledText small_text() {
   text.words = {{"Bob", "sees", "Rome"}, {"go"}, {"New", "York", "is", "far"}};
   text.tags = {{"I-PER", "O", "I-LOC"}, {"O"}, {"I-LOC", "I-LOC", "O", "O"}};
   text.labels = {"tell", "ask", "tell"};
+  text.report.read = 3;
+  text.report.tokens = 8;
   return text;
 }
 
@@ -203,7 +205,7 @@ TEST(Labelling, RunGoesOnWithTheSameTextOnly) {
   r.train.steps = 2;
   std::vector<std::string> lines;
   short_run(r, small_text(), {.model = model}, &lines);
-  EXPECT_THAT(lines, testing::Contains(HasSubstr("3 sentences read")));
+  EXPECT_THAT(lines, testing::Contains("train: 3 sentences read, 8 tokens"));
   EXPECT_THAT(lines, testing::Contains("tags: iob1, learnt as iobes"));
   EXPECT_EQ(load_labeller_model(model).task(), "intent");
   r.train.steps = 3;
