@@ -28,7 +28,8 @@ struct RnnLanguage {
     template <class Self, class Visit>
     static void each(Self& c, Visit&& visit) {
       visit({"vocab_size"}, c.vocab_size);
-      visit({"embedding", "Width of the embeddings", side_bounds()}, c.embedding);
+      visit({"embedding", "Width of the embeddings (0: as wide as the cells)", between(0, 1 << 20)},
+            c.embedding);
       visit({"width", "Width of the model", side_bounds()}, c.width);
       visit({"layers", "Layers", side_bounds()}, c.layers);
       visit({"cell", "The recurrent cell"}, c.cell);

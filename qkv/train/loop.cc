@@ -243,9 +243,13 @@ class Run {
     const Validation v = judgement();
     const bool better = v.score > at_.best_score;
     if (!directory_.has_state()) {
-      // The state of an older run goes before its model does.
+      // The state of an older run goes before its model does. This validation is done again by who
+      // resumes from here, so its weights must not be among those of the last ones yet.
       if (trained.defined()) optimiser_.set_weights(trained);
+      const Tensor newest = options_.average_last > 0 ? snapshots_.back() : Tensor();
+      if (newest.defined()) snapshots_.pop_back();
       save_state();
+      if (newest.defined()) snapshots_.push_back(newest);
       if (candidate.defined()) optimiser_.set_weights(candidate);
     }
     if (better) {

@@ -175,13 +175,28 @@ TEST_F(Environment, SignalsDuringLargeProductsSaveARunThatResumes) {
   EXPECT_GT(interrupted, 0);
 }
 
+/// The toy's pairs many times over, in many.en and many.de.
+void spill_many(const Temporary& folder, int times) {
+  std::string source, target;
+  const auto [en, de] = toy_text();
+  for (int i = 0; i < times; ++i) {
+    source += en;
+    target += de;
+  }
+  spill(folder / "many.en", source);
+  spill(folder / "many.de", target);
+}
+
 TEST_F(Environment, TheSecondSignalEndsALongStepAtOnce) {
+  // Many pairs in one update: seconds on any machine. The signals come once it has begun.
+  spill_many(*folder_, 60);
   const Ran ran = run_script(
       *folder_,
       "\"$qkv\" " + toy_training(*folder_, "long") +
-          "--accumulate 10000000 --steps 2 & p=$!\n"
-          "until test -e /proc/$p && grep -q State:.R /proc/$p/status; do sleep 0.1; done\n"
-          "sleep 1; kill -INT $p; sleep 0.2; test -e /proc/$p && echo goes on\n"
+          "--train $d/many.en $d/many.de --width 128 --heads 4 --feed-forward 1024 --layers 4 "
+          "--accumulate 1000 --valid-bleu 0 --steps 2 2>$d/long.err & p=$!\n"
+          "until grep -q ^model $d/long.err || ! test -e /proc/$p; do sleep 0.1; done\n"
+          "sleep 0.3; kill -INT $p; sleep 0.2; test -e /proc/$p && echo goes on\n"
           "kill -INT $p; wait $p");
   EXPECT_EQ(ran.exit, 130) << ran.err;
   EXPECT_EQ(ran.out, "goes on\n");

@@ -137,7 +137,7 @@ TEST(Lm, WrongUseIsSaidWithWhatWouldDo) {
        {std::pair{"--arch rnn --heads 2", "--heads: is for another --arch than rnn"},
         std::pair{"--cell gru", "--cell: is for another --arch"},
         std::pair{"--untied", "--untied: is for another --arch"},
-        std::pair{"--arch rnn --bias", "--bias: is for another --arch"},
+        std::pair{"--arch rnn --bias", "is for another --arch than rnn"},
         std::pair{"--arch cnn", "transformer, linear, rnn"},
         std::pair{"--preset huge", "char-tiny, char-small, words, base"},
         std::pair{"--positions none", "alibi, learned, rotary"},

@@ -40,7 +40,7 @@ TEST(Mlm, TrainsFillsAndEmbeds) {
   EXPECT_EQ(filled.out.rfind("the cat sat.\n  0.", 0), 0U) << filled.out;
   EXPECT_NE(filled.out.find("it sat on the mat.\n  0."), std::string::npos) << filled.out;
   EXPECT_NE(filled.out.find("no mask\n"), std::string::npos) << filled.out;
-  EXPECT_NE(filled.err.find("line 4: no [MASK]"), std::string::npos) << filled.err;
+  EXPECT_NE(filled.err.find("<stdin>:4: no [MASK]"), std::string::npos) << filled.err;
   const Ran json = run_qkv("fill --top 3 --json" + model, "the [MASK] sat .\n");
   const auto object = nlohmann::json::parse(json.out);
   EXPECT_EQ(object["text"], "the cat sat.");
@@ -65,7 +65,8 @@ TEST(Mlm, TrainsFillsAndEmbeds) {
   EXPECT_NEAR(norm, 1, 1e-5);
 
   const Ran info = run_qkv("info '" + (folder / "m").string() + "'");
-  EXPECT_NE(info.out.find("hidden words (tiny BERT)"), std::string::npos) << info.out << info.err;
+  EXPECT_NE(info.out.find("mlm (tiny BERT, hidden words)"), std::string::npos)
+      << info.out << info.err;
   const auto told =
       nlohmann::json::parse(run_qkv("info --json --tensors '" + (folder / "m").string() + "'").out);
   EXPECT_EQ(told["model_type"], "bert");
@@ -123,8 +124,8 @@ TEST(Mlm, BeginsATaggerAndAClassifier) {
   EXPECT_EQ(run_qkv("tag --model '" + tagger + "'", "the cat sat\n\n").out, "O B-animal O\n\n");
   for (const char* pooling : {"mean", "token"}) {
     const Ran ran = run_qkv("train classify --train '" + (folder / "labels").string() +
-                            "' --model '" + classifier + "' --rate 0.005 --pooling " + pooling +
-                            (std::string(pooling) == "mean" ? " --fresh" : "") + init);
+                            "' --model '" + classifier + "' --overwrite --rate 0.005 --pooling " +
+                            pooling + (std::string(pooling) == "mean" ? " --fresh" : "") + init);
     ASSERT_EQ(ran.exit, 0) << ran.err;
     EXPECT_EQ(run_qkv("classify --model '" + classifier + "'", "the cat sat .\n").out, "yes\n");
   }

@@ -53,7 +53,7 @@ TEST_F(VectorVerbs, TrainsAndShowsNeighbours) {
   EXPECT_EQ(sum.out.find("milk"), std::string::npos);  // what was asked about is no answer
 
   const Ran info = run_qkv("info " + path("m"));
-  EXPECT_NE(info.out.find("word vectors (CBOW of the mean, negative sampling)"), std::string::npos)
+  EXPECT_NE(info.out.find("vectors (own cbow, negative)"), std::string::npos)
       << info.out << info.err;
   EXPECT_NE(info.out.find("parameters  256"), std::string::npos) << info.out;
 }
@@ -61,7 +61,7 @@ TEST_F(VectorVerbs, TrainsAndShowsNeighbours) {
 TEST_F(VectorVerbs, EveryFormTrains) {
   for (const char* form : {"--task skip-gram", "--loss hierarchical", "--context sum",
                            "--task skip-gram --loss hierarchical"}) {
-    const Ran ran = run_qkv(training("f") + "--epochs 1 " + form);
+    const Ran ran = run_qkv(training("f") + "--overwrite --epochs 1 " + form);
     EXPECT_EQ(ran.exit, 0) << ran.err;
     EXPECT_EQ(run_qkv("similar ship --model " + path("f")).exit, 0);
   }
