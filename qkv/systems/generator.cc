@@ -93,11 +93,11 @@ void check(const LanguageModel& model, const GeneratorOptions& o) {
   const GeneratorOptions plain;
   const bool draws = o.greedy || o.temperature != plain.temperature || o.top_k != plain.top_k ||
                      o.top_p != plain.top_p || o.repetition_penalty != plain.repetition_penalty ||
-                     o.repetition_window != plain.repetition_window || o.seed != plain.seed;
+                     o.repetition_window != plain.repetition_window;
   if (o.beam > 0 && draws) {
     throw UsageError(
-        "a beam does not draw: leave out temperature, greedy, top_k, top_p, the repetition penalty "
-        "and the seed");
+        "a beam does not draw: leave out temperature, greedy, top_k, top_p and the repetition "
+        "penalty");
   }
   const bool softmax = model.mpt() != nullptr && !model.mpt()->config.attn_config.linear;
   if (o.context > 0 && !softmax) {

@@ -49,7 +49,8 @@ struct Ask {
   }
   std::string operator()(const MaskedModel& m) const {
     std::string answer;
-    for (const MaskCandidate& c : m.fill("the [MASK] boat").masks.front()) {
+    const FilledText filled = m.fill("the [MASK] boat");
+    for (const MaskCandidate& c : filled.masks.at(0)) {
       answer += fmt::format("{} {:a} ", c.piece, c.probability);
     }
     return answer;
