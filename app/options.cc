@@ -199,7 +199,7 @@ void Command::lay(OptionField& field) {
 void Command::go_on(OptionField& field, const std::map<std::string, std::string>& begun,
                     std::string_view where) {
   const auto found = begun.find(field.flag);
-  if (field.about.free || *field.about.help == '\0' || found == begun.end()) return;
+  if (*field.about.help == '\0' || found == begun.end()) return;
   if (!found->second.empty()) {
     field.set(std::vector<std::string>{found->second}, std::string(where) + ": " + field.flag);
   }
@@ -207,7 +207,7 @@ void Command::go_on(OptionField& field, const std::map<std::string, std::string>
   if (entry == nullptr || !entry->given) return;
   const std::string before = field.get();
   field.set(entry->values, entry->shown);
-  if (const std::string now = field.get(); now != before) {
+  if (const std::string now = field.get(); now != before && !field.about.free) {
     throw UsageError(
         fmt::format("{} {}: the run in {} was begun with {}; leave it out to go on with "
                     "that, or train into another directory",

@@ -18,12 +18,14 @@ void add_run(Command& command, RunOptions& run, const char* text_footer) {
 void Recipes::set_loop(TrainOptions& t) {
   const bool ends =
       command_.given("steps") || command_.given("epochs") || command_.given("minutes");
+  if (run_.resumes()) command_.go_on_with(t, run_.begun().options, run_.directory().string());
   if (ends) {
     t.steps = t.epochs = 0;
     t.minutes = 0;
   }
   if (command_.given("ema") && !command_.given("average")) t.average_last = 0;  // one at a time
-  set(t);
+  command_.lay_over(t);
+  keep_options(t, record_);
   t.schedule.steps = t.steps;
   const bool falls =
       t.schedule.kind == Schedule::Kind::cosine || t.schedule.kind == Schedule::Kind::linear;

@@ -25,12 +25,13 @@ struct RunRecord {
   void save(const std::filesystem::path& folder) const;
 };
 
-/// Adds the options that a resumed run must share: all that people can set but the free ones.
+/// Adds all options that people can set: a resumed run goes on with them, and only the changeable ones
+/// may be given anew with other values.
 template <class Options>
 void keep_options(const Options& options, RunRecord& record) {
   Options copy = options;
   for (const OptionField& f : fields_of(copy)) {
-    if (*f.about.help != '\0' && !f.about.free) record.options[f.flag] = f.get();
+    if (*f.about.help != '\0') record.options[f.flag] = f.get();
   }
 }
 

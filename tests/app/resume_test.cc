@@ -89,6 +89,23 @@ TEST_F(Resume, TheCurveIsDrawnWithoutWhatIsNoNumber) {
   EXPECT_NE(slurp(folder_ / "m" / "curve.svg").find("<svg"), std::string::npos);
 }
 
+TEST_F(Resume, WhatIsLeftOutIsAsTheRunWasBegunWith) {
+  const std::string rate = "--rate 0.004 --clip 0.5 --validate-every 4 ";
+  ASSERT_EQ(run_qkv(toy_training(folder_, "whole") + rate + "--steps 16").exit, 0);
+  ASSERT_EQ(run_qkv(toy_training(folder_, "parts") + rate + "--steps 8").exit, 0);
+  const std::string bare = "train translate --train '" + (folder_ / "toy.en").string() + "' '" +
+                           (folder_ / "toy.de").string() + "' --threads 1 --resume --model '" +
+                           (folder_ / "parts").string() + "' ";
+  const auto eight = weights("parts");
+  ASSERT_EQ(run_qkv(bare).exit, 0);  // at its end already
+  EXPECT_TRUE(weights("parts") == eight);
+  const Ran ran = run_qkv(bare + "--steps 16");
+  ASSERT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_TRUE(weights("parts") == weights("whole"));
+  // An end of another kind replaces the one before; another rate is taken as given.
+  EXPECT_EQ(run_qkv(bare + "--epochs 1 --rate 0.1").exit, 0);
+}
+
 TEST_F(Resume, ThreadsDoNotChangeTheWeights) {
   const std::string steps = "--steps 20 --validate-every 10";
   ASSERT_EQ(run_qkv(toy_training(folder_, "one") + steps).exit, 0);

@@ -20,6 +20,9 @@
 namespace qkv {
 namespace {
 
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -308,7 +311,7 @@ TEST(Train, ResumingChecksWhatTheStateSays) {
         std::tuple{"batch", Json(1.5), "batch"}, std::tuple{"validated", Json(1000), "validated"},
         std::tuple{"best_score", Json("good"), "best_score"},
         std::tuple{"seconds", Json(-1), "seconds"}, std::tuple{"other", Json(1), "other"}}) {
-    EXPECT_THAT(error_after([&](Json& p, auto&) { p[field] = value; }),
+    EXPECT_THAT(error_after([name = field, &json = value](Json& p, auto&) { p[name] = json; }),
                 AllOf(HasSubstr("state.safetensors"), HasSubstr(expected)));
   }
   EXPECT_THAT(error_after([](Json& p, auto&) { p.erase("stale"); }), HasSubstr("stale"));
@@ -344,13 +347,13 @@ TEST(Train, NumbersOutOfTheirRangeAreRefusedBeforeTheFirstStep) {
   };
   for (const auto& change :
        std::vector<std::function<void(TrainOptions&)>>{[](auto& o) { o.schedule.rate = -1; },
-                                                       [](auto& o) { o.schedule.rate = NAN; },
-                                                       [](auto& o) { o.schedule.rate = INFINITY; },
+                                                       [](auto& o) { o.schedule.rate = kNan; },
+                                                       [](auto& o) { o.schedule.rate = kInfinity; },
                                                        [](auto& o) { o.schedule.warm_up = -1; },
                                                        [](auto& o) { o.schedule.floor = -1; },
                                                        [](auto& o) { o.optimiser.beta2 = 1; },
                                                        [](auto& o) { o.optimiser.beta2 = 1.5; },
-                                                       [](auto& o) { o.optimiser.beta1 = NAN; },
+                                                       [](auto& o) { o.optimiser.beta1 = kNan; },
                                                        [](auto& o) { o.optimiser.ema = 2; },
                                                        [](auto& o) { o.optimiser.clip_norm = -1; },
                                                        [](auto& o) { o.optimiser.decay = -50; },
@@ -359,7 +362,7 @@ TEST(Train, NumbersOutOfTheirRangeAreRefusedBeforeTheFirstStep) {
                                                        [](auto& o) { o.accumulate = -3; },
                                                        [](auto& o) { o.accumulate = 0; },
                                                        [](auto& o) { o.minutes = -1; },
-                                                       [](auto& o) { o.minutes = NAN; },
+                                                       [](auto& o) { o.minutes = kNan; },
                                                        [](auto& o) { o.steps = -5; },
                                                        [](auto& o) { o.epochs = -1; },
                                                        [](auto& o) { o.patience = -1; },
