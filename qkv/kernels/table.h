@@ -18,24 +18,39 @@
 #include "qkv/kernels/recurrent.h"
 
 /// The kernels that have a definition: their shapes and meaning stand in their headers.
-#define QKV_KERNELS(ROW)                                                                      \
-  ROW(add)                                                                                    \
-  ROW(attend)                                                                                 \
-  ROW(attend_backward)                                                                        \
-  ROW(axpby)                                                                                  \
-  ROW(bias_activation)                                                                        \
-  ROW(bias_activation_backward)                                                               \
-  ROW(cell_backward)                                                                          \
-  ROW(cell_forward)                                                                           \
-  ROW(clamp)                                                                                  \
-  ROW(clamp_backward)                                                                         \
-  ROW(column_sums)                                                                            \
-  ROW(crf_best)                                                                               \
-  ROW(crf_expectation)                                                                        \
-  ROW(crf_partition) ROW(cross_entropy) ROW(dropout) ROW(embed) ROW(embed_backward)           \
-      ROW(layer_norm) ROW(layer_norm_backward) ROW(linear_attend) ROW(linear_attend_backward) \
-          ROW(linear_step) ROW(linear_sums) ROW(multiply) ROW(recurrent_backward)             \
-              ROW(recurrent_forward) ROW(rotate) ROW(row_scale) ROW(row_scale_backward)
+// clang-format off
+#define QKV_KERNELS(ROW)        \
+  ROW(add)                      \
+  ROW(attend)                   \
+  ROW(attend_backward)          \
+  ROW(axpby)                    \
+  ROW(bias_activation)          \
+  ROW(bias_activation_backward) \
+  ROW(cell_backward)            \
+  ROW(cell_forward)             \
+  ROW(clamp)                    \
+  ROW(clamp_backward)           \
+  ROW(column_sums)              \
+  ROW(crf_best)                 \
+  ROW(crf_expectation)          \
+  ROW(crf_partition)            \
+  ROW(cross_entropy)            \
+  ROW(dropout)                  \
+  ROW(embed)                    \
+  ROW(embed_backward)           \
+  ROW(layer_norm)               \
+  ROW(layer_norm_backward)      \
+  ROW(linear_attend)            \
+  ROW(linear_attend_backward)   \
+  ROW(linear_step)              \
+  ROW(linear_sums)              \
+  ROW(multiply)                 \
+  ROW(recurrent_backward)       \
+  ROW(recurrent_forward)        \
+  ROW(rotate)                   \
+  ROW(row_scale)                \
+  ROW(row_scale_backward)
+// clang-format on
 
 namespace qkv::kernels {
 

@@ -30,8 +30,8 @@ enum class TextVector : std::uint8_t {
 constexpr std::array<std::string_view, 3> spelling(TextVector) { return {"mean", "cls", "pooled"}; }
 
 struct EmbedOptions {
-  std::optional<TextVector> pooling;  // unset: as the directory says, else the mean
-  std::optional<bool> normalise;      // to length 1; unset: as the directory says, else not
+  std::optional<TextVector> pooling = {};  // unset: as the directory says, else the mean
+  std::optional<bool> normalise = {};      // to length 1; unset: as the directory says, else not
   std::int64_t batch_sentences = 64;
 
   template <class Self, class Visit>

@@ -27,7 +27,7 @@ namespace qkv {
 struct LabellerModel;  // labeller_model.h: what training makes
 
 struct LabelOptions {
-  std::optional<WordCut> words;        // how text is cut; unset: as in training
+  std::optional<WordCut> words = {};   // how text is cut; unset: as in training
   TagScheme scheme = TagScheme::iob2;  // in which tags of spans are written
   std::int64_t batch_sentences = 64;
 

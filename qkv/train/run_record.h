@@ -25,8 +25,8 @@ struct RunRecord {
   void save(const std::filesystem::path& folder) const;
 };
 
-/// Adds all options that people can set: a resumed run goes on with them, and only the changeable ones
-/// may be given anew with other values.
+/// Adds all options that people can set: a resumed run goes on with them, and only the changeable
+/// ones may be given anew with other values.
 template <class Options>
 void keep_options(const Options& options, RunRecord& record) {
   Options copy = options;

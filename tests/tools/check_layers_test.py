@@ -61,7 +61,7 @@ class CheckLayers(unittest.TestCase):
             self.assertEqual(len(errors(path, "  x.data<T>()[i] = 0;")), 1, path)
             self.assertEqual(len(errors(path, "  float* p = weight.data();")), 1, path)
         for path in ["qkv/ops/a.cc", "qkv/attention/a.cc", "qkv/tensor/a.h", "qkv/text/a.cc",
-                     "qkv/train/optimiser.cc", "app/bench/a.cc"]:
+                     "qkv/train/optimiser.cc", "bench/run/a.cc"]:
             self.assertEqual(errors(path, named + " w.data();"), [], path)
         for declared in ["std::vector<float> p;\n", "std::span<const int> p;\n", "std::string p;\n",
                          "const std::vector<std::vector<int>>& p,\n", "std::vector<int> q, p;\n"]:
