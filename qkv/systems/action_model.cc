@@ -1,7 +1,6 @@
 #include "qkv/systems/action_model.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <set>
 
 #include "qkv/base/error.h"
@@ -13,16 +12,6 @@
 namespace qkv {
 
 namespace {
-
-/// Whether the product of the sides is at most `limit`, without overflow.
-bool fits(std::initializer_list<std::int64_t> sides, std::int64_t limit) {
-  std::int64_t product = 1;
-  for (const std::int64_t side : sides) {
-    if (side > limit / std::max<std::int64_t>(product, 1)) return false;
-    product *= side;
-  }
-  return true;
-}
 
 /// Whether a model of these sizes lies in so many numbers and tensors.
 bool plausible(const ActionNetwork::Config& c, std::int64_t stored, std::int64_t tensors) {

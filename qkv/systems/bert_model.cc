@@ -51,11 +51,11 @@ std::optional<bool> lower_case(const Json& config, const std::string& path) {
 }  // namespace
 
 bool could_hold(const BertConfig& c, std::int64_t stored, std::int64_t tensors) {
-  const auto fits = [stored](std::int64_t a, std::int64_t b) { return b == 0 || a <= stored / b; };
-  return fits(c.vocab_size, c.hidden_size) && fits(c.max_position_embeddings, c.hidden_size) &&
-         fits(c.type_vocab_size, c.hidden_size) && c.num_hidden_layers <= tensors &&
-         (c.num_hidden_layers == 0 ||
-          (fits(c.hidden_size, c.hidden_size) && fits(c.intermediate_size, c.hidden_size)));
+  return fits({c.vocab_size, c.hidden_size}, stored) &&
+         fits({c.max_position_embeddings, c.hidden_size}, stored) &&
+         fits({c.type_vocab_size, c.hidden_size}, stored) && c.num_hidden_layers <= tensors &&
+         (c.num_hidden_layers == 0 || (fits({c.hidden_size, c.hidden_size}, stored) &&
+                                       fits({c.intermediate_size, c.hidden_size}, stored)));
 }
 
 WordPiece load_pieces(const std::filesystem::path& directory, const BertConfig& sizes, bool lower) {

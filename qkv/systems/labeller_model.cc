@@ -21,16 +21,6 @@ namespace {
 
 constexpr const char* kPriorTensor = "prior";
 
-/// Whether the product of the sides is at most `limit`, without overflow.
-bool fits(std::initializer_list<std::int64_t> sides, std::int64_t limit) {
-  std::int64_t product = 1;
-  for (const std::int64_t side : sides) {
-    if (side > limit / std::max<std::int64_t>(product, 1)) return false;
-    product *= side;
-  }
-  return true;
-}
-
 /// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
 /// must not take memory that the weights do not fill.
 bool plausible(const Labeller::Config& c, std::int64_t stored, std::int64_t tensors) {

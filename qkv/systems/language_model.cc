@@ -98,13 +98,13 @@ Mpt::Config mpt_from(FieldReader r, const Json& json) {
 /// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
 /// must not take memory that the weights do not fill.
 bool plausible(const Mpt::Config& c, std::int64_t stored, std::int64_t tensors) {
-  return c.vocab_size * c.d_model <= stored && c.d_model * c.d_model <= stored &&
-         c.expansion_ratio * c.d_model * c.d_model <= stored && c.n_layers <= tensors &&
-         (!c.learned_pos_emb || c.max_seq_len * c.d_model <= stored);
+  return fits({c.vocab_size, c.d_model}, stored) && fits({c.d_model, c.d_model}, stored) &&
+         fits({c.expansion_ratio, c.d_model, c.d_model}, stored) && c.n_layers <= tensors &&
+         (!c.learned_pos_emb || fits({c.max_seq_len, c.d_model}, stored));
 }
 bool plausible(const RnnLanguage::Config& c, std::int64_t stored, std::int64_t tensors) {
-  return c.vocab_size * c.embedding_width() <= stored && c.width * c.width <= stored &&
-         c.width * c.embedding_width() <= stored && c.layers <= tensors;
+  return fits({c.vocab_size, c.embedding_width()}, stored) && fits({c.width, c.width}, stored) &&
+         fits({c.width, c.embedding_width()}, stored) && c.layers <= tensors;
 }
 
 bool by_characters(const Tokeniser& tokeniser) {

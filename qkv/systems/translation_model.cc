@@ -20,14 +20,15 @@ const char* stem(bool joint, const char* side) { return joint ? "joint" : side; 
 /// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
 /// must not take memory that the weights do not fill.
 bool plausible(const Transformer::Config& c, std::int64_t stored, std::int64_t tensors) {
-  return c.source_vocabulary * c.width <= stored && c.width * c.feed_forward <= stored &&
-         c.target_vocabulary * c.width <= stored && c.encoder_layers <= tensors &&
+  return fits({c.source_vocabulary, c.width}, stored) && fits({c.width, c.feed_forward}, stored) &&
+         fits({c.target_vocabulary, c.width}, stored) && c.encoder_layers <= tensors &&
          c.decoder_layers <= tensors && affordable_table(c.max_length, c.width, stored);
 }
 bool plausible(const RnnTranslator::Config& c, std::int64_t stored, std::int64_t tensors) {
-  return c.source_vocabulary * c.embedding <= stored && c.target_vocabulary * c.width <= stored &&
-         c.target_vocabulary * c.embedding <= stored && c.width * c.width <= stored &&
-         c.width * c.embedding <= stored && c.width * c.attention_width <= stored &&
+  return fits({c.source_vocabulary, c.embedding}, stored) &&
+         fits({c.target_vocabulary, c.width}, stored) &&
+         fits({c.target_vocabulary, c.embedding}, stored) && fits({c.width, c.width}, stored) &&
+         fits({c.width, c.embedding}, stored) && fits({c.width, c.attention_width}, stored) &&
          c.layers <= tensors;
 }
 

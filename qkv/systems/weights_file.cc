@@ -12,6 +12,15 @@ void save_weights(const std::vector<NamedTensor>& tensors, const std::filesystem
   save_safetensors(folder / kWeightsFile, tensors, {{"format", "qkv"}, {"layout", "in,out"}});
 }
 
+bool fits(std::initializer_list<std::int64_t> sides, std::int64_t limit) {
+  std::int64_t product = 1;
+  for (const std::int64_t side : sides) {
+    if (side > limit / std::max<std::int64_t>(product, 1)) return false;
+    product *= side;
+  }
+  return true;
+}
+
 bool affordable_table(std::int64_t rows, std::int64_t width, std::int64_t stored) {
   constexpr std::int64_t kAlways = 1 << 20, kTimes = 16;
   return width == 0 || rows <= std::max(kAlways, kTimes * stored) / width;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ std::vector<NamedTensor> named_parameters(const M& module) {
 }
 void save_weights(const std::vector<NamedTensor>& tensors, const std::filesystem::path& folder);
 
+/// Whether the product of the sides is at most `limit`, without overflow.
+bool fits(std::initializer_list<std::int64_t> sides, std::int64_t limit);
 /// Whether a table of positions that is not among `stored` numbers may be built beside them: a few
 /// megabytes always, beyond that in proportion.
 bool affordable_table(std::int64_t rows, std::int64_t width, std::int64_t stored);
