@@ -53,10 +53,11 @@ Tensor last_rows(const Tensor& x, const Segments& segments) {
   return select_rows(x, last);
 }
 
-class MptState final : public StepState {
+class MptState final : public HiddenRows {
  public:
   MptState(const MptDecoder& decoder, std::size_t rows)
-      : decoder_(decoder),
+      : HiddenRows(decoder.head()),
+        decoder_(decoder),
         cache_(static_cast<std::int64_t>(rows), decoder.options().cache),
         recent_(rows) {}
 
@@ -76,32 +77,24 @@ class MptState final : public StepState {
       read.emplace_back(part.begin(), part.end());
     }
     cache_.reorder(bounded(parents, read));
-    if (!decoder_.model().config.attn_config.prefix_lm) {
-      hidden_ = extended(read, false);
-      return;
-    }
-    // A prefix and a step differ in who sees whom, so rows that begin go first, by themselves.
+    const bool prefix = decoder_.model().config.attn_config.prefix_lm;
+    hidden_ = decoder_.model().scaled(prefix ? beginnings_first(read) : extended(read, false));
+  }
+
+  std::span<const float> attention(std::int64_t) const override { return {}; }
+
+ private:
+  /// A prefix and a step differ in who sees whom, so rows that begin go first, by themselves.
+  Tensor beginnings_first(std::vector<Tokens>& read) {
     std::vector<Tokens> begin(read.size());
     for (std::size_t b = 0; b < read.size(); ++b) {
       if (cache_.length(static_cast<std::int64_t>(b)) == 0) std::swap(begin[b], read[b]);
     }
     const Tensor first = extended(begin, true), rest = extended(read, false);
-    hidden_ = first.defined() && rest.defined() ? merged(first, begin, rest)
-              : first.defined()                 ? first
-                                                : rest;
+    if (!first.defined()) return rest;
+    return rest.defined() ? merged(first, begin, rest) : first;
   }
 
-  void choose(const Choice& choice, std::int32_t* ids, float* log_probabilities) override {
-    const NoRecording off;
-    decoder_.head().choose(decoder_.model().scaled(hidden_), choice, ids, log_probabilities);
-  }
-  Tensor logits() override {
-    const NoRecording off;
-    return decoder_.head().logits(decoder_.model().scaled(hidden_));
-  }
-  std::span<const float> attention(std::int64_t) const override { return {}; }
-
- private:
   /// Parents of the rows, −1 where the context is full: there `read` becomes the half of it that
   /// goes in again.
   std::vector<std::int32_t> bounded(std::span<const std::int32_t> parents,
@@ -154,13 +147,12 @@ class MptState final : public StepState {
   const MptDecoder& decoder_;
   MptCache cache_;
   std::vector<Tokens> recent_;  // what the cache holds of each row, where it is bounded
-  Tensor hidden_;               // [rows C]
 };
 
-class RnnState final : public StepState {
+class RnnState final : public HiddenRows {
  public:
   RnnState(const RnnLanguageDecoder& decoder, std::size_t rows)
-      : decoder_(decoder), rows_(static_cast<std::int64_t>(rows)) {}
+      : HiddenRows(decoder.head()), decoder_(decoder), rows_(static_cast<std::int64_t>(rows)) {}
 
   void advance(std::span<const std::int32_t> parents,
                std::span<const std::int32_t> tokens) override {
@@ -182,21 +174,12 @@ class RnnState final : public StepState {
     hidden_ = last_rows(y.hidden, fresh);
   }
 
-  void choose(const Choice& choice, std::int32_t* ids, float* log_probabilities) override {
-    const NoRecording off;
-    decoder_.head().choose(hidden_, choice, ids, log_probabilities);
-  }
-  Tensor logits() override {
-    const NoRecording off;
-    return decoder_.head().logits(hidden_);
-  }
   std::span<const float> attention(std::int64_t) const override { return {}; }
 
  private:
   const RnnLanguageDecoder& decoder_;
   std::int64_t rows_;
   RecurrentStates states_;  // empty before the first tokens: zeros
-  Tensor hidden_;
 };
 
 }  // namespace

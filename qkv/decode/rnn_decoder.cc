@@ -8,10 +8,11 @@
 namespace qkv {
 namespace {
 
-class RnnState final : public StepState {
+class RnnState final : public HiddenRows {
  public:
   RnnState(const RnnDecoder& decoder, std::span<const Tokens* const> sources, bool with_attention)
-      : decoder_(decoder),
+      : HiddenRows(decoder.head()),
+        decoder_(decoder),
         memory_(read(decoder, sources)),
         loop_(decoder.model(), memory_, 0),
         with_attention_(with_attention) {
@@ -31,16 +32,6 @@ class RnnState final : public StepState {
     started_ = true;
     loop_.reorder(rows);
     hidden_ = loop_(decoder_.model().target_products(tokens), source_);
-  }
-
-  void choose(const Choice& choice, std::int32_t* ids, float* log_probabilities) override {
-    const NoRecording off;
-    decoder_.head().choose(hidden_, choice, ids, log_probabilities);
-  }
-
-  Tensor logits() override {
-    const NoRecording off;
-    return decoder_.head().logits(hidden_);
   }
 
   std::span<const float> attention(std::int64_t row) const override {
@@ -70,7 +61,6 @@ class RnnState final : public StepState {
   const bool with_attention_;
   bool started_ = false;
   std::vector<std::int64_t> source_;  // [rows]: whose continuation a row is
-  Tensor hidden_;                     // [rows H]
 };
 
 }  // namespace

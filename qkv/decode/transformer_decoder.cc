@@ -21,11 +21,12 @@ CacheShape cache_shape(const Transformer& model, bool self, const CacheOptions& 
   return shape;
 }
 
-class TransformerState final : public StepState {
+class TransformerState final : public HiddenRows {
  public:
   TransformerState(const TransformerDecoder& decoder, std::span<const Tokens* const> sources,
                    bool with_attention)
-      : decoder_(decoder),
+      : HiddenRows(decoder.head()),
+        decoder_(decoder),
         model_(decoder.model()),
         shown_layer_(with_attention ? decoder.options().attention_layer : -1),
         packed_(pack(sources, decoder.options().source_eos)),
@@ -84,16 +85,6 @@ class TransformerState final : public StepState {
     hidden_ = stream.finish(model_.decoder_norm);
     if (fresh.total() != fresh.count()) keep(last);
     if (shown_layer_ >= 0) mix_heads();
-  }
-
-  void choose(const Choice& choice, std::int32_t* ids, float* log_probabilities) override {
-    const NoRecording off;
-    decoder_.head().choose(hidden_, choice, ids, log_probabilities);
-  }
-
-  Tensor logits() override {
-    const NoRecording off;
-    return decoder_.head().logits(hidden_);
   }
 
   std::span<const float> attention(std::int64_t row) const override {
@@ -158,7 +149,6 @@ class TransformerState final : public StepState {
   KvCache self_;
   SourceCache cross_;
   std::vector<std::int32_t> positions_;  // [tokens of a step]
-  Tensor hidden_;                        // [rows C]
   Tensor weights_;                       // [rows H stride]
   Tensor attention_;                     // [rows stride]
 };

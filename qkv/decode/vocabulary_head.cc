@@ -22,4 +22,14 @@ Tensor VocabularyHead::logits(const Tensor& hidden) const {
   return qkv::logits(hidden, projection_, VocabularyMatrix::projection, bias_);
 }
 
+void HiddenRows::choose(const Choice& choice, std::int32_t* ids, float* log_probabilities) {
+  const NoRecording off;
+  head_.choose(hidden_, choice, ids, log_probabilities);
+}
+
+Tensor HiddenRows::logits() {
+  const NoRecording off;
+  return head_.logits(hidden_);
+}
+
 }  // namespace qkv

@@ -26,4 +26,18 @@ class VocabularyHead {
   Tensor bias_;
 };
 
+/// The rows of a model that gives a hidden state a row: the next tokens are its head's.
+class HiddenRows : public StepState {
+ public:
+  void choose(const Choice& choice, std::int32_t* ids, float* log_probabilities) final;
+  Tensor logits() final;
+
+ protected:
+  explicit HiddenRows(const VocabularyHead& head) : head_(head) {}
+  Tensor hidden_;  // [rows C] after the last token of each row, as the head takes them
+
+ private:
+  const VocabularyHead& head_;
+};
+
 }  // namespace qkv
