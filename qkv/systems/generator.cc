@@ -83,10 +83,6 @@ std::vector<GeneratedText> searched(const LanguageModel& model, const StepModel&
   return texts;
 }
 
-}  // namespace
-
-namespace {
-
 /// What would be passed over is refused.
 void check(const LanguageModel& model, const GeneratorOptions& o) {
   check_ranges(o);
