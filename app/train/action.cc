@@ -24,13 +24,13 @@ struct Settings {
 };
 
 /// The published rates, unless the user asks for others.
-void settle(const Command& command, ActionRecipe& r) {
-  if (command.given("schedule")) {
+void settle(const Recipes& recipes, ActionRecipe& r) {
+  if (recipes.given("schedule")) {
     r.highest_rate = 0;
     return;
   }
-  if (command.given("rate")) r.highest_rate = r.train.schedule.rate;
-  if (command.given("warm-up")) r.warm_up = r.train.schedule.warm_up;
+  if (recipes.given("rate")) r.highest_rate = r.train.schedule.rate;
+  if (recipes.given("warm-up")) r.warm_up = r.train.schedule.warm_up;
 }
 
 void train_action(Command& command, const Settings& s, Program& program) {
@@ -44,7 +44,7 @@ void train_action(Command& command, const Settings& s, Program& program) {
   recipes.set(r);
   recipes.set_loop(r.train);
   recipes.finish(run, "is no option of models of actions");
-  settle(command, r);
+  settle(recipes, r);
   r.check();
   const ActionClips clips = read_action_clips(s.files);
   watched(program,

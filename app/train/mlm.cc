@@ -43,7 +43,7 @@ void train_mlm(Command& command, const Settings& s, Program& program) {
   recipes.set(r.masks);
   recipes.set(r);
   recipes.set_loop(r.train);
-  if (!command.given("warm-up") && r.train.steps > 0) {  // a tenth of a short run
+  if (!recipes.given("warm-up") && r.train.steps > 0) {  // a tenth of a short run
     r.train.schedule.warm_up = std::min(r.train.schedule.warm_up, r.train.steps / 10);
   }
   recipes.finish(run, "has no use here");

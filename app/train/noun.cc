@@ -16,16 +16,17 @@ void add_run(Command& command, RunOptions& run, const char* text_footer) {
 }
 
 void Recipes::set_loop(TrainOptions& t) {
-  const bool ends =
-      command_.given("steps") || command_.given("epochs") || command_.given("minutes");
-  if (run_.resumes()) command_.go_on_with(t, run_.begun().options, run_.directory().string());
-  if (ends) {
+  new_end_ = command_.given("steps") || command_.given("epochs") || command_.given("minutes");
+  const auto without_end = [&t] {
     t.steps = t.epochs = 0;
     t.minutes = 0;
-  }
+  };
+  if (given("steps") || given("epochs") || given("minutes")) without_end();
+  begin(t);
+  if (new_end_) without_end();
   if (command_.given("ema") && !command_.given("average")) t.average_last = 0;  // one at a time
   command_.lay_over(t);
-  keep_options(t, record_);
+  keep(t);
   t.schedule.steps = t.steps;
   const bool falls =
       t.schedule.kind == Schedule::Kind::cosine || t.schedule.kind == Schedule::Kind::linear;

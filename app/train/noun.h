@@ -29,10 +29,14 @@ class Recipes {
   /// UsageError with both values for an option that contradicts the run that is resumed.
   template <class Options>
   void set(Options& options) {
-    if (run_.resumes())
-      command_.go_on_with(options, run_.begun().options, run_.directory().string());
+    begin(options);
     command_.lay_over(options);
-    keep_options(options, record_);
+    keep(options);
+  }
+  /// Whether a changeable option was given, now or when the run that is resumed was begun.
+  bool given(const std::string& flag) const {
+    return command_.given(flag) ||
+           (run_.resumes() && run_.begun().options.contains(flag) && !(new_end_ && is_end(flag)));
   }
   /// The loop's options, where an end that is given replaces the preset's.
   void set_loop(TrainOptions& options);
@@ -40,8 +44,23 @@ class Recipes {
   void finish(TrainingRun& run, const std::string& why);
 
  private:
+  static bool is_end(std::string_view flag) {
+    return flag == "steps" || flag == "epochs" || flag == "minutes";
+  }
+  template <class Options>
+  void begin(Options& options) {
+    if (run_.resumes())
+      command_.go_on_with(options, run_.begun().options, run_.directory().string());
+  }
+  template <class Options>
+  void keep(const Options& options) {
+    keep_options(
+        options, [this](const std::string& flag) { return given(flag); }, record_);
+  }
+
   Command& command_;
   const TrainingRun& run_;
+  bool new_end_ = false;  // another end than the one of the run that is resumed
   RunRecord record_;
 };
 

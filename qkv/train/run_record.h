@@ -25,13 +25,14 @@ struct RunRecord {
   void save(const std::filesystem::path& folder) const;
 };
 
-/// Adds all options that people can set: a resumed run goes on with them, and only the changeable
-/// ones may be given anew with other values.
-template <class Options>
-void keep_options(const Options& options, RunRecord& record) {
+/// Adds what a resumed run goes on with: all that people can set, and of the changeable options
+/// those that were `given`, since a preset's value may still follow from others.
+template <class Options, class Given>
+void keep_options(const Options& options, const Given& given, RunRecord& record) {
   Options copy = options;
   for (const OptionField& f : fields_of(copy)) {
-    if (*f.about.help != '\0') record.options[f.flag] = f.get();
+    if (*f.about.help == '\0' || (f.about.free && !given(f.flag))) continue;
+    record.options[f.flag] = f.get();
   }
 }
 
