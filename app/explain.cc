@@ -1,7 +1,7 @@
 // qkv explain: what a call of attention will do, before (and, on demand, while) it does it.
 #include "app/command.h"
 #include "app/output.h"
-#include "experiments/attention_call.h"
+#include "experiments/call_description.h"
 
 namespace qkv::app {
 
@@ -9,7 +9,7 @@ void add_explain(Program& program) {
   program.group("explain", "Say what a computation will do");
   Command& command = program.command("explain attention",
                                      "Which loops and tiles a call takes and what its mask saves");
-  auto call = std::make_shared<AttentionCall>();
+  auto call = std::make_shared<CallDescription>();
   command.options(*call);
   program.add_json(command, "Print JSON");
   program.add_threads(command);

@@ -61,8 +61,9 @@ Tally tally(const ColumnRows& rows, const std::vector<bool>& opens, std::size_t 
     if (count && (prefixes || count->prefix.empty())) {
       const bool again = anew && count->value == first && before.value > first;
       const bool fresh = again || (start && (first >= 0 || t.rows == 1));
+      // One less, not one more: the field may hold the largest number.
       const bool in_step = fresh ? (first >= 0 ? count->value == first : count->value <= 1)
-                                 : count->value == before.value + 1;
+                                 : count->value - 1 == before.value;
       if (in_step && (fresh || count->prefix == before.prefix)) {
         ++t.right;
         t.steps = t.steps || !fresh;

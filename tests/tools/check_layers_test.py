@@ -68,6 +68,23 @@ class CheckLayers(unittest.TestCase):
             self.assertEqual(errors("qkv/nn/a.cc", "f(p.data());", declared), [], declared)
         self.assertEqual(errors("qkv/nn/a.cc", "// kernels::add is fast"), [])
 
+    def test_finds_two_types_of_one_name(self):
+        def errors(*texts):
+            with tempfile.TemporaryDirectory() as folder:
+                root = pathlib.Path(folder)
+                for i, text in enumerate(texts):
+                    (root / f"qkv/base/{i}.h").parent.mkdir(parents=True, exist_ok=True)
+                    (root / f"qkv/base/{i}.h").write_text(text)
+                return tool.check(root)[0]
+        call = "namespace qkv {\nstruct Call {\n};\n}  // namespace qkv\n"
+        self.assertEqual(errors(call, call.replace("struct", "class")),
+                         ["qkv/base/1.h:2: qkv::Call is also the type at qkv/base/0.h:2; rename one"])
+        self.assertEqual(errors(call, call.replace("qkv", "qkv::bench")), [])
+        self.assertEqual(errors(call, call.replace("struct Call {\n}", "struct Call")), [])
+        self.assertEqual(errors(call, call.replace("namespace qkv", "namespace qkv {\nnamespace", 1)
+                                .replace("}  // namespace qkv", "}  // namespace\n}  // namespace qkv")),
+                         [])
+
 
 if __name__ == "__main__":
     unittest.main()

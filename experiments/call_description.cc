@@ -1,4 +1,4 @@
-#include "experiments/attention_call.h"
+#include "experiments/call_description.h"
 
 #include <cmath>
 
@@ -19,7 +19,7 @@ Tensor random(const Shape& shape, std::uint64_t seed, double size = 1.0) {
   return x;
 }
 
-Score score_of(const AttentionCall& c) {
+Score score_of(const CallDescription& c) {
   const double size = 1.0 / std::sqrt(static_cast<double>(c.dim));
   switch (c.score) {
     case ScoreName::scaled_dot:
@@ -42,7 +42,7 @@ Score score_of(const AttentionCall& c) {
   return {};
 }
 
-Bias bias_of(BiasName name, const AttentionCall& c, std::int64_t keys) {
+Bias bias_of(BiasName name, const CallDescription& c, std::int64_t keys) {
   switch (name) {
     case BiasName::soft_cap:
       return SoftCap{};
@@ -119,7 +119,7 @@ Json json_of(const Explanation& e) {
 
 }  // namespace
 
-CallReport explain_call(const AttentionCall& c) {
+CallReport explain_call(const CallDescription& c) {
   const std::int64_t keys = c.keys.value_or(c.queries), kv_heads = c.kv_heads.value_or(c.heads);
   Attention how{.score = score_of(c), .mask = parse_mask(c.mask), .norm = norm_of(c.norm)};
   for (const BiasName name : c.bias) how.bias.push_back(bias_of(name, c, keys));

@@ -44,7 +44,7 @@ constexpr std::array<std::string_view, 8> spelling(NormName) {
   return {"softmax", "sink", "relu", "sigmoid", "kernel_sum", "sparsemax", "entmax", "hard"};
 }
 
-struct AttentionCall {
+struct CallDescription {
   std::int64_t queries = 1024, heads = 8, dim = 64;
   std::optional<std::int64_t> keys, kv_heads, value_dim;
   std::string mask = "everything()", svg;
@@ -79,6 +79,6 @@ struct CallReport {
 };
 /// Plans the call (qkv/attention/explain.h) with random numbers, measures it if that is asked for,
 /// and draws its mask. Throws Error for a mask that does not parse or does not fit.
-CallReport explain_call(const AttentionCall& call);
+CallReport explain_call(const CallDescription& call);
 
 }  // namespace qkv
