@@ -183,6 +183,7 @@ Labeller Labeller::make(const Config& c, Initialiser init, DType type) {
     if (in != c.width) m.input = Linear::make(init, in, c.width);
     if (c.positions == PositionKind::learned) m.positions = table(c.max_length, c.width);
     if (c.positions == PositionKind::sinusoidal) {
+      init.require_table(c.max_length, c.width);
       m.sinusoids_ = sinusoid(c.max_length, c.width, Sinusoid::interleaved, 0, type);
     }
     LayerConfig layer;

@@ -41,6 +41,7 @@ Transformer Transformer::make(const Config& c, Initialiser init, DType type) {
     m.source_positions = init.normal({c.max_length, c.width}, deviation);
     m.target_positions = init.normal({c.max_length, c.width}, deviation);
   } else if (c.positions == PositionKind::sinusoidal) {
+    init.require_table(c.max_length, c.width);
     m.sinusoids_ = sinusoid(c.max_length, c.width, c.sinusoid, 0, type);
   }
   if (!c.tie_output) m.output_weight = init.xavier({c.width, c.target_vocabulary});

@@ -12,12 +12,14 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
 #include "qkv/autograd/tape.h"
+#include "qkv/base/error.h"
 
 namespace qkv {
 
@@ -61,6 +63,12 @@ std::int64_t parameter_count(const M& module) {
   return count;
 }
 
+/// A model of a size that does not fit; see Initialiser::within().
+class TooLarge : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Where fresh parameters get their numbers: tensor i of a model draws from key (seed, i), so one
 /// tensor's numbers do not depend on another's size.
 class Initialiser {
@@ -70,6 +78,15 @@ class Initialiser {
   static Initialiser blank(DType type = DType::f32) {
     Initialiser init(0, type);
     init.blank_ = true;
+    return init;
+  }
+  /// Blank, for a model that a file says it holds: throws TooLarge, before it takes the memory,
+  /// once the parameters are more than so many numbers or tensors. A hostile configuration must not
+  /// take memory that its weights do not fill.
+  static Initialiser within(std::int64_t numbers, std::int64_t tensors, DType type = DType::f32) {
+    Initialiser init = blank(type);
+    init.stored_ = init.numbers_ = numbers;
+    init.tensors_ = tensors;
     return init;
   }
 
@@ -82,19 +99,28 @@ class Initialiser {
   /// The same, drawn again while beyond twice the deviation.
   Tensor truncated_normal(const Shape& shape, double deviation);
   Tensor uniform(const Shape& shape, double limit);
+  /// To be asked before a table is computed that no file holds, like that of positions: throws
+  /// TooLarge beyond a few megabytes and 16 times what is stored.
+  void require_table(std::int64_t rows, std::int64_t width) const;
 
  private:
+  /// Counts a tensor of this shape.
+  void take(const Shape& shape);
   Tensor constant(const Shape& shape, double value) {
     ++next_;
+    take(shape);
     return parameter(blank_ ? Tensor::empty(shape, type_) : Tensor::full(shape, value, type_));
   }
   template <class Draw>
   Tensor drawn(const Shape& shape, Draw draw);
 
+  static constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
   std::uint64_t seed_;
   std::uint64_t next_ = 0;
   DType type_;
   bool blank_ = false;
+  // What may still be taken, and what there was.
+  std::int64_t numbers_ = kAny, tensors_ = kAny, stored_ = kAny;
 };
 
 }  // namespace qkv

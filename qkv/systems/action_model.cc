@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
@@ -12,19 +13,6 @@
 namespace qkv {
 
 namespace {
-
-/// Whether a model of these sizes lies in so many numbers and tensors.
-bool plausible(const ActionNetwork::Config& c, std::int64_t stored, std::int64_t tensors) {
-  const bool act = c.architecture == ActionArchitecture::act;
-  const bool mlp = c.architecture == ActionArchitecture::mlp;
-  const std::int64_t kernel = c.architecture == ActionArchitecture::conv ? c.kernel : 1;
-  return c.layers <= tensors && c.frames <= kMostFrames && fits({c.width, c.width}, stored) &&
-         fits({mlp ? c.frames : kernel, c.features, c.width}, stored) &&
-         fits({kernel, c.width, c.width}, stored) &&
-         fits({act ? c.head : c.width, c.classes}, stored) &&
-         (!act || (fits({c.width, c.head}, stored) && fits({c.frames, c.width}, stored))) &&
-         c.parameters() == stored;
-}
 
 Json poses_json(const PoseOptions& p) {
   return {{"skeleton", p.skeleton},
@@ -114,8 +102,8 @@ ActionModel read_action_model(const ModelDirectory& directory) {
                                 sizes.classes, sizes.frames, sizes.features));
   }
   WeightsFile weights(directory);
-  weights.require(plausible(sizes, weights.numbers(), weights.tensors()));
-  model.network = ActionNetwork::make(sizes, Initialiser::blank());
+  model.network = weights.network(
+      [&](Initialiser init) { return ActionNetwork::make(sizes, std::move(init)); });
   weights.take_all(model.network);
   weights.finish();
   return model;

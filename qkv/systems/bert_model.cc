@@ -50,14 +50,6 @@ std::optional<bool> lower_case(const Json& config, const std::string& path) {
 
 }  // namespace
 
-bool could_hold(const BertConfig& c, std::int64_t stored, std::int64_t tensors) {
-  return fits({c.vocab_size, c.hidden_size}, stored) &&
-         fits({c.max_position_embeddings, c.hidden_size}, stored) &&
-         fits({c.type_vocab_size, c.hidden_size}, stored) && c.num_hidden_layers <= tensors &&
-         (c.num_hidden_layers == 0 || (fits({c.hidden_size, c.hidden_size}, stored) &&
-                                       fits({c.intermediate_size, c.hidden_size}, stored)));
-}
-
 WordPiece load_pieces(const std::filesystem::path& directory, const BertConfig& sizes, bool lower) {
   const std::filesystem::path path = directory / kPiecesFile;
   WordPiece pieces = WordPiece::load(path, lower);
@@ -216,16 +208,13 @@ BertModel read_bert_model(const ModelDirectory& directory) {
         load_pieces(directory.path(), sizes, lower_case(config, config_path).value_or(true));
     take_longest_word(config, config_path, model.pieces);
   }
-  if (!could_hold(sizes, weights.numbers, static_cast<std::int64_t>(weights.state.size()))) {
-    throw DataError(weights.path, 0,
-                    fmt::format("holds {} numbers in {} tensors, not the model of {}",
-                                weights.numbers, weights.state.size(), config_path));
-  }
   const Bert::Parts parts{.pooler = weights.has("bert.pooler.dense.weight"),
                           .words = weights.has("cls.predictions.transform.dense.weight"),
                           .next = weights.has("cls.seq_relationship.weight")};
+  model.network = network_within(
+      directory, weights.path, weights.numbers, static_cast<std::int64_t>(weights.state.size()),
+      [&](Initialiser init) { return Bert::make(sizes, parts, std::move(init)); });
   try {
-    model.network = Bert::make(sizes, parts, Initialiser::blank());
     if (foreign) {
       const std::vector<std::string> unused = drop_unused(weights, model.network);
       if (!unused.empty()) {

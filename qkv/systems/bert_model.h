@@ -51,9 +51,6 @@ Json bert_config_json(const BertConfig& config);
 /// network throws DataError.
 BertConfig bert_config_from(const Json& json, const std::string& path);
 
-/// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
-/// must not take memory that the weights do not fill.
-bool could_hold(const BertConfig& config, std::int64_t numbers, std::int64_t tensors);
 constexpr const char* kPiecesFile = "vocab.txt";
 /// The pieces of a directory of ours; throws DataError unless there are as many as the sizes say,
 /// and a word among them.

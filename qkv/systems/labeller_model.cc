@@ -21,25 +21,6 @@ namespace {
 
 constexpr const char* kPriorTensor = "prior";
 
-/// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
-/// must not take memory that the weights do not fill.
-bool plausible(const Labeller::Config& c, std::int64_t stored, std::int64_t tensors) {
-  const std::int64_t in = c.input_width();
-  const bool characters =
-      c.characters == 0 ||
-      (fits({c.characters, c.character_embedding}, stored) &&
-       fits({c.character_kernel, c.character_embedding, c.character_filters}, stored));
-  const bool encoder = fits({in, c.width}, stored) && c.layers <= tensors &&
-                       (c.encoder != LabelEncoder::cnn || fits({c.kernel, in, c.width}, stored)) &&
-                       (!c.transforms() || (fits({c.width, c.feed_forward}, stored) &&
-                                            affordable_table(c.max_length, c.width, stored)));
-  const bool heads = fits({c.width, c.tags}, stored) && fits({c.width, c.classes}, stored) &&
-                     (!c.crf || fits({c.tags, c.tags}, stored));
-  if (c.encoder == LabelEncoder::bert) return could_hold(c.bert, stored, tensors) && heads;
-  return characters && encoder && heads && fits({c.words, c.embedding}, stored) &&
-         fits({c.shapes, c.shape_embedding}, stored);
-}
-
 struct Stored {
   const char* name;
   std::int64_t specials;  // tokens that the network does not count
@@ -291,12 +272,8 @@ LabellerModel read_labeller_model(const ModelDirectory& directory) {
     }
   }
   WeightsFile weights(directory);
-  weights.require(plausible(sizes, weights.numbers(), weights.tensors()));
-  try {
-    model.network = Labeller::make(sizes, Initialiser::blank());
-  } catch (const Error& e) {
-    throw DataError(config_path, 0, e.what());
-  }
+  model.network =
+      weights.network([&](Initialiser init) { return Labeller::make(sizes, std::move(init)); });
   read_tensors(weights, model.network);
   return model;
 }

@@ -95,18 +95,6 @@ Mpt::Config mpt_from(FieldReader r, const Json& json) {
   return c;
 }
 
-/// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
-/// must not take memory that the weights do not fill.
-bool plausible(const Mpt::Config& c, std::int64_t stored, std::int64_t tensors) {
-  return fits({c.vocab_size, c.d_model}, stored) && fits({c.d_model, c.d_model}, stored) &&
-         fits({c.expansion_ratio, c.d_model, c.d_model}, stored) && c.n_layers <= tensors &&
-         (!c.learned_pos_emb || fits({c.max_seq_len, c.d_model}, stored));
-}
-bool plausible(const RnnLanguage::Config& c, std::int64_t stored, std::int64_t tensors) {
-  return fits({c.vocab_size, c.embedding_width()}, stored) && fits({c.width, c.width}, stored) &&
-         fits({c.width, c.embedding_width()}, stored) && c.layers <= tensors;
-}
-
 bool by_characters(const Tokeniser& tokeniser) {
   return tokeniser.kind() == Tokeniser::Kind::character;
 }
@@ -277,19 +265,12 @@ LanguageModel read_language_model(const ModelDirectory& directory) {
                                 model.tokeniser.size(), expected));
   }
   WeightsFile weights(directory);
-  const auto blank = [&](const auto& c) {
-    try {
-      c.check();
-    } catch (const Error& e) {
-      throw DataError(config_path, 0, e.what());
-    }
-    weights.require(plausible(c, weights.numbers(), weights.tensors()));
-    return Initialiser::blank();
-  };
   if (recurrent) {
-    model.network = RnnLanguage::make(rnn_sizes, blank(rnn_sizes));
+    model.network = weights.network(
+        [&](Initialiser init) { return RnnLanguage::make(rnn_sizes, std::move(init)); });
   } else {
-    model.network = Mpt::make(sizes, blank(sizes));
+    model.network =
+        weights.network([&](Initialiser init) { return Mpt::make(sizes, std::move(init)); });
   }
   weights.take_all(model);
   weights.finish();

@@ -17,21 +17,6 @@ namespace {
 
 const char* stem(bool joint, const char* side) { return joint ? "joint" : side; }
 
-/// Whether a model of these sizes could lie in so many numbers and tensors: a hostile configuration
-/// must not take memory that the weights do not fill.
-bool plausible(const Transformer::Config& c, std::int64_t stored, std::int64_t tensors) {
-  return fits({c.source_vocabulary, c.width}, stored) && fits({c.width, c.feed_forward}, stored) &&
-         fits({c.target_vocabulary, c.width}, stored) && c.encoder_layers <= tensors &&
-         c.decoder_layers <= tensors && affordable_table(c.max_length, c.width, stored);
-}
-bool plausible(const RnnTranslator::Config& c, std::int64_t stored, std::int64_t tensors) {
-  return fits({c.source_vocabulary, c.embedding}, stored) &&
-         fits({c.target_vocabulary, c.width}, stored) &&
-         fits({c.target_vocabulary, c.embedding}, stored) && fits({c.width, c.width}, stored) &&
-         fits({c.width, c.embedding}, stored) && fits({c.width, c.attention_width}, stored) &&
-         c.layers <= tensors;
-}
-
 }  // namespace
 
 CrossEntropyResult TranslationModel::loss(const TranslationBatch& batch,
@@ -98,14 +83,12 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
   }
 
   WeightsFile weights(directory);
-  const auto blank = [&](const auto& c) {
-    weights.require(plausible(c, weights.numbers(), weights.tensors()));
-    return Initialiser::blank();
-  };
   if (rnn) {
-    model.network = RnnTranslator::make(rnn_sizes, blank(rnn_sizes));
+    model.network = weights.network(
+        [&](Initialiser init) { return RnnTranslator::make(rnn_sizes, std::move(init)); });
   } else {
-    model.network = Transformer::make(sizes, blank(sizes));
+    model.network = weights.network(
+        [&](Initialiser init) { return Transformer::make(sizes, std::move(init)); });
   }
   weights.take_all(model);
   weights.finish();

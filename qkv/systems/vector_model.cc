@@ -1,6 +1,7 @@
 #include "qkv/systems/vector_model.h"
 
 #include <functional>
+#include <utility>
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
@@ -58,10 +59,8 @@ VectorModel read_vector_model(const ModelDirectory& directory) {
                                 sizes.words));
   }
   WeightsFile weights(directory);
-  // A hostile configuration must not take memory that the weights do not fill.
-  weights.require(sizes.words <= weights.numbers() &&
-                  sizes.width <= weights.numbers() / sizes.words);
-  model.vectors = VectorNetwork::make(sizes, Initialiser::blank());
+  model.vectors = weights.network(
+      [&](Initialiser init) { return VectorNetwork::make(sizes, std::move(init)); });
   weights.take_all(model);
   weights.finish();
   return model;

@@ -1,7 +1,5 @@
 #include "qkv/systems/weights_file.h"
 
-#include <algorithm>
-
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
@@ -10,20 +8,6 @@ namespace qkv {
 
 void save_weights(const std::vector<NamedTensor>& tensors, const std::filesystem::path& folder) {
   save_safetensors(folder / kWeightsFile, tensors, {{"format", "qkv"}, {"layout", "in,out"}});
-}
-
-bool fits(std::initializer_list<std::int64_t> sides, std::int64_t limit) {
-  std::int64_t product = 1;
-  for (const std::int64_t side : sides) {
-    if (side > limit / std::max<std::int64_t>(product, 1)) return false;
-    product *= side;
-  }
-  return true;
-}
-
-bool affordable_table(std::int64_t rows, std::int64_t width, std::int64_t stored) {
-  constexpr std::int64_t kAlways = 1 << 20, kTimes = 16;
-  return width == 0 || rows <= std::max(kAlways, kTimes * stored) / width;
 }
 
 void know(const ModelDirectory& directory, const SafetensorsFile& file) {
@@ -48,13 +32,6 @@ WeightsFile::WeightsFile(const ModelDirectory& directory)
   file_.verify();
   file_.check_finite();
   for (const std::string& name : file_.names()) numbers_ += file_.shape(name).count();
-}
-
-void WeightsFile::require(bool fits) const {
-  if (fits) return;
-  throw DataError(path_, 0,
-                  fmt::format("holds {} numbers in {} tensors, not the model of {}", numbers_,
-                              tensors(), config_path_));
 }
 
 Tensor WeightsFile::take(const std::string& name) {

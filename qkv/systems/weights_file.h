@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <fmt/core.h>
+
+#include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
 #include "qkv/nn/module.h"
@@ -26,15 +28,25 @@ std::vector<NamedTensor> named_parameters(const M& module) {
 }
 void save_weights(const std::vector<NamedTensor>& tensors, const std::filesystem::path& folder);
 
-/// Whether the product of the sides is at most `limit`, without overflow.
-bool fits(std::initializer_list<std::int64_t> sides, std::int64_t limit);
-/// Whether a table of positions that is not among `stored` numbers may be built beside them: a few
-/// megabytes always, beyond that in proportion.
-bool affordable_table(std::int64_t rows, std::int64_t width, std::int64_t stored);
-
 /// Verifies the header of a model's weights, whose numbers are verified already, and tells the
 /// directory their checksum.
 void know(const ModelDirectory& directory, const SafetensorsFile& weights);
+
+/// make(Initialiser) of a network that takes no more numbers and tensors than `path` holds; throws
+/// DataError where its configuration asks for more, or for what makes no model.
+template <class Make>
+auto network_within(const ModelDirectory& directory, const std::string& path, std::int64_t numbers,
+                    std::int64_t tensors, Make&& make) {
+  try {
+    return make(Initialiser::within(numbers, tensors));
+  } catch (const TooLarge&) {
+    throw DataError(path, 0,
+                    fmt::format("holds {} numbers in {} tensors, not the model of {}", numbers,
+                                tensors, directory.config_path()));
+  } catch (const Error& e) {
+    throw DataError(directory.config_path(), 0, e.what());
+  }
+}
 
 /// Takes each tensor of a file once; whatever does not fit throws DataError with the file's name.
 class WeightsFile {
@@ -44,9 +56,12 @@ class WeightsFile {
 
   std::int64_t numbers() const { return numbers_; }
   std::int64_t tensors() const { return static_cast<std::int64_t>(file_.names().size()); }
-  /// `fits`: whether a model as configured could lie in so many numbers and tensors. A hostile
-  /// configuration must not take memory that the weights do not fill: to be asked before it does.
-  void require(bool fits) const;
+  /// make(Initialiser) of a network whose parameters take no more than the file holds. An error of
+  /// its configuration becomes a DataError.
+  template <class Make>
+  auto network(Make&& make) const {
+    return network_within(directory_, path_, numbers(), tensors(), make);
+  }
 
   bool contains(const std::string& name) const { return file_.contains(name); }
   /// f32, whatever floating type the file has.

@@ -115,6 +115,27 @@ TEST(Initialiser, EverythingIsAParameterOfTheAskedType) {
   }
 }
 
+TEST(Initialiser, TakesNoMoreThanAFileHolds) {
+  Initialiser init = Initialiser::within(10, 3);
+  EXPECT_EQ(init.zeros({2, 3}).count(), 6);
+  EXPECT_THROW(init.normal({5}, 1.0), TooLarge);
+  EXPECT_EQ(init.normal({4}, 1.0).count(), 4);  // all ten are taken
+  EXPECT_THROW(init.ones({1}), TooLarge);
+  EXPECT_EQ(init.zeros({0}).count(), 0);
+  EXPECT_THROW(init.zeros({0}), TooLarge) << "a fourth tensor";
+  const std::int64_t huge = std::int64_t{1} << 40;
+  EXPECT_THROW(Initialiser::within(10, 3).xavier({huge, huge}), TooLarge);
+}
+
+TEST(Initialiser, LetsTablesBeInProportionToWhatIsStored) {
+  const std::int64_t million = 1 << 20, huge = std::int64_t{1} << 60;
+  EXPECT_NO_THROW(Initialiser::within(1, 1).require_table(million / 64, 64));
+  EXPECT_THROW(Initialiser::within(1, 1).require_table(million / 64 + 1, 64), TooLarge);
+  EXPECT_NO_THROW(Initialiser::within(million, 1).require_table(million / 4, 64));
+  EXPECT_THROW(Initialiser::within(million, 1).require_table(huge, 64), TooLarge);
+  EXPECT_NO_THROW(Initialiser(1).require_table(huge, 64)) << "a user's own wish";
+}
+
 TEST(FeedForward, IsTwoProductsAndAnActivation) {
   Initialiser init(1);
   for (const Activation activation : {Activation::relu, Activation::gelu}) {
