@@ -11,6 +11,8 @@
 #include "fuzz/pieces.h"
 #include "fuzz/safetensors.h"
 #include "fuzz/sentences.h"
+#include "fuzz/settings.h"
+#include "fuzz/state.h"
 #include "fuzz/tables.h"
 #include "fuzz/text.h"
 #include <gtest/gtest.h>
@@ -51,6 +53,8 @@ TEST(Fuzz, Columns) { run(fuzz_columns, columns_seeds(), 1500); }
 TEST(Fuzz, Tables) { run(fuzz_tables, tables_seeds(), 3000); }
 TEST(Fuzz, Pieces) { run(fuzz_pieces, pieces_seeds(), 3000); }
 TEST(Fuzz, Sentences) { run(fuzz_sentences, sentences_seeds(), 3000); }
+TEST(Fuzz, State) { run(fuzz_state, state_seeds(), 1000); }
+TEST(Fuzz, Settings) { run(fuzz_settings, settings_seeds(), 3000); }
 TEST(Fuzz, Mask) { run(fuzz_mask, mask_seeds(), 5000); }
 
 // A target that cannot fail, or mutations that nothing accepts, would find nothing.

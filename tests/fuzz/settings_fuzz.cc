@@ -1,0 +1,3 @@
+#include "fuzz/settings.h"
+
+QKV_FUZZ_MAIN(qkv::fuzz_settings)
