@@ -1,3 +1,3 @@
 #include "fuzz/columns.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_columns)
+QKV_FUZZ_MAIN(columns)

@@ -1,3 +1,3 @@
 #include "fuzz/directory.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_directory)
+QKV_FUZZ_MAIN(directory)

@@ -1,3 +1,3 @@
 #include "fuzz/json.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_json)
+QKV_FUZZ_MAIN(json)

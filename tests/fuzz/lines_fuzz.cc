@@ -1,3 +1,3 @@
 #include "fuzz/lines.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_lines)
+QKV_FUZZ_MAIN(lines)

@@ -1,3 +1,3 @@
 #include "fuzz/mask.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_mask)
+QKV_FUZZ_MAIN(mask)

@@ -1,3 +1,3 @@
 #include "fuzz/pieces.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_pieces)
+QKV_FUZZ_MAIN(pieces)

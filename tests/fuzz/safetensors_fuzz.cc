@@ -1,3 +1,3 @@
 #include "fuzz/safetensors.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_safetensors)
+QKV_FUZZ_MAIN(safetensors)

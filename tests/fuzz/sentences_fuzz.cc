@@ -1,3 +1,3 @@
 #include "fuzz/sentences.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_sentences)
+QKV_FUZZ_MAIN(sentences)

@@ -1,3 +1,3 @@
 #include "fuzz/settings.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_settings)
+QKV_FUZZ_MAIN(settings)

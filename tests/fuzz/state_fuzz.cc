@@ -1,3 +1,3 @@
 #include "fuzz/state.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_state)
+QKV_FUZZ_MAIN(state)

@@ -1,3 +1,3 @@
 #include "fuzz/tables.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_tables)
+QKV_FUZZ_MAIN(tables)

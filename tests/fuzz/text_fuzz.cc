@@ -1,3 +1,3 @@
 #include "fuzz/text.h"
 
-QKV_FUZZ_MAIN(qkv::fuzz_text)
+QKV_FUZZ_MAIN(text)
