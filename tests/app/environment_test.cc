@@ -78,9 +78,7 @@ TEST_F(Environment, TrainedWeightsDoNotDependOnTheThreadsThatOpenMpGrants) {
 }
 
 TEST_F(Environment, FarTooManyThreadsAreFewer) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "the sanitizer's shadow needs more address space than the limit leaves";
-#endif
+  if (QKV_SANITIZED) GTEST_SKIP() << "a shadow needs more address space than the limit leaves";
   const Ran ran = run_qkv("translate --threads 100000 --model " + path("m") + " " + path("toy.en"),
                           "", "ulimit -v 3500000; OMP_STACKSIZE=128M ");
   EXPECT_EQ(ran.exit, 0) << ran.err;
@@ -141,7 +139,8 @@ TEST_F(Environment, AReaderThatHasEnoughIsNoError) {
     const Ran ran =
         run_script(*folder_, "\"$qkv\" " + command + " | head -1; exit ${PIPESTATUS[0]}");
     EXPECT_EQ(ran.exit, 0) << command;
-    EXPECT_EQ(ran.err, "") << command;
+    // Nothing but progress, where the machine is slow enough for it.
+    EXPECT_EQ(ran.err.find("qkv:"), std::string::npos) << command << ran.err;
   }
 }
 
