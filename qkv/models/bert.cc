@@ -144,7 +144,7 @@ Tensor BertEncoder::pooled(const Tensor& states, const Segments& segments) const
   return pooler(select_rows(states, first), Activation::tanh);
 }
 
-Bert Bert::make(const BertConfig& c, Parts parts, Initialiser init) {
+Bert Bert::make(Initialiser init, const BertConfig& c, Parts parts) {
   if (parts.next && !parts.pooler) fail("bert: the next-sentence head needs the pooler");
   Bert m;
   m.bert = BertEncoder::make(init, c, parts.pooler);

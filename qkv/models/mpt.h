@@ -160,10 +160,7 @@ struct Mpt {
 
   /// Kaiming-normal matrices (q, k and v each by themselves), those that end a branch divided by
   /// √(2·n_layers); biases 0.
-  static Mpt make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
-    return make(config, Initialiser(seed, type));
-  }
-  static Mpt make(const Config& config, Initialiser init);
+  static Mpt make(Initialiser init, const Config& config);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("wte", m.wte);

@@ -129,10 +129,7 @@ struct RnnTranslator {
   Linear output;                           // [H Vt]
 
   /// PyTorch's recipe for such models: embeddings N(0, 1), matrices Xavier-uniform, biases 0.
-  static RnnTranslator make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
-    return make(config, Initialiser(seed, type));
-  }
-  static RnnTranslator make(const Config& config, Initialiser init);
+  static RnnTranslator make(Initialiser init, const Config& config);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("source_embedding", m.source_embedding);

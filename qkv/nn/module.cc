@@ -6,6 +6,12 @@
 
 namespace qkv {
 
+Initialiser Initialiser::branch(std::uint64_t key) const {
+  Initialiser init(key_of(seed_, key), type_);
+  init.blank_ = blank_;
+  return init;
+}
+
 template <class Draw>
 Tensor Initialiser::drawn(const Shape& shape, Draw draw) {
   Philox random(key_of(seed_, hash_name("initialise"), next_++));

@@ -115,7 +115,7 @@ ActionModel read_action_model(const ModelDirectory& directory) {
   }
   WeightsFile weights(directory);
   weights.require(plausible(sizes, weights.numbers(), weights.tensors()));
-  model.network = ActionNetwork::make(sizes, Initialiser::blank());
+  model.network = ActionNetwork::make(Initialiser::blank(), sizes);
   weights.take_all(model.network);
   weights.finish();
   return model;

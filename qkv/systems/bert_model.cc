@@ -225,7 +225,7 @@ BertModel read_bert_model(const ModelDirectory& directory) {
                           .words = weights.has("cls.predictions.transform.dense.weight"),
                           .next = weights.has("cls.seq_relationship.weight")};
   try {
-    model.network = Bert::make(sizes, parts, Initialiser::blank());
+    model.network = Bert::make(Initialiser::blank(), sizes, parts);
     if (foreign) {
       const std::vector<std::string> unused = drop_unused(weights, model.network);
       if (!unused.empty()) {

@@ -293,7 +293,7 @@ LabellerModel read_labeller_model(const ModelDirectory& directory) {
   WeightsFile weights(directory);
   weights.require(plausible(sizes, weights.numbers(), weights.tensors()));
   try {
-    model.network = Labeller::make(sizes, Initialiser::blank());
+    model.network = Labeller::make(Initialiser::blank(), sizes);
   } catch (const Error& e) {
     throw DataError(config_path, 0, e.what());
   }

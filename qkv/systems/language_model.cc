@@ -287,9 +287,9 @@ LanguageModel read_language_model(const ModelDirectory& directory) {
     return Initialiser::blank();
   };
   if (recurrent) {
-    model.network = RnnLanguage::make(rnn_sizes, blank(rnn_sizes));
+    model.network = RnnLanguage::make(blank(rnn_sizes), rnn_sizes);
   } else {
-    model.network = Mpt::make(sizes, blank(sizes));
+    model.network = Mpt::make(blank(sizes), sizes);
   }
   weights.take_all(model);
   weights.finish();

@@ -103,9 +103,9 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
     return Initialiser::blank();
   };
   if (rnn) {
-    model.network = RnnTranslator::make(rnn_sizes, blank(rnn_sizes));
+    model.network = RnnTranslator::make(blank(rnn_sizes), rnn_sizes);
   } else {
-    model.network = Transformer::make(sizes, blank(sizes));
+    model.network = Transformer::make(blank(sizes), sizes);
   }
   weights.take_all(model);
   weights.finish();

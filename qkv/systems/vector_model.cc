@@ -61,7 +61,7 @@ VectorModel read_vector_model(const ModelDirectory& directory) {
   // A hostile configuration must not take memory that the weights do not fill.
   weights.require(sizes.words <= weights.numbers() &&
                   sizes.width <= weights.numbers() / sizes.words);
-  model.vectors = VectorNetwork::make(sizes, Initialiser::blank());
+  model.vectors = VectorNetwork::make(Initialiser::blank(), sizes);
   weights.take_all(model);
   weights.finish();
   return model;
