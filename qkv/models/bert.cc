@@ -221,10 +221,11 @@ bool is_redundant_bert_name(std::string_view name) {
 
 namespace {
 
-std::vector<StateEntry> entries_of(const Bert& model) {
-  std::vector<StateEntry> entries;
+StateEntries entries_of(const Bert& model) {
+  StateEntries entries;
   for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
-    entries.push_back({std::string(path), {p}, path.ends_with("_embeddings.weight")});
+    const bool table = path.ends_with("_embeddings.weight");
+    entries.push_back({std::string(path), {p}, table ? StateLayout::same : StateLayout::linear});
   });
   return entries;
 }

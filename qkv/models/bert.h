@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "qkv/base/options.h"
-#include "qkv/models/state_dict.h"
+#include "qkv/nn/state_dict.h"
 #include "qkv/nn/transformer_layers.h"
 #include "qkv/ops/loss.h"
 #include "qkv/tensor/segments.h"

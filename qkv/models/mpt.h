@@ -16,9 +16,9 @@
 #include "qkv/attention/cache.h"
 #include "qkv/attention/linear.h"
 #include "qkv/base/options.h"
-#include "qkv/models/state_dict.h"
 #include "qkv/nn/multi_head.h"
 #include "qkv/nn/residual.h"
+#include "qkv/nn/state_dict.h"
 #include "qkv/ops/loss.h"
 #include "qkv/tensor/segments.h"
 

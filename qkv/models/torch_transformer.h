@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "qkv/models/state_dict.h"
+#include "qkv/nn/state_dict.h"
 #include "qkv/nn/transformer_layers.h"
 
 namespace qkv {
@@ -181,7 +181,7 @@ struct ArticleTransformer {
 };
 
 /// Weights under PyTorch's names and in its layout: q, k and v of one attention as in_proj_weight
-/// [3C C] and in_proj_bias [3C] (qkv/models/state_dict.h).
+/// [3C C] and in_proj_bias [3C] (qkv/nn/state_dict.h).
 ///
 /// Copies of all weights, in PyTorch's order. M is any of the six structs above.
 template <class M>
