@@ -47,7 +47,7 @@ std::int64_t encoder_parameters(const Labeller::Config& config) {
   Labeller::Config c = config;
   c.words = 1;  // nothing of the features is counted, so they need no memory either
   c.unknown = 0;
-  const Labeller m = Labeller::make(c, Initialiser::blank());
+  const Labeller m = Labeller::make(Initialiser::blank(), c);
   std::int64_t count = parameter_count(m) - m.word_embedding.count();
   if (c.characters > 0) {
     count -= m.character_embedding.count() + parameter_count(m.character_filters);

@@ -92,7 +92,7 @@ RnnTranslator train_on_lengths(RnnTranslator::Config config, const LengthTask& t
          training.batch, training.rate);
   }
   config.source_vocabulary = config.target_vocabulary = task.vocabulary();
-  RnnTranslator model = RnnTranslator::make(config, training.seed);
+  RnnTranslator model = RnnTranslator::make(training.seed, config);
   Optimiser optimiser(model, {.clip_norm = 1});
   const Schedule schedule{.kind = Schedule::Kind::cosine,
                           .rate = training.rate,

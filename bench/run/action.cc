@@ -15,7 +15,7 @@ namespace {
 ActionNetwork network_of(const ActionOptions& o) {
   if (!o.model.empty()) return load_action_model(o.model).network;
   return ActionNetwork::make(
-      of_equal_size(action_recipe(name_of(o.preset)).network, o.architecture), 1);
+      1, of_equal_size(action_recipe(name_of(o.preset)).network, o.architecture));
 }
 
 /// Of one clip; a multiply-add counts two.

@@ -89,7 +89,7 @@ Work random_work(const DecodeOptions& o) {
   const std::int64_t vocabulary = o.preset == TranslatorPreset::base ? 32000 : 10000;
   config.source_vocabulary = config.target_vocabulary = vocabulary;
   Work work{.model = {}, .sources = {}, .options = o.translator};
-  work.model.network = Transformer::make(config, 1);
+  work.model.network = Transformer::make(1, config);
   Philox random(3);
   for (std::int64_t i = 0; i < o.sentences; ++i) {
     work.sources.push_back(random_ids(20, vocabulary, random));

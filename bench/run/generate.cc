@@ -42,7 +42,7 @@ double median_seconds(int runs, Work&& work) {
 Report generate(const GenerateBenchOptions& o, const Say&) {
   Mpt::Config config = std::get<Mpt::Config>(language_recipe(o.preset).network);
   if (o.preset.starts_with("char")) config.vocab_size = kCharacters;
-  const Mpt model = Mpt::make(config, 1);
+  const Mpt model = Mpt::make(1, config);
   const MptDecoder decoder(model);
   const std::vector<Draw> texts = random_prompts(o.prompts, config.vocab_size);
   GenerateOptions options{.max_tokens = o.tokens, .batch = 1};

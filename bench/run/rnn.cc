@@ -97,13 +97,12 @@ std::string text_of(const RnnOptions& o, const Json& r) {
 }  // namespace
 
 Report rnn(const RnnOptions& o, const Say&) {
-  RnnTranslator model = RnnTranslator::make({.source_vocabulary = o.vocabulary,
-                                             .target_vocabulary = o.vocabulary,
-                                             .embedding = o.embedding,
-                                             .width = o.width,
-                                             .layers = 1,
-                                             .dropout = 0.0},
-                                            1);
+  RnnTranslator model = RnnTranslator::make(1, {.source_vocabulary = o.vocabulary,
+                                                .target_vocabulary = o.vocabulary,
+                                                .embedding = o.embedding,
+                                                .width = o.width,
+                                                .layers = 1,
+                                                .dropout = 0.0});
   Optimiser optimiser(model, {.clip_norm = 1});
   std::vector<double> whole, peaks, parts[kParts];
   for (int step = -2; step < o.steps; ++step) {

@@ -39,7 +39,7 @@ Report train(const TrainOptions& o, const Say&) {
   const TranslationRecipe recipe = translation_recipe(name);
   auto config = std::get<Transformer::Config>(recipe.network);
   config.source_vocabulary = config.target_vocabulary = shape.vocabulary;
-  Transformer model = Transformer::make(config, 1);
+  Transformer model = Transformer::make(1, config);
   Optimiser optimiser(model, recipe.train.optimiser);
   const std::int64_t sentences = shape.tokens / shape.length, tokens = sentences * shape.length;
   const std::vector<std::int64_t> lengths(static_cast<std::size_t>(sentences), shape.length);

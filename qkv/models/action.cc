@@ -111,7 +111,7 @@ std::int64_t ActionNetwork::Config::parameters() const {
   return 0;
 }
 
-ActionNetwork ActionNetwork::make(const Config& c, Initialiser init) {
+ActionNetwork ActionNetwork::make(Initialiser init, const Config& c) {
   c.check();
   ActionNetwork m;
   m.config = c;

@@ -86,10 +86,7 @@ struct ActionNetwork {
   Recurrent recurrent;         // lstm
   Linear output;               // [· K]
 
-  static ActionNetwork make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
-    return make(config, Initialiser(seed, type));
-  }
-  static ActionNetwork make(const Config& config, Initialiser init);
+  static ActionNetwork make(Initialiser init, const Config& config);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("input", m.input);

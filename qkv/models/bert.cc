@@ -144,7 +144,7 @@ Tensor BertEncoder::pooled(const Tensor& states, const Segments& segments) const
   return pooler(select_rows(states, first), Activation::tanh);
 }
 
-Bert Bert::make(const BertConfig& c, Parts parts, Initialiser init) {
+Bert Bert::make(Initialiser init, const BertConfig& c, Parts parts) {
   if (parts.next && !parts.pooler) fail("bert: the next-sentence head needs the pooler");
   Bert m;
   m.bert = BertEncoder::make(init, c, parts.pooler);
@@ -221,10 +221,11 @@ bool is_redundant_bert_name(std::string_view name) {
 
 namespace {
 
-std::vector<StateEntry> entries_of(const Bert& model) {
-  std::vector<StateEntry> entries;
+StateEntries entries_of(const Bert& model) {
+  StateEntries entries;
   for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
-    entries.push_back({std::string(path), {p}, path.ends_with("_embeddings.weight")});
+    const bool table = path.ends_with("_embeddings.weight");
+    entries.push_back({std::string(path), {p}, table ? StateLayout::same : StateLayout::linear});
   });
   return entries;
 }

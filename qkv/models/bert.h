@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "qkv/base/options.h"
-#include "qkv/models/state_dict.h"
+#include "qkv/nn/state_dict.h"
 #include "qkv/nn/transformer_layers.h"
 #include "qkv/ops/loss.h"
 #include "qkv/tensor/segments.h"
@@ -140,11 +140,7 @@ struct Bert {
     bool words = true;  // the head for hidden words
     bool next = true;
   };
-  static Bert make(const BertConfig& config, Parts parts, Initialiser init);
-  static Bert make(const BertConfig& config, Parts parts, std::uint64_t seed,
-                   DType type = DType::f32) {
-    return make(config, parts, Initialiser(seed, type));
-  }
+  static Bert make(Initialiser init, const BertConfig& config, Parts parts);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("bert", m.bert);

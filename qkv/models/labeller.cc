@@ -147,7 +147,7 @@ void Labeller::Config::check() const {
   }
 }
 
-Labeller Labeller::make(const Config& c, Initialiser init, DType type) {
+Labeller Labeller::make(Initialiser init, const Config& c) {
   c.check();
   Labeller m;
   m.config = c;
@@ -184,7 +184,7 @@ Labeller Labeller::make(const Config& c, Initialiser init, DType type) {
     if (c.positions == PositionKind::learned) m.positions = table(c.max_length, c.width);
     if (c.positions == PositionKind::sinusoidal) {
       init.require_table(c.max_length, c.width);
-      m.sinusoids_ = sinusoid(c.max_length, c.width, Sinusoid::interleaved, 0, type);
+      m.sinusoids_ = sinusoid(c.max_length, c.width, Sinusoid::interleaved, 0, init.type());
     }
     LayerConfig layer;
     layer.attention = {.width = c.width, .heads = c.heads};

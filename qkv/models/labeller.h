@@ -222,10 +222,7 @@ struct Labeller {
   Tensor prior;    // [K L] in [0, 1]; set by set_prior() when config.prior asks for one
   TagRules rules;  // which tag may follow which in predictions; empty: any
 
-  static Labeller make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
-    return make(config, Initialiser(seed, type), type);
-  }
-  static Labeller make(const Config& config, Initialiser init, DType type = DType::f32);
+  static Labeller make(Initialiser init, const Config& config);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("word_embedding", m.word_embedding);

@@ -86,7 +86,7 @@ MultiHead::Config attention_config(const Mpt::Config& c) {
   return a;
 }
 
-MptBlock make_block(const Mpt::Config& c, Initialiser& init) {
+MptBlock make_block(Initialiser& init, const Mpt::Config& c) {
   MptBlock block;
   block.norm_1 = LayerNorm::make(init, c.d_model, 1e-5, !c.no_bias);
   block.attn = MultiHead::make(init, attention_config(c));
@@ -167,14 +167,14 @@ std::int64_t Mpt::Config::parameters() const {
   return vocab_size * d + (learned_pos_emb ? max_seq_len * d : 0) + n_layers * block + norm;
 }
 
-Mpt Mpt::make(const Config& c, Initialiser init) {
+Mpt Mpt::make(Initialiser init, const Config& c) {
   c.check();
   Mpt m;
   m.config = c;
   const double deviation = std::sqrt(2.0 / static_cast<double>(c.d_model));
   m.wte = init.normal({c.vocab_size, c.d_model}, deviation);
   if (c.learned_pos_emb) m.wpe = init.normal({c.max_seq_len, c.d_model}, deviation);
-  for (std::int64_t i = 0; i < c.n_layers; ++i) m.blocks.push_back(make_block(c, init));
+  for (std::int64_t i = 0; i < c.n_layers; ++i) m.blocks.push_back(make_block(init, c));
   m.norm_f = LayerNorm::make(init, c.d_model, 1e-5, !c.no_bias);
   return m;
 }

@@ -16,9 +16,9 @@
 #include "qkv/attention/cache.h"
 #include "qkv/attention/linear.h"
 #include "qkv/base/options.h"
-#include "qkv/models/state_dict.h"
 #include "qkv/nn/multi_head.h"
 #include "qkv/nn/residual.h"
+#include "qkv/nn/state_dict.h"
 #include "qkv/ops/loss.h"
 #include "qkv/tensor/segments.h"
 
@@ -160,10 +160,7 @@ struct Mpt {
 
   /// Kaiming-normal matrices (q, k and v each by themselves), those that end a branch divided by
   /// √(2·n_layers); biases 0.
-  static Mpt make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
-    return make(config, Initialiser(seed, type));
-  }
-  static Mpt make(const Config& config, Initialiser init);
+  static Mpt make(Initialiser init, const Config& config);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("wte", m.wte);

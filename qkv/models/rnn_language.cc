@@ -32,7 +32,7 @@ void RnnLanguage::Config::check() const {
   }
 }
 
-RnnLanguage RnnLanguage::make(const Config& c, Initialiser init) {
+RnnLanguage RnnLanguage::make(Initialiser init, const Config& c) {
   c.check();
   RnnLanguage m;
   m.config = c;

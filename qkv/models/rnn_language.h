@@ -53,10 +53,7 @@ struct RnnLanguage {
 
   /// Embeddings N(0, 1/E), so that tied logits begin near zero; matrices Xavier-uniform; biases 0,
   /// but 1 for an LSTM's forget gate (Jozefowicz et al. 2015).
-  static RnnLanguage make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
-    return make(config, Initialiser(seed, type));
-  }
-  static RnnLanguage make(const Config& config, Initialiser init);
+  static RnnLanguage make(Initialiser init, const Config& config);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("embedding", m.embedding);

@@ -147,7 +147,7 @@ void RnnTranslator::Config::check() const {
   }
 }
 
-RnnTranslator RnnTranslator::make(const Config& c, Initialiser init) {
+RnnTranslator RnnTranslator::make(Initialiser init, const Config& c) {
   c.check();
   RnnTranslator m;
   m.config = c;

@@ -19,6 +19,7 @@
 #include "qkv/models/transformer.h"
 #include "qkv/nn/linear.h"
 #include "qkv/nn/recurrent.h"
+#include "qkv/nn/state_dict.h"
 
 namespace qkv {
 
@@ -129,10 +130,7 @@ struct RnnTranslator {
   Linear output;                           // [H Vt]
 
   /// PyTorch's recipe for such models: embeddings N(0, 1), matrices Xavier-uniform, biases 0.
-  static RnnTranslator make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
-    return make(config, Initialiser(seed, type));
-  }
-  static RnnTranslator make(const Config& config, Initialiser init);
+  static RnnTranslator make(Initialiser init, const Config& config);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("source_embedding", m.source_embedding);
@@ -159,6 +157,23 @@ struct RnnTranslator {
   /// What the embeddings of target ids contribute to the first cell [T G·H], its bias included.
   Tensor target_products(std::span<const std::int32_t> ids) const;
 };
+
+/// Weights under PyTorch's names, matrices [out, in], for a model of these members there:
+///
+///   encoder.embedding, encoder.rnn             nn.Embedding; nn.GRU or nn.LSTM, with "_reverse"
+///   decoder.embedding, decoder.rnn             the decoder's reads torch.cat((context, embedding))
+///   decoder.attention.W_q, .W_k, .w_v          nn.Linear without bias: the additive score
+///   decoder.attention.W                        on the memory: the general score
+///   decoder.attention.W_p, .v_p                of predictive windows
+///   decoder.bridge_h.0, decoder.bridge_c.0     nn.Linear of each layer, behind two directions
+///   decoder.combine                            W_c, on torch.cat((context, state))
+///   decoder.dense                              nn.Linear: the output
+///
+/// With attention before the cell these are the names of "Dive into Deep Learning", §11.4. Throws
+/// for cells that PyTorch does not have.
+StateDict state_dict(const RnnTranslator& model);
+/// Strict, see write_state().
+void load_state_dict(RnnTranslator& model, const StateDict& state);
 
 /// The decoder step by step: in training where there is feedback, and wherever one decodes. Model
 /// and memory must outlive it.

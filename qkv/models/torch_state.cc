@@ -1,35 +1,28 @@
 // PyTorch's names and layout for the weights of qkv/models/torch_transformer.h.
 #include "qkv/models/torch_transformer.h"
+#include "qkv/nn/torch_names.h"
 
 namespace qkv {
 namespace {
 
-using Entries = std::vector<StateEntry>;
-
-template <class M>
-void list_weights(const M& m, const std::string& name, Entries& entries) {
-  entries.push_back({name + "weight", {m.weight}});
-  entries.push_back({name + "bias", {m.bias}});
-}
-
-void list_attention(const MultiHead& m, const std::string& name, Entries& entries) {
+void list_attention(const MultiHead& m, const std::string& name, StateEntries& entries) {
   entries.push_back({name + "in_proj_weight", {m.q.weight, m.k.weight, m.v.weight}});
   entries.push_back({name + "in_proj_bias", {m.q.bias, m.k.bias, m.v.bias}});
-  list_weights(m.o, name + "out_proj.", entries);
+  list_state(m.o, name + "out_proj.", entries);
 }
 
 template <class M>
-void list(const M& m, const std::string& name, Entries& entries) {
+void list(const M& m, const std::string& name, StateEntries& entries) {
   if constexpr (std::is_same_v<M, EncoderLayer> || std::is_same_v<M, DecoderLayer>) {
     list_attention(m.self, name + "self_attn.", entries);
     if constexpr (std::is_same_v<M, DecoderLayer>) {
       list_attention(m.cross, name + "multihead_attn.", entries);
     }
-    list_weights(m.feed_forward.inner, name + "linear1.", entries);
-    list_weights(m.feed_forward.outer, name + "linear2.", entries);
-    list_weights(m.norm1, name + "norm1.", entries);
-    list_weights(m.norm2, name + "norm2.", entries);
-    if constexpr (std::is_same_v<M, DecoderLayer>) list_weights(m.norm3, name + "norm3.", entries);
+    list_state(m.feed_forward.inner, name + "linear1.", entries);
+    list_state(m.feed_forward.outer, name + "linear2.", entries);
+    list_state(m.norm1, name + "norm1.", entries);
+    list_state(m.norm2, name + "norm2.", entries);
+    if constexpr (std::is_same_v<M, DecoderLayer>) list_state(m.norm3, name + "norm3.", entries);
   } else if constexpr (std::is_same_v<M, TorchEncoderLayer> ||
                        std::is_same_v<M, TorchDecoderLayer>) {
     list(m.layer, name, entries);
@@ -37,7 +30,7 @@ void list(const M& m, const std::string& name, Entries& entries) {
     for (std::size_t i = 0; i < m.layers.size(); ++i) {
       list(m.layers[i], name + "layers." + std::to_string(i) + ".", entries);
     }
-    list_weights(m.norm, name + "norm.", entries);
+    list_state(m.norm, name + "norm.", entries);
   } else {
     list(m.encoder, name + "encoder.", entries);
     list(m.decoder, name + "decoder.", entries);
@@ -45,8 +38,8 @@ void list(const M& m, const std::string& name, Entries& entries) {
 }
 
 template <class M>
-Entries entries_of(const M& module) {
-  Entries entries;
+StateEntries entries_of(const M& module) {
+  StateEntries entries;
   list(module, "", entries);
   return entries;
 }

@@ -37,9 +37,8 @@ void drop_biases(Layer& m) {
 }
 
 template <class Layer>
-Layer make_layer(const TorchLayerOptions& o, std::uint64_t seed, DType type) {
+Layer make_layer(Initialiser& init, const TorchLayerOptions& o) {
   o.check();
-  Initialiser init(seed, type);
   Layer m = Layer::make(
       init,
       {.attention = {.width = o.d_model, .heads = o.nhead, .bias = o.bias, .dropout = o.dropout},
@@ -252,17 +251,15 @@ Tensor square_subsequent_mask(std::int64_t size, DType type) {
   });
 }
 
-TorchEncoderLayer TorchEncoderLayer::make(const TorchLayerOptions& options, std::uint64_t seed,
-                                          DType type) {
-  return {options, make_layer<EncoderLayer>(options, seed, type)};
+TorchEncoderLayer TorchEncoderLayer::make(Initialiser init, const TorchLayerOptions& options) {
+  return {options, make_layer<EncoderLayer>(init, options)};
 }
 Tensor TorchEncoderLayer::operator()(const Tensor& src, const TorchMasks& masks) const {
   return encode(options, {&layer, 1}, {}, src, masks);
 }
 
-TorchDecoderLayer TorchDecoderLayer::make(const TorchLayerOptions& options, std::uint64_t seed,
-                                          DType type) {
-  return {options, make_layer<DecoderLayer>(options, seed, type)};
+TorchDecoderLayer TorchDecoderLayer::make(Initialiser init, const TorchLayerOptions& options) {
+  return {options, make_layer<DecoderLayer>(init, options)};
 }
 Tensor TorchDecoderLayer::operator()(const Tensor& tgt, const Tensor& memory,
                                      const TorchMasks& target, const TorchMasks& cross) const {
@@ -286,16 +283,16 @@ Tensor TorchDecoder::operator()(const Tensor& tgt, const Tensor& memory, const T
   return decode(options, layers, norm, tgt, memory, target, cross);
 }
 
-TorchTransformer TorchTransformer::make(const Config& c, std::uint64_t seed, DType type) {
+TorchTransformer TorchTransformer::make(Initialiser init, const Config& c) {
   const TorchLayerOptions& o = c.layer;
-  Initialiser init(key_of(seed, hash_name("stack")), type);
-  const auto norm = [&] { return LayerNorm::make(init, o.d_model, o.layer_norm_eps, o.bias); };
+  Initialiser stack = init.branch(hash_name("stack"));
+  const auto norm = [&] { return LayerNorm::make(stack, o.d_model, o.layer_norm_eps, o.bias); };
   TorchTransformer m;
-  m.encoder = TorchEncoder::make(TorchEncoderLayer::make(o, key_of(seed, 0), type),
-                                 c.num_encoder_layers, norm());
-  m.decoder = TorchDecoder::make(TorchDecoderLayer::make(o, key_of(seed, 1), type),
-                                 c.num_decoder_layers, norm());
-  redraw_matrices(init, m, o.d_model);
+  m.encoder =
+      TorchEncoder::make(TorchEncoderLayer::make(init.branch(0), o), c.num_encoder_layers, norm());
+  m.decoder =
+      TorchDecoder::make(TorchDecoderLayer::make(init.branch(1), o), c.num_decoder_layers, norm());
+  redraw_matrices(stack, m, o.d_model);
   return m;
 }
 Tensor TorchTransformer::operator()(const Tensor& src, const Tensor& tgt,
@@ -303,10 +300,10 @@ Tensor TorchTransformer::operator()(const Tensor& src, const Tensor& tgt,
   return decoder(tgt, encoder(src, masks.source), masks.target, masks.memory);
 }
 
-ArticleTransformer ArticleTransformer::make(const TorchLayerOptions& layer, std::int64_t num_layers,
-                                            std::uint64_t seed, DType type) {
-  return {TorchEncoder::make(TorchEncoderLayer::make(layer, key_of(seed, 0), type), num_layers),
-          TorchDecoder::make(TorchDecoderLayer::make(layer, key_of(seed, 1), type), num_layers)};
+ArticleTransformer ArticleTransformer::make(Initialiser init, const TorchLayerOptions& layer,
+                                            std::int64_t num_layers) {
+  return {TorchEncoder::make(TorchEncoderLayer::make(init.branch(0), layer), num_layers),
+          TorchDecoder::make(TorchDecoderLayer::make(init.branch(1), layer), num_layers)};
 }
 Tensor ArticleTransformer::literal(const Tensor& src, const Tensor& tgt) const {
   return decoder(encoder(tgt), encoder(src));

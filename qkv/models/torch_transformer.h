@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "qkv/models/state_dict.h"
+#include "qkv/nn/state_dict.h"
 #include "qkv/nn/transformer_layers.h"
 
 namespace qkv {
@@ -70,8 +70,7 @@ struct TorchEncoderLayer {
   TorchLayerOptions options;
   EncoderLayer layer;
 
-  static TorchEncoderLayer make(const TorchLayerOptions& options, std::uint64_t seed,
-                                DType type = DType::f32);
+  static TorchEncoderLayer make(Initialiser init, const TorchLayerOptions& options);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     EncoderLayer::each(m.layer, visit);
@@ -83,8 +82,7 @@ struct TorchDecoderLayer {
   TorchLayerOptions options;
   DecoderLayer layer;
 
-  static TorchDecoderLayer make(const TorchLayerOptions& options, std::uint64_t seed,
-                                DType type = DType::f32);
+  static TorchDecoderLayer make(Initialiser init, const TorchLayerOptions& options);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     DecoderLayer::each(m.layer, visit);
@@ -144,7 +142,7 @@ struct TorchTransformer {
   TorchEncoder encoder;
   TorchDecoder decoder;
 
-  static TorchTransformer make(const Config& config, std::uint64_t seed, DType type = DType::f32);
+  static TorchTransformer make(Initialiser init, const Config& config);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("encoder", m.encoder);
@@ -168,8 +166,8 @@ struct ArticleTransformer {
   TorchEncoder encoder;
   TorchDecoder decoder;
 
-  static ArticleTransformer make(const TorchLayerOptions& layer, std::int64_t num_layers,
-                                 std::uint64_t seed, DType type = DType::f32);
+  static ArticleTransformer make(Initialiser init, const TorchLayerOptions& layer,
+                                 std::int64_t num_layers);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("encoder", m.encoder);
@@ -183,7 +181,7 @@ struct ArticleTransformer {
 };
 
 /// Weights under PyTorch's names and in its layout: q, k and v of one attention as in_proj_weight
-/// [3C C] and in_proj_bias [3C] (qkv/models/state_dict.h).
+/// [3C C] and in_proj_bias [3C] (qkv/nn/state_dict.h).
 ///
 /// Copies of all weights, in PyTorch's order. M is any of the six structs above.
 template <class M>

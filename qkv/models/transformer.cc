@@ -29,7 +29,7 @@ void Transformer::Config::check() const {
   if (!(norm_eps > 0.0)) fail("transformer: norm_eps {} must be positive", norm_eps);
 }
 
-Transformer Transformer::make(const Config& c, Initialiser init, DType type) {
+Transformer Transformer::make(Initialiser init, const Config& c) {
   c.check();
   Transformer m;
   m.config = c;
@@ -42,7 +42,7 @@ Transformer Transformer::make(const Config& c, Initialiser init, DType type) {
     m.target_positions = init.normal({c.max_length, c.width}, deviation);
   } else if (c.positions == PositionKind::sinusoidal) {
     init.require_table(c.max_length, c.width);
-    m.sinusoids_ = sinusoid(c.max_length, c.width, c.sinusoid, 0, type);
+    m.sinusoids_ = sinusoid(c.max_length, c.width, c.sinusoid, 0, init.type());
   }
   if (!c.tie_output) m.output_weight = init.xavier({c.width, c.target_vocabulary});
   if (c.output_bias) m.output_bias = init.zeros({c.target_vocabulary});

@@ -97,10 +97,7 @@ struct Transformer {
   std::vector<DecoderLayer> decoder;
   LayerNorm encoder_norm, decoder_norm;  // weights undefined without final_norm
 
-  static Transformer make(const Config& config, std::uint64_t seed, DType type = DType::f32) {
-    return make(config, Initialiser(seed, type), type);
-  }
-  static Transformer make(const Config& config, Initialiser init, DType type = DType::f32);
+  static Transformer make(Initialiser init, const Config& config);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("source_embedding", m.source_embedding);

@@ -94,7 +94,7 @@ void VectorNetwork::Config::check() const {
   if (width < 1) fail("word vectors: width is {}, must be positive", width);
 }
 
-VectorNetwork VectorNetwork::make(const Config& c, Initialiser init) {
+VectorNetwork VectorNetwork::make(Initialiser init, const Config& c) {
   c.check();
   VectorNetwork m;
   m.config = c;

@@ -75,7 +75,7 @@ struct VectorNetwork {
   Tensor input;   // [V D], U(−½, ½)/D at first
   Tensor output;  // [V D], zeros at first; hierarchical: [V − 1, D], the tree's inner nodes
 
-  static VectorNetwork make(const Config& config, Initialiser init);
+  static VectorNetwork make(Initialiser init, const Config& config);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("input", m.input);

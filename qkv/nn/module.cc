@@ -12,7 +12,8 @@ void Initialiser::take(const Shape& shape) {
   std::int64_t count = 1;
   for (const std::int64_t side : shape) {
     if (side > numbers_ / std::max<std::int64_t>(count, 1)) {
-      fail<TooLarge>("a model with a tensor {} beyond the numbers that are there", to_string(shape));
+      fail<TooLarge>("a model with a tensor {} beyond the numbers that are there",
+                     to_string(shape));
     }
     count *= side;
   }
@@ -25,6 +26,13 @@ void Initialiser::require_table(std::int64_t rows, std::int64_t width) const {
   if (width == 0 || stored_ > kAny / kTimes) return;
   if (rows <= std::max(kAlways, kTimes * stored_) / width) return;
   fail<TooLarge>("a model with a table of {} × {} beside {} numbers", rows, width, stored_);
+}
+
+Initialiser Initialiser::branch(std::uint64_t key) const {
+  Initialiser init = *this;
+  init.seed_ = key_of(seed_, key);
+  init.next_ = 0;
+  return init;
 }
 
 template <class Draw>

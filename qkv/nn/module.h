@@ -9,6 +9,12 @@
 //
 // Saving, loading, counting, optimising and printing follow from `each`. A member may also be a
 // std::vector of modules; its elements are named by their index.
+//
+// Fresh ones come from `make`, everywhere in this order: what initialises, what is made, the rest.
+// A part takes the Initialiser by reference, since parts draw one after another; a whole network
+// takes its own, for which a seed will do:
+//
+//   Linear::make(init, 8, 4)    Mpt::make(1, config)    Mpt::make({1, DType::f64}, config)
 #pragma once
 
 #include <cstdint>
@@ -70,10 +76,10 @@ class TooLarge : public Error {
 };
 
 /// Where fresh parameters get their numbers: tensor i of a model draws from key (seed, i), so one
-/// tensor's numbers do not depend on another's size.
+/// tensor's numbers do not depend on another's size. A seed is one, hence no `explicit`.
 class Initialiser {
  public:
-  explicit Initialiser(std::uint64_t seed, DType type = DType::f32) : seed_(seed), type_(type) {}
+  Initialiser(std::uint64_t seed, DType type = DType::f32) : seed_(seed), type_(type) {}
   /// Leaves the numbers unset: for models whose weights are read from a file.
   static Initialiser blank(DType type = DType::f32) {
     Initialiser init(0, type);
@@ -89,6 +95,11 @@ class Initialiser {
     init.tensors_ = tensors;
     return init;
   }
+
+  /// One with numbers of its own: for a network inside another, which would otherwise draw from a
+  /// copy of its owner's. Different keys give different numbers.
+  Initialiser branch(std::uint64_t key) const;
+  DType type() const { return type_; }
 
   Tensor zeros(const Shape& shape) { return constant(shape, 0); }
   Tensor ones(const Shape& shape) { return constant(shape, 1); }

@@ -1,6 +1,7 @@
 // Recurrent networks over packed sequences: GRU or LSTM, several layers, one direction or both,
 // dropout between the layers. Gates and states are in the order of PyTorch's GRU and LSTM, matrices
-// transposed: weight_ih_l0 [3H I] is layers.0.forward.input [I 3H].
+// transposed: weight_ih_l0 [3H I] is forward.0.input [I 3H]. Under its names, both ways:
+// qkv/nn/torch_names.h.
 #pragma once
 
 #include <cstdint>

@@ -102,8 +102,7 @@ ActionModel read_action_model(const ModelDirectory& directory) {
                                 sizes.classes, sizes.frames, sizes.features));
   }
   WeightsFile weights(directory);
-  model.network = weights.network(
-      [&](Initialiser init) { return ActionNetwork::make(sizes, std::move(init)); });
+  model.network = weights.network<ActionNetwork>(sizes);
   weights.take_all(model.network);
   weights.finish();
   return model;

@@ -211,9 +211,9 @@ BertModel read_bert_model(const ModelDirectory& directory) {
   const Bert::Parts parts{.pooler = weights.has("bert.pooler.dense.weight"),
                           .words = weights.has("cls.predictions.transform.dense.weight"),
                           .next = weights.has("cls.seq_relationship.weight")};
-  model.network = network_within(
-      directory, weights.path, weights.numbers, static_cast<std::int64_t>(weights.state.size()),
-      [&](Initialiser init) { return Bert::make(sizes, parts, std::move(init)); });
+  model.network =
+      network_within<Bert>(directory, weights.path, weights.numbers,
+                           static_cast<std::int64_t>(weights.state.size()), sizes, parts);
   try {
     if (foreign) {
       const std::vector<std::string> unused = drop_unused(weights, model.network);

@@ -272,8 +272,7 @@ LabellerModel read_labeller_model(const ModelDirectory& directory) {
     }
   }
   WeightsFile weights(directory);
-  model.network =
-      weights.network([&](Initialiser init) { return Labeller::make(sizes, std::move(init)); });
+  model.network = weights.network<Labeller>(sizes);
   read_tensors(weights, model.network);
   return model;
 }

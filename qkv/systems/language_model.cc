@@ -266,11 +266,9 @@ LanguageModel read_language_model(const ModelDirectory& directory) {
   }
   WeightsFile weights(directory);
   if (recurrent) {
-    model.network = weights.network(
-        [&](Initialiser init) { return RnnLanguage::make(rnn_sizes, std::move(init)); });
+    model.network = weights.network<RnnLanguage>(rnn_sizes);
   } else {
-    model.network =
-        weights.network([&](Initialiser init) { return Mpt::make(sizes, std::move(init)); });
+    model.network = weights.network<Mpt>(sizes);
   }
   weights.take_all(model);
   weights.finish();

@@ -84,11 +84,9 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
 
   WeightsFile weights(directory);
   if (rnn) {
-    model.network = weights.network(
-        [&](Initialiser init) { return RnnTranslator::make(rnn_sizes, std::move(init)); });
+    model.network = weights.network<RnnTranslator>(rnn_sizes);
   } else {
-    model.network = weights.network(
-        [&](Initialiser init) { return Transformer::make(sizes, std::move(init)); });
+    model.network = weights.network<Transformer>(sizes);
   }
   weights.take_all(model);
   weights.finish();

@@ -59,8 +59,7 @@ VectorModel read_vector_model(const ModelDirectory& directory) {
                                 sizes.words));
   }
   WeightsFile weights(directory);
-  model.vectors = weights.network(
-      [&](Initialiser init) { return VectorNetwork::make(sizes, std::move(init)); });
+  model.vectors = weights.network<VectorNetwork>(sizes);
   weights.take_all(model);
   weights.finish();
   return model;

@@ -32,13 +32,13 @@ void save_weights(const std::vector<NamedTensor>& tensors, const std::filesystem
 /// directory their checksum.
 void know(const ModelDirectory& directory, const SafetensorsFile& weights);
 
-/// make(Initialiser) of a network that takes no more numbers and tensors than `path` holds; throws
-/// DataError where its configuration asks for more, or for what makes no model.
-template <class Make>
-auto network_within(const ModelDirectory& directory, const std::string& path, std::int64_t numbers,
-                    std::int64_t tensors, Make&& make) {
+/// Network::make(init, what…), blank, and taking no more numbers and tensors than `path` holds;
+/// throws DataError where the configuration asks for more, or for what makes no model.
+template <class Network, class... What>
+Network network_within(const ModelDirectory& directory, const std::string& path,
+                       std::int64_t numbers, std::int64_t tensors, const What&... what) {
   try {
-    return make(Initialiser::within(numbers, tensors));
+    return Network::make(Initialiser::within(numbers, tensors), what...);
   } catch (const TooLarge&) {
     throw DataError(path, 0,
                     fmt::format("holds {} numbers in {} tensors, not the model of {}", numbers,
@@ -56,11 +56,10 @@ class WeightsFile {
 
   std::int64_t numbers() const { return numbers_; }
   std::int64_t tensors() const { return static_cast<std::int64_t>(file_.names().size()); }
-  /// make(Initialiser) of a network whose parameters take no more than the file holds. An error of
-  /// its configuration becomes a DataError.
-  template <class Make>
-  auto network(Make&& make) const {
-    return network_within(directory_, path_, numbers(), tensors(), make);
+  /// Network::make(init, config), blank, of no more than the file holds. Throws DataError.
+  template <class Network>
+  Network network(const typename Network::Config& config) const {
+    return network_within<Network>(directory_, path_, numbers(), tensors(), config);
   }
 
   bool contains(const std::string& name) const { return file_.contains(name); }

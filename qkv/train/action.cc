@@ -31,9 +31,8 @@ double mean_nll(const ActionSet& set, std::span<const std::vector<double>> proba
 }  // namespace
 
 Schedule action_schedule(std::int64_t steps, std::int64_t width, double highest) {
-  Schedule s{.kind = Schedule::Kind::inverse_sqrt, .initial = 0};
-  s.warm_up = std::max<std::int64_t>(1, steps * 3 / 10);
-  s.rate = std::min(highest, 1.0 / std::sqrt(static_cast<double>(width * s.warm_up)));
+  Schedule s = Schedule::transformer(width, std::max<std::int64_t>(1, steps * 3 / 10));
+  s.rate = std::min(highest, s.rate);
   s.drop_after = steps * 8 / 10;
   s.dropped = kLast;
   return s;

@@ -117,7 +117,7 @@ ActionModel make_action_model(const ActionRecipe& r, std::span<const Clip> clips
   c.features = model.poses.features();
   c.frames = model.poses.frames;
   c.classes = static_cast<std::int64_t>(names.size());
-  model.network = ActionNetwork::make(of_equal_size(c, r.network.architecture), r.train.seed);
+  model.network = ActionNetwork::make(r.train.seed, of_equal_size(c, r.network.architecture));
   return model;
 }
 

@@ -9,10 +9,10 @@ namespace {
 
 Mpt network_of(Mpt::Config c, const LanguageRecipe& r) {
   c.max_seq_len = r.context;
-  return Mpt::make(c, r.train.seed);
+  return Mpt::make(r.train.seed, c);
 }
 RnnLanguage network_of(const RnnLanguage::Config& c, const LanguageRecipe& r) {
-  return RnnLanguage::make(c, r.train.seed);
+  return RnnLanguage::make(r.train.seed, c);
 }
 
 }  // namespace

@@ -165,7 +165,7 @@ LabellerModel make_labeller(const LabellingRecipe& r, const LabelledText& text,
     config.classes = label_count(model.classes);
   }
   config.crf = tags && config.crf;
-  model.network = Labeller::make(config, r.train.seed);
+  model.network = Labeller::make(r.train.seed, config);
   if (tags && writes_spans(model.tags)) {
     const LegalTransitions legal = legal_transitions(names_of(model.tags), r.scheme);
     model.network.set_rules(

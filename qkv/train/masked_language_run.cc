@@ -77,7 +77,7 @@ BertModel make_bert(const MaskedRecipe& r, const WordPiece& pieces) {
   // Positions that training never reaches would stay noise.
   config.max_position_embeddings = r.masks.max_length;
   model.network =
-      Bert::make(config, {.pooler = r.masks.pairs, .next = r.masks.pairs}, r.train.seed);
+      Bert::make(r.train.seed, config, {.pooler = r.masks.pairs, .next = r.masks.pairs});
   return model;
 }
 

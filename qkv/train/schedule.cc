@@ -9,6 +9,17 @@
 
 namespace qkv {
 
+Schedule Schedule::transformer(std::int64_t width, std::int64_t warm_up) {
+  if (width <= 0) fail("schedule: width is {}, must be positive", width);
+  const double peak_step = static_cast<double>(std::max<std::int64_t>(warm_up, 1));
+  const Schedule s{.kind = Kind::inverse_sqrt,
+                   .rate = 1.0 / std::sqrt(static_cast<double>(width) * peak_step),
+                   .warm_up = warm_up,
+                   .initial = 0};
+  s.check();
+  return s;
+}
+
 void Schedule::check() const {
   for (const auto& [name, value] : {std::pair{"rate", rate}, std::pair{"initial", initial},
                                     std::pair{"floor", floor}, std::pair{"dropped", dropped}}) {

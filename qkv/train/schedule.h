@@ -12,8 +12,7 @@ namespace qkv {
 struct Schedule {
   enum class Kind : std::uint8_t {
     constant,      ///< `rate`
-    inverse_sqrt,  ///< rate · √(warm_up / step)  (Vaswani et al. 2017 with rate =
-                   ///< C^{−½}·warm_up^{−½})
+    inverse_sqrt,  ///< rate · √(warm_up / step); see transformer()
     cosine,        ///< from `rate` down to `floor` at `steps` along half a cosine
     linear,        ///< from `rate` down to `floor` at `steps`
   };
@@ -33,6 +32,12 @@ struct Schedule {
     visit(changeable({"schedule", "How the rate goes on from the peak"}), s.kind);
     visit(changeable({"floor", "The rate where cosine and linear end", non_negative()}), s.floor);
   }
+
+  /// Vaswani et al. 2017, §5.3: width^{−½} · min(step^{−½}, step · warm_up^{−1.5}) at every step,
+  /// for a model of that width. On the command line the same is --schedule inverse_sqrt with --rate
+  /// (width · warm_up)^{−½}, but for a rise that begins at 1e-7 instead of 0. Throws Error for a
+  /// width that is not positive or a negative warm_up; 0 has no rise.
+  static Schedule transformer(std::int64_t width, std::int64_t warm_up = 4000);
 
   /// Throws Error for a rate that is negative or not finite, or a negative number of steps.
   void check() const;

@@ -58,10 +58,10 @@ std::string fingerprint_of(const TextPairs& pairs) {
 Transformer network_of(Transformer::Config c, bool joint, std::uint64_t seed) {
   if (!joint) c.share_embeddings = false;
   if (c.norm == NormPlacement::pre) c.final_norm = true;
-  return Transformer::make(c, seed);
+  return Transformer::make(seed, c);
 }
 RnnTranslator network_of(const RnnTranslator::Config& c, bool, std::uint64_t seed) {
-  return RnnTranslator::make(c, seed);
+  return RnnTranslator::make(seed, c);
 }
 
 void say(const TrainWatch& watch, const std::string& text) {

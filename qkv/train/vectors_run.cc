@@ -24,7 +24,7 @@ TrainedVectors make_vectors(const VectorRecipe& r, std::span<const std::string> 
   const VectorCorpus corpus = make_vector_corpus(lines, r.words, r.min_count, model);
   VectorNetwork::Config config = r.network;
   config.words = static_cast<std::int64_t>(corpus.counts.size());
-  model.vectors = VectorNetwork::make(config, Initialiser(r.train.seed));
+  model.vectors = VectorNetwork::make(r.train.seed, config);
   say(watch, fmt::format("text: {} words in {} lines, {} more too rare; vocabulary {}; {} numbers",
                          grouped(static_cast<std::int64_t>(corpus.ids.size())),
                          grouped(static_cast<std::int64_t>(corpus.sentences.size()) - 1),

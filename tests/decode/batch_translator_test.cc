@@ -215,7 +215,7 @@ TEST(BatchTranslator, MemoryStaysSmall) {
   config.feed_forward = 256;
   config.encoder_layers = config.decoder_layers = 4;
   config.max_length = 1024;
-  const Transformer model = Transformer::make(config, 1);
+  const Transformer model = Transformer::make(1, config);
   const Threads two(2);
   const std::int64_t weights = 4 * parameter_count(model);
   const TransformerDecoder decoder(model);

@@ -66,29 +66,28 @@ std::vector<Case> language_models() {
   linear.attn_config.linear = linear.attn_config.rope = true;
   grouped.attn_config.kv_n_heads = 2;
   std::vector<Case> all;
-  all.push_back(made<MptDecoder>("alibi", louder(Mpt::make(mpt_config(), 1))));
-  all.push_back(made<MptDecoder>("learned positions", louder(Mpt::make(learned, 1))));
-  all.push_back(made<MptDecoder>("prefix", louder(Mpt::make(prefix, 1))));
-  all.push_back(made<MptDecoder>("prefix, bounded", louder(Mpt::make(prefix, 1)),
+  all.push_back(made<MptDecoder>("alibi", louder(Mpt::make(1, mpt_config()))));
+  all.push_back(made<MptDecoder>("learned positions", louder(Mpt::make(1, learned))));
+  all.push_back(made<MptDecoder>("prefix", louder(Mpt::make(1, prefix))));
+  all.push_back(made<MptDecoder>("prefix, bounded", louder(Mpt::make(1, prefix)),
                                  LanguageDecoderOptions{.context = 9}));
-  all.push_back(made<MptDecoder>("linear", louder(Mpt::make(linear, 1))));
-  all.push_back(made<MptDecoder>("bounded context", louder(Mpt::make(grouped, 1)),
+  all.push_back(made<MptDecoder>("linear", louder(Mpt::make(1, linear))));
+  all.push_back(made<MptDecoder>("bounded context", louder(Mpt::make(1, grouped)),
                                  LanguageDecoderOptions{.context = 8}));
   all.push_back(
-      made<MptDecoder>("int8, window", louder(Mpt::make(grouped, 1)),
+      made<MptDecoder>("int8, window", louder(Mpt::make(1, grouped)),
                        LanguageDecoderOptions{.cache = {.type = CacheType::int8, .window = 5}}));
   all.push_back(made<RnnLanguageDecoder>(
-      "rnn", louder(RnnLanguage::make({.vocab_size = kWords, .embedding = 8, .width = 12}, 1))));
+      "rnn", louder(RnnLanguage::make(1, {.vocab_size = kWords, .embedding = 8, .width = 12}))));
   return all;
 }
 
 RnnTranslator rnn_translator() {
-  return louder(RnnTranslator::make({.source_vocabulary = kWords,
-                                     .target_vocabulary = kWords,
-                                     .embedding = 9,
-                                     .width = 20,
-                                     .max_length = 64},
-                                    2));
+  return louder(RnnTranslator::make(2, {.source_vocabulary = kWords,
+                                        .target_vocabulary = kWords,
+                                        .embedding = 9,
+                                        .width = 20,
+                                        .max_length = 64}));
 }
 
 std::vector<Case> translators() {
@@ -288,7 +287,7 @@ TEST(Policies, RowsOfAWrittenBatchMayHaveReadDifferentlyMuch) {
 }
 
 TEST(Policies, CachesOfEveryPrecisionAreNearAndAWindowForgets) {
-  const Mpt m = Mpt::make(mpt_config(), 1);
+  const Mpt m = Mpt::make(1, mpt_config());
   const Tokens tokens = {1, 7, 9, 30, 4, 12, 8, 22, 5};
   const auto with = [&](const CacheOptions& cache) {
     return after(MptDecoder(m, {.cache = cache}), {}, tokens, 1);
@@ -312,10 +311,10 @@ TEST(Policies, WhatAModelHasNotIsRefused) {
   Mpt::Config linear = mpt_config();
   linear.attn_config.alibi = false;
   linear.attn_config.linear = linear.attn_config.rope = true;
-  const Mpt m = Mpt::make(linear, 1);
+  const Mpt m = Mpt::make(1, linear);
   const CacheOptions bf16{.type = CacheType::bf16};
   EXPECT_THROW(MptDecoder(m, {.cache = bf16}), Error);
-  const RnnLanguage r = RnnLanguage::make({.vocab_size = 9, .embedding = 4, .width = 4}, 1);
+  const RnnLanguage r = RnnLanguage::make(1, {.vocab_size = 9, .embedding = 4, .width = 4});
   EXPECT_THROW(RnnLanguageDecoder(r, {.cache = {.window = 4}}), Error);
   const MptDecoder decoder(m);
   const Tokens source = {4}, none;
@@ -340,7 +339,7 @@ TEST(Policies, AttentionIsSeenWhileDecoding) {
     Mpt::Config c = mpt_config();
     c.attn_config.linear = c.attn_config.rope = linear;
     c.attn_config.alibi = !linear;
-    const Mpt m = Mpt::make(c, 3);
+    const Mpt m = Mpt::make(3, c);
     const Tokens tokens = {1, 7, 9, 30, 4, 12, 8};
     const auto whole =
         attention_seen([&] { (void)m({.ids = tokens, .segments = Segments::one(7)}); });

@@ -39,7 +39,7 @@ std::vector<RnnTranslator::Config> configs() {
 
 /// Random weights, made larger so that the next token depends on what was read and written.
 RnnTranslator model_of(const RnnTranslator::Config& config) {
-  RnnTranslator model = RnnTranslator::make(config, 2);
+  RnnTranslator model = RnnTranslator::make(2, config);
   for_each_parameter(model, [](std::string_view, Tensor& p) {
     for (float& x : p.values()) x *= 1.7f;
   });

@@ -210,7 +210,7 @@ const GenerateOptions kGreedy = {.sample = {.temperature = 0}, .max_tokens = 40}
 TEST(LanguageDecoder, StatesAndCachesGiveWhatWholePassesGive) {
   const std::vector<std::int32_t> prompt = {3, 1, 4, 1, 5};
   for (const bool linear : {false, true}) {
-    const Mpt m = Mpt::make(tiny(linear), 1);
+    const Mpt m = Mpt::make(1, tiny(linear));
     MptDecoder decoder(m);
     EXPECT_EQ(generate(decoder, prompt, kGreedy),
               slowly(prompt, 40,
@@ -220,7 +220,7 @@ TEST(LanguageDecoder, StatesAndCachesGiveWhatWholePassesGive) {
                      }))
         << linear;
   }
-  const RnnLanguage r = RnnLanguage::make({.vocab_size = 20, .embedding = 8, .width = 12}, 1);
+  const RnnLanguage r = RnnLanguage::make(1, {.vocab_size = 20, .embedding = 8, .width = 12});
   RnnLanguageDecoder decoder(r);
   EXPECT_EQ(generate(decoder, prompt, kGreedy), slowly(prompt, 40, [&](const auto& ids) {
               return logits(r(ids, Segments::one(std::int64_t(ids.size()))).hidden, r.embedding,
@@ -232,7 +232,7 @@ TEST(LanguageDecoder, ABoundedContextReadsItsLastHalfAgain) {
   const std::vector<std::int32_t> prompt = {3, 1, 4, 1, 5, 9, 2, 6};
   Mpt::Config c = tiny(false);
   c.learned_pos_emb = true;  // twelve places
-  const Mpt m = Mpt::make(c, 1);
+  const Mpt m = Mpt::make(1, c);
   MptDecoder decoder(m);
   std::vector<std::int32_t> window = prompt, expected;
   for (int i = 0; i < 40; ++i) {
@@ -255,7 +255,7 @@ TEST(LanguageDecoder, ThreadsDoNotChangeTheText) {
   std::vector<std::int32_t> texts[2];
   for (const int count : {1, 3}) {
     set_threads(count);
-    const Mpt m = Mpt::make(tiny(true), 1);
+    const Mpt m = Mpt::make(1, tiny(true));
     MptDecoder decoder(m);
     const std::vector<std::int32_t> prompt = {3, 1, 4};
     texts[count / 2] = generate(decoder, prompt, {.sample = {.seed = 4}, .max_tokens = 30});

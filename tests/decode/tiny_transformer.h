@@ -51,7 +51,7 @@ inline std::vector<std::pair<std::string, Transformer::Config>> tiny_configs() {
 
 /// Random weights, made larger so that the next token depends on what was read and written.
 inline Transformer tiny_transformer(const Transformer::Config& config, std::uint64_t seed = 1) {
-  Transformer model = Transformer::make(config, seed);
+  Transformer model = Transformer::make(seed, config);
   for_each_parameter(model, [](std::string_view name, Tensor& p) {
     if (name.find("norm") != std::string_view::npos) return;
     for (float& x : p.values()) x *= 1.7f;

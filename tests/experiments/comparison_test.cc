@@ -26,7 +26,7 @@ TEST(Comparison, ParametersAreCountedWithoutTheFeatures) {
     const std::int64_t features = 1000 * c.embedding + 60 * c.character_embedding +
                                   3 * c.character_embedding * c.character_filters +
                                   c.character_filters + 9 * c.shape_embedding;
-    EXPECT_EQ(encoder_parameters(c), parameter_count(Labeller::make(c, 1)) - features)
+    EXPECT_EQ(encoder_parameters(c), parameter_count(Labeller::make(1, c)) - features)
         << name_of(encoder);
   }
 }

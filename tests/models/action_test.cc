@@ -22,7 +22,7 @@ TEST(Action, CountsOfThePublishedSizes) {
   for (const auto& [name, count] : counts) {
     const ActionNetwork::Config c = action_sizes(name);
     EXPECT_EQ(c.parameters(), count) << name;
-    EXPECT_EQ(parameter_count(ActionNetwork::make(c, 1)), count) << name;
+    EXPECT_EQ(parameter_count(ActionNetwork::make(1, c)), count) << name;
     const std::int64_t d = c.width;  // the formula of the paper's sizes
     EXPECT_EQ(count,
               85 * d + c.layers * (12 * d * d + 13 * d) + (d + 1) * c.head + (c.head + 1) * 20);
@@ -36,7 +36,7 @@ TEST(Action, BaselinesAreAboutAsLarge) {
     micro.features = features;
     for (const ActionArchitecture a : kAll) {
       const ActionNetwork::Config c = of_equal_size(micro, a);
-      const ActionNetwork m = ActionNetwork::make(c, 1);
+      const ActionNetwork m = ActionNetwork::make(1, c);
       EXPECT_EQ(parameter_count(m), c.parameters());
       EXPECT_NEAR(static_cast<double>(c.parameters()), static_cast<double>(micro.parameters()),
                   0.01 * static_cast<double>(micro.parameters()));
@@ -96,7 +96,7 @@ TEST(Action, GoldenLogits) {
       {-0.25951707465775053, -0.27401491973181163, -0.15963926645477397, -0.2602559627014621,
        -0.2754710352490925, -0.16112777556541433}};
   for (const ActionArchitecture a : kAll) {
-    ActionNetwork m = ActionNetwork::make(small_config(a), 1, DType::f64);
+    ActionNetwork m = ActionNetwork::make({1, DType::f64}, small_config(a));
     fill(m);
     const Tensor got = m.logits(batch_of({5, 3}, DType::f64));
     const auto& wanted = golden[static_cast<std::size_t>(a)];
@@ -108,7 +108,7 @@ TEST(Action, GradientsAreRight) {
   for (const ActionArchitecture a : kAll) {
     ActionNetwork::Config c = small_config(a);
     c.dropout = 0.2;
-    ActionNetwork m = ActionNetwork::make(c, 5, DType::f64);
+    ActionNetwork m = ActionNetwork::make({5, DType::f64}, c);
     testing::shake(m, 7);
     const ActionBatch batch = batch_of({5, 1, 3}, DType::f64);
     testing::check_module<ActionNetwork>(m, [&batch](const ActionNetwork& n) {
@@ -119,7 +119,7 @@ TEST(Action, GradientsAreRight) {
 
 TEST(Action, AClipDoesNotDependOnItsNeighboursOrThreads) {
   for (const ActionArchitecture a : kAll) {
-    const ActionNetwork m = ActionNetwork::make(small_config(a), 3);
+    const ActionNetwork m = ActionNetwork::make(3, small_config(a));
     const ActionBatch all = batch_of({5, 2, 4});
     const Tensor together = m.logits(all);
     const int before = threads();
@@ -136,7 +136,7 @@ TEST(Action, AClipDoesNotDependOnItsNeighboursOrThreads) {
 }
 
 TEST(Action, AttentionOfEachLayerFromTheToken) {
-  const ActionNetwork m = ActionNetwork::make(small_config(act), 3);
+  const ActionNetwork m = ActionNetwork::make(3, small_config(act));
   const auto seen_by = [](const ActionNetwork& of) {
     return attention_seen([&] { (void)of.logits(batch_of({4})); });
   };
@@ -150,23 +150,23 @@ TEST(Action, AttentionOfEachLayerFromTheToken) {
     for (std::int64_t k = 0; k < 5; ++k) sum += static_cast<double>(w.data()[k]);
     EXPECT_NEAR(sum, 1.0, 1e-5);
   }
-  EXPECT_TRUE(seen_by(ActionNetwork::make(small_config(lstm), 3)).empty());
+  EXPECT_TRUE(seen_by(ActionNetwork::make(3, small_config(lstm))).empty());
 }
 
 TEST(Action, WhatMakesNoModelOrBatchIsRefused) {
   ActionNetwork::Config c = small_config(act);
   c.heads = 3;
-  EXPECT_THROW((void)ActionNetwork::make(c, 1), Error);
+  EXPECT_THROW((void)ActionNetwork::make(1, c), Error);
   c = small_config(conv);
   c.kernel = 4;
-  EXPECT_THROW((void)ActionNetwork::make(c, 1), Error);
+  EXPECT_THROW((void)ActionNetwork::make(1, c), Error);
   c = small_config(act);
   c.classes = 1;
-  EXPECT_THROW((void)ActionNetwork::make(c, 1), Error);
+  EXPECT_THROW((void)ActionNetwork::make(1, c), Error);
   c.classes = 3;
   c.dropout = 1.0;
-  EXPECT_THROW((void)ActionNetwork::make(c, 1), Error);
-  const ActionNetwork m = ActionNetwork::make(small_config(act), 1);
+  EXPECT_THROW((void)ActionNetwork::make(1, c), Error);
+  const ActionNetwork m = ActionNetwork::make(1, small_config(act));
   EXPECT_THROW((void)m.logits(batch_of({6})), ShapeError);
   EXPECT_THROW((void)m.logits(batch_of({2, 0})), ShapeError);
   ActionBatch batch = batch_of({2});

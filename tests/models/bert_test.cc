@@ -44,7 +44,7 @@ TEST(Bert, CountsOfThePublishedSizes) {
     return parameter_count(BertEncoder::make(init, c));
   };
   const auto masked = [](const BertConfig& c) {
-    return parameter_count(Bert::make(c, {.pooler = false, .next = false}, Initialiser::blank()));
+    return parameter_count(Bert::make(Initialiser::blank(), c, {.pooler = false, .next = false}));
   };
   EXPECT_EQ(encoder(BertConfig::of("tiny")), 4385920);
   EXPECT_EQ(masked(BertConfig::of("tiny")), 4416698);
@@ -54,7 +54,7 @@ TEST(Bert, CountsOfThePublishedSizes) {
   EXPECT_EQ(masked(BertConfig::of("base")), 109514298);
   EXPECT_EQ(encoder(BertConfig::of("base", 28996)), 108310272);
   EXPECT_EQ(encoder(BertConfig::of("base", 21128)), 102267648);
-  EXPECT_EQ(parameter_count(Bert::make(BertConfig::of("base"), {}, Initialiser::blank())),
+  EXPECT_EQ(parameter_count(Bert::make(Initialiser::blank(), BertConfig::of("base"), {})),
             110106428);
   for (const char* size : {"mini", "medium", "large"}) {
     const BertConfig c = BertConfig::of(size);
@@ -84,7 +84,7 @@ StateDict cos_state(const Bert& model) {
 }
 
 Bert cos_model(Activation act) {
-  Bert m = Bert::make(no_dropout(small_config(act)), {}, 1, DType::f64);
+  Bert m = Bert::make({1, DType::f64}, no_dropout(small_config(act)), {});
   load_bert_state(m, cos_state(m));
   return m;
 }
@@ -152,7 +152,7 @@ TEST(Bert, GeluAsPublished) {
 }
 
 TEST(Bert, GradientsAgreeWithFiniteDifferences) {
-  Bert m = Bert::make(no_dropout(small_config()), {}, 5, DType::f64);
+  Bert m = Bert::make({5, DType::f64}, no_dropout(small_config()), {});
   m.bert.config.initializer_range = 1;
   for_each_parameter(m, [&](std::string_view, Tensor& p) {  // 0.02 would leave attention flat
     for (double& x : p.values<double>()) x *= p.shape().rank() > 1 ? 25 : 1;
@@ -170,7 +170,7 @@ TEST(Bert, GradientsAgreeWithFiniteDifferences) {
 TEST(Bert, NeighboursAndThreadsChangeNoBit) {
   BertConfig c = BertConfig::of("tiny", 50);
   c.max_position_embeddings = 40;
-  const Bert m = Bert::make(c, {}, 3);
+  const Bert m = Bert::make(3, c, {});
   std::vector<std::int32_t> ids, types;
   for (int i = 0; i < 60; ++i) {
     ids.push_back((i * 7) % 50);
@@ -188,7 +188,7 @@ TEST(Bert, NeighboursAndThreadsChangeNoBit) {
 }
 
 TEST(Bert, StateHasPublishedNamesAndComesBack) {
-  const Bert m = Bert::make(small_config(), {}, 4);
+  const Bert m = Bert::make(4, small_config(), {});
   StateDict state = bert_state(m);
   const auto shape = [&](std::string_view name) -> std::string {
     for (const auto& [key, tensor] : state) {
@@ -219,7 +219,7 @@ TEST(Bert, StateHasPublishedNamesAndComesBack) {
   }
   state.emplace_back("cls.predictions.decoder.weight", m.bert.words);
   state.emplace_back("bert.embeddings.position_ids", Tensor::zeros({1, 6}));
-  Bert other = Bert::make(small_config(), {}, 99);
+  Bert other = Bert::make(99, small_config(), {});
   EXPECT_FALSE(testing::same_bits(other.bert(kRows), m.bert(kRows)));
   load_bert_state(other, state);
   EXPECT_TRUE(testing::same_bits(other.bert(kRows), m.bert(kRows)));
@@ -230,7 +230,7 @@ TEST(Bert, StateHasPublishedNamesAndComesBack) {
 }
 
 TEST(Bert, InitialMatricesAreCutNormals) {
-  const Bert m = Bert::make(BertConfig::of("tiny", 500), {}, 7);
+  const Bert m = Bert::make(7, BertConfig::of("tiny", 500), {});
   double most = 0, sum = 0, squares = 0;
   const auto values = m.bert.words.values();
   for (const float x : values) {
@@ -247,7 +247,7 @@ TEST(Bert, InitialMatricesAreCutNormals) {
 }
 
 TEST(Bert, RefusesWhatMakesNoSense) {
-  const Bert m = Bert::make(small_config(), {.pooler = false, .next = false}, 4);
+  const Bert m = Bert::make(4, small_config(), {.pooler = false, .next = false});
   EXPECT_THROW((void)m.bert({{1, 2, 3, 4, 5, 6, 7}, {}, Segments({7})}), ShapeError);
   EXPECT_THROW((void)m.bert({{1, 2}, {}, Segments({3})}), ShapeError);
   EXPECT_THROW((void)m.bert({{1, 11}, {}, Segments({2})}), Error);
@@ -255,7 +255,7 @@ TEST(Bert, RefusesWhatMakesNoSense) {
   EXPECT_THROW((void)m.bert.pooled(m.bert(kRows), kRows.segments), Error);
   EXPECT_THROW((void)m.loss(kRows, {}, {}, std::vector<std::int32_t>{1}), Error);
   EXPECT_THROW((void)m.loss(kRows, {}, {}, {}), Error);
-  EXPECT_THROW((void)Bert::make(small_config(), {.pooler = false}, 1), Error);
+  EXPECT_THROW((void)Bert::make(1, small_config(), {.pooler = false}), Error);
   BertConfig c = small_config();
   c.num_attention_heads = 3;
   EXPECT_THROW(c.check(), Error);

@@ -62,7 +62,7 @@ TEST(CopyTask, GreedyDecodingReproducesTheSource) {
   c.encoder_layers = c.decoder_layers = 2;
   c.max_length = kLength;
   c.dropout = 0.0;
-  Transformer model = Transformer::make(c, 1);
+  Transformer model = Transformer::make(1, c);
   Optimiser optimiser(model, {.beta2 = 0.98, .eps = 1e-9});
   const Schedule schedule = {.rate = 3e-3, .warm_up = 100};
   Ids source(kLength);

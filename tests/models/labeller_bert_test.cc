@@ -45,7 +45,7 @@ LabelBatch batch_of() {
 
 TEST(LabellerBert, GradientsAgreeWithFiniteDifferences) {
   for (const Pooling pooling : {Pooling::mean, Pooling::token, Pooling::attention}) {
-    Labeller m = Labeller::make(config_of(pooling), 3, DType::f64);
+    Labeller m = Labeller::make({3, DType::f64}, config_of(pooling));
     testing::shake(m, 5);
     testing::check_module<Labeller>(
         m, [](const Labeller& l) { return l.loss(batch_of(), {.class_scale = 0.5}).loss; });
@@ -53,7 +53,7 @@ TEST(LabellerBert, GradientsAgreeWithFiniteDifferences) {
 }
 
 TEST(LabellerBert, AWordIsItsFirstPieceAndASentenceItsPieces) {
-  const Labeller m = Labeller::make(config_of(Pooling::mean), 3);
+  const Labeller m = Labeller::make(3, config_of(Pooling::mean));
   const LabelBatch b = batch_of();
   const Tensor states = m.bert({b.pieces, {}, b.piece_segments});
   const Labeller::States s = m.encode(b);
@@ -64,7 +64,7 @@ TEST(LabellerBert, AWordIsItsFirstPieceAndASentenceItsPieces) {
   for (std::int64_t c = 0; c < 8; ++c) {
     EXPECT_NEAR(s.pooled.data()[8 + c], (states.data()[40 + c] + states.data()[48 + c]) / 2, 1e-6);
   }
-  const Labeller token = Labeller::make(config_of(Pooling::token), 3);
+  const Labeller token = Labeller::make(3, config_of(Pooling::token));
   EXPECT_TRUE(testing::same_bits(
       token.encode(b).pooled,
       token.bert.pooled(token.bert({b.pieces, {}, b.piece_segments}), b.piece_segments)));
@@ -72,7 +72,7 @@ TEST(LabellerBert, AWordIsItsFirstPieceAndASentenceItsPieces) {
 }
 
 TEST(LabellerBert, NeighboursChangeNoBit) {
-  const Labeller m = Labeller::make(config_of(Pooling::token), 3);
+  const Labeller m = Labeller::make(3, config_of(Pooling::token));
   LabelBatch alone;
   alone.segments = Segments({1});
   alone.pieces = {2, 9, 3};
@@ -88,11 +88,11 @@ TEST(LabellerBert, NeighboursChangeNoBit) {
 TEST(LabellerBert, RefusesWhatDoesNotFit) {
   Labeller::Config c = config_of(Pooling::mean);
   c.words = 5;
-  EXPECT_THROW((void)Labeller::make(c, 1), Error);
+  EXPECT_THROW((void)Labeller::make(1, c), Error);
   c = config_of(Pooling::mean);
   c.width = 16;
-  EXPECT_THROW((void)Labeller::make(c, 1), Error);
-  const Labeller m = Labeller::make(config_of(Pooling::mean), 1);
+  EXPECT_THROW((void)Labeller::make(1, c), Error);
+  const Labeller m = Labeller::make(1, config_of(Pooling::mean));
   LabelBatch b = batch_of();
   b.first_piece[1] = 5;  // of the next sequence
   EXPECT_THROW((void)m.predict(b), ShapeError);

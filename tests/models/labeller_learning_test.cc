@@ -70,7 +70,7 @@ Labeller trained(Labeller::Config config, LabelBatch (*batch)(std::int64_t, std:
   config.positions = PositionKind::learned;
   config.crf = false;
   config.dropout = config.embedding_dropout = 0;
-  Labeller m = Labeller::make(config, 1);
+  Labeller m = Labeller::make(1, config);
   Optimiser optimiser(m, {.clip_norm = 1});
   for (int s = 1; s <= steps; ++s) {
     const LabelBatch b = batch(32, static_cast<std::uint64_t>(s));

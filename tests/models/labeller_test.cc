@@ -75,7 +75,7 @@ Labeller::Config joint(LabelEncoder encoder, PriorMask prior = PriorMask::soft) 
 }
 
 Labeller made(const Labeller::Config& c, std::uint64_t seed = 1, DType type = DType::f32) {
-  Labeller m = Labeller::make(c, seed, type);
+  Labeller m = Labeller::make({seed, type}, c);
   shake(m, 5);
   if (c.prior != PriorMask::none) {
     const std::vector<std::int64_t> counts{9, 0, 2, 1, 0, 4, 4, 0, 0, 1, 7, 3, 1, 5, 2};
@@ -91,7 +91,7 @@ TEST(Labeller, HasTheParametersOfItsFormula) {
   const std::int64_t class_head = C * kClasses + kClasses, pooling = C * C + C + C;
   const std::int64_t heads = tag_head + chain + class_head + pooling;
   const auto count = [](const Labeller::Config& c) {
-    return parameter_count(Labeller::make(c, 1));
+    return parameter_count(Labeller::make(1, c));
   };
   const auto lstm = [](std::int64_t x, std::int64_t h) { return 4 * (x * h + h * h + 2 * h); };
   const std::int64_t block = 4 * (C * C + C) + (C * F + F) + (F * C + C) + 2 * 2 * C;
@@ -306,7 +306,7 @@ TEST(Labeller, TagsDecideTheClassWhereThePriorSaysSo) {
   c.crf = false;
   c.prior = PriorMask::hard;
   c.prior_way = PriorWay::to_class;
-  Labeller m = Labeller::make(c, 4);
+  Labeller m = Labeller::make(4, c);
   m.class_output.bias.data()[0] = 3;  // by itself always class 0
   m.tag_output.bias.data()[2] = 20;   // always tag 2
   m.set_prior(Tensor::of(std::vector<float>{1, 1, 0, 1, 1, 1, 1, 1, 1, 1}, {2, kTags}));
@@ -320,11 +320,11 @@ TEST(Labeller, TagsDecideTheClassWhereThePriorSaysSo) {
   EXPECT_EQ(m.predict(batch).classes[0], 0);
 
   c.prior = PriorMask::soft;
-  Labeller soft = Labeller::make(c, 4);
+  Labeller soft = Labeller::make(4, c);
   soft.tag_output.bias.data()[2] = 20;
   soft.set_prior(Tensor::of(std::vector<float>{1, 1, 0.25F, 1, 1, 1, 1, 0.75F, 1, 1}, {2, kTags}));
   c.prior = PriorMask::none;
-  Labeller plain = Labeller::make(c, 4);
+  Labeller plain = Labeller::make(4, c);
   const Tensor before = plain.predict(batch).class_log_probabilities;
   r = soft.predict(batch);
   const auto odds = [](const Tensor& x) { return static_cast<double>(x.data()[0] - x.data()[1]); };
@@ -438,7 +438,7 @@ TEST(Labeller, RejectsWhatMakesNoModel) {
   const auto bad = [](auto change) {
     Labeller::Config c = small(LabelEncoder::attention);
     change(c);
-    EXPECT_THROW((void)Labeller::make(c, 1), Error);
+    EXPECT_THROW((void)Labeller::make(1, c), Error);
   };
   using Config = Labeller::Config;
   bad([](Config& c) { c.tags = c.classes = 0; });
@@ -476,9 +476,9 @@ TEST(Labeller, RejectsBatchesThatDoNotFit) {
   EXPECT_THROW((void)m.predict(random_batch({17}, 1)), ShapeError);
   Labeller::Config c = small(LabelEncoder::rnn);
   c.prior = PriorMask::soft;
-  EXPECT_THROW((void)Labeller::make(c, 1).predict(good), Error);  // without its table
-  EXPECT_THROW(Labeller::make(c, 1).set_prior(Tensor::zeros({2, 2})), ShapeError);
-  EXPECT_THROW(Labeller::make(c, 1).set_prior(Tensor::full({kClasses, kTags}, 2.0)), Error);
+  EXPECT_THROW((void)Labeller::make(1, c).predict(good), Error);  // without its table
+  EXPECT_THROW(Labeller::make(1, c).set_prior(Tensor::zeros({2, 2})), ShapeError);
+  EXPECT_THROW(Labeller::make(1, c).set_prior(Tensor::full({kClasses, kTags}, 2.0)), Error);
 }
 
 TEST(Labeller, NothingIsAnAnswerToNothing) {

@@ -15,14 +15,13 @@ using testing::distance;
 
 // Katharopoulos et al. 2020, equation 9, from the products that the block makes.
 TEST(Mpt, LinearAttentionIsItsEquation) {
-  const Mpt m = Mpt::make({.d_model = 16,
-                           .n_heads = 2,
-                           .n_layers = 1,
-                           .vocab_size = 64,
-                           .learned_pos_emb = false,
-                           .attn_config = {.rope = true, .linear = true},
-                           .no_bias = true},
-                          1);
+  const Mpt m = Mpt::make(1, {.d_model = 16,
+                              .n_heads = 2,
+                              .n_layers = 1,
+                              .vocab_size = 64,
+                              .learned_pos_emb = false,
+                              .attn_config = {.rope = true, .linear = true},
+                              .no_bias = true});
   const MptBatch batch{.ids = {3, 14, 15, 9, 26, 53}, .segments = Segments::one(6)};
   const MultiHead& attn = m.blocks[0].attn;
   const std::vector<std::int32_t> positions = {0, 1, 2, 3, 4, 5};

@@ -53,9 +53,9 @@ MptBatch part(const MptBatch& batch, std::int64_t begin, std::int64_t end) {
 TEST(Mpt, ParameterCountsAreThePublishedOnes) {
   const Mpt::Config testing{.d_model = 128, .n_heads = 2, .n_layers = 2, .max_seq_len = 128};
   EXPECT_EQ(testing.parameters(), 6'860'288);
-  EXPECT_EQ(parameter_count(Mpt::make(testing, 1)), 6'860'288);
+  EXPECT_EQ(parameter_count(Mpt::make(1, testing)), 6'860'288);
   EXPECT_EQ(tiny().parameters(), 7'248);
-  EXPECT_EQ(parameter_count(Mpt::make(tiny(), 1)), 7'248);
+  EXPECT_EQ(parameter_count(Mpt::make(1, tiny())), 7'248);
 
   Mpt::Config small{.d_model = 768, .n_heads = 12, .n_layers = 12};
   EXPECT_EQ(small.parameters(), 125'311'488);
@@ -87,7 +87,7 @@ TEST(Mpt, ParametersAreWhatTheModelHas) {
                               .vocab_size = 11,
                               .attn_config = {.kv_n_heads = kv_heads, .qk_ln = qk_ln},
                               .no_bias = no_bias};
-          EXPECT_EQ(parameter_count(Mpt::make(c, 1)), c.parameters());
+          EXPECT_EQ(parameter_count(Mpt::make(1, c)), c.parameters());
         }
       }
     }
@@ -134,7 +134,7 @@ TEST(Mpt, AttentionHasTheGoldenValues) {
                   .vocab_size = 3,
                   .attn_config = golden.options,
                   .no_bias = true};
-    Mpt m = Mpt::make(c, 1);
+    Mpt m = Mpt::make(1, c);
     StateDict state = state_dict(m);
     for (auto& [name, tensor] : state) {
       if (name == "transformer.blocks.0.attn.Wqkv.weight") tensor = cosines({12, 4});
@@ -149,7 +149,7 @@ TEST(Mpt, AttentionHasTheGoldenValues) {
 
 TEST(Mpt, MasksPrefixesAndSequences) {
   const Mpt m =
-      Mpt::make(tiny({.prefix_lm = true, .attn_uses_sequence_id = true, .alibi = true}), 1);
+      Mpt::make(1, tiny({.prefix_lm = true, .attn_uses_sequence_id = true, .alibi = true}));
   MptBatch batch = batch_of({8});
   batch.prefix = {1, 1, 0, 0, 1, 1, 1, 0};
   batch.sequence_id = {0, 0, 0, 0, 1, 1, 1, 1};
@@ -174,7 +174,7 @@ TEST(Mpt, MasksPrefixesAndSequences) {
   }
   batch.prefix.pop_back();
   EXPECT_THROW((void)m(batch), ShapeError);
-  EXPECT_THROW((void)Mpt::make(tiny(), 1)(two), Error);  // given, but off
+  EXPECT_THROW((void)Mpt::make(1, tiny())(two), Error);  // given, but off
 }
 
 // build_alibi_tensor of BLOOM, with slopes from powers of two on both sides of H.
@@ -208,7 +208,7 @@ TEST(Mpt, AlibiSlopes) {
 }
 
 TEST(Mpt, NamesAndShapesAreThoseOfTheCheckpoints) {
-  const Mpt m = Mpt::make(tiny(), 1);
+  const Mpt m = Mpt::make(1, tiny());
   std::vector<std::string> names;
   for (const auto& [name, tensor] : state_dict(m)) names.push_back(name);
   const std::string block = "transformer.blocks.0.";
@@ -222,8 +222,8 @@ TEST(Mpt, NamesAndShapesAreThoseOfTheCheckpoints) {
 
   Mpt::Config full = tiny({.kv_n_heads = 1, .qk_ln = true});
   full.no_bias = false;
-  const Mpt from = Mpt::make(full, 1);
-  Mpt to = Mpt::make(full, 2);
+  const Mpt from = Mpt::make(1, full);
+  Mpt to = Mpt::make(2, full);
   const StateDict state = state_dict(from);
   bool wide = false, k_norm = false;
   for (const auto& [name, tensor] : state) {
@@ -241,7 +241,7 @@ TEST(Mpt, NamesAndShapesAreThoseOfTheCheckpoints) {
 
 TEST(Mpt, InitialNumbersAreKaimingAndBranchesAreDamped) {
   Mpt::Config c{.d_model = 64, .n_heads = 4, .n_layers = 8, .max_seq_len = 64, .vocab_size = 512};
-  const Mpt m = Mpt::make(c, 1);
+  const Mpt m = Mpt::make(1, c);
   const auto deviation = [](const Tensor& x) {
     double squares = 0;
     for (float value : x.values()) squares += double(value) * double(value);
@@ -275,7 +275,7 @@ std::vector<Mpt::Config> variants() {
 
 TEST(Mpt, TokensDoNotSeeTheFutureNorOtherSequences) {
   for (const Mpt::Config& c : variants()) {
-    const Mpt m = Mpt::make(c, 1);
+    const Mpt m = Mpt::make(1, c);
     MptBatch batch = batch_of({9, 6});
     const Tensor before = m(batch);
     batch.ids[4] = (batch.ids[4] + 1) % 64;
@@ -290,7 +290,7 @@ TEST(Mpt, TokensDoNotSeeTheFutureNorOtherSequences) {
 
 TEST(Mpt, CachedDecodingIsFullDecoding) {
   for (const Mpt::Config& c : variants()) {
-    const Mpt m = Mpt::make(c, 1);
+    const Mpt m = Mpt::make(1, c);
     const MptBatch batch = batch_of({12, 12});
     const Tensor whole = m(batch);
     MptCache cache(2);
@@ -315,7 +315,7 @@ TEST(Mpt, CachedDecodingIsFullDecoding) {
 }
 
 TEST(Mpt, APrefixIsSeenByAllAndKeptInTheCache) {
-  const Mpt m = Mpt::make(tiny({.prefix_lm = true, .alibi = true}), 1);
+  const Mpt m = Mpt::make(1, tiny({.prefix_lm = true, .alibi = true}));
   MptBatch batch = batch_of({9});
   batch.prefix = {1, 1, 1, 1, 0, 0, 0, 0, 0};
   const Tensor whole = m(batch);
@@ -333,7 +333,7 @@ TEST(Mpt, APrefixIsSeenByAllAndKeptInTheCache) {
 TEST(Mpt, TheOptionsOfTheEnds) {
   const MptBatch batch = batch_of({5});
   Mpt::Config c = tiny();
-  const Mpt plain = Mpt::make(c, 1);
+  const Mpt plain = Mpt::make(1, c);
   const Tensor hidden = plain(batch), logits = plain.logits(hidden);
   ASSERT_EQ(logits.shape(), (Shape{5, 64}));
   double first = 0;
@@ -342,14 +342,14 @@ TEST(Mpt, TheOptionsOfTheEnds) {
   }
   EXPECT_NEAR(logits.data()[0], first, 1e-5);
   c.logit_scale_inv_sqrt_d_model = true;
-  EXPECT_LT(distance(Mpt::make(c, 1).logits(hidden), scale(logits, 0.25)), 1e-5);
+  EXPECT_LT(distance(Mpt::make(1, c).logits(hidden), scale(logits, 0.25)), 1e-5);
   c.logit_scale_inv_sqrt_d_model = false;
   c.logit_scale = 3.0;
-  EXPECT_LT(distance(Mpt::make(c, 1).logits(hidden), scale(logits, 3.0)), 1e-5);
+  EXPECT_LT(distance(Mpt::make(1, c).logits(hidden), scale(logits, 3.0)), 1e-5);
 
   c = tiny();
   c.low_precision_layernorm = false;
-  EXPECT_EQ(distance(Mpt::make(c, 1)(batch), hidden), 0.0) << "the same in fp32";
+  EXPECT_EQ(distance(Mpt::make(1, c)(batch), hidden), 0.0) << "the same in fp32";
 }
 
 TEST(Mpt, EmbeddingFractionScalesTheGradientOnly) {
@@ -357,7 +357,7 @@ TEST(Mpt, EmbeddingFractionScalesTheGradientOnly) {
   const auto gradient = [&](double fraction, Tensor& hidden) {
     Mpt::Config c = tiny({});  // learned positions
     c.embedding_fraction = fraction;
-    const Mpt m = Mpt::make(c, 1);
+    const Mpt m = Mpt::make(1, c);
     Tape tape;
     {
       const Recording on(tape);
@@ -376,7 +376,7 @@ TEST(Mpt, EmbeddingFractionScalesTheGradientOnly) {
 }
 
 TEST(Mpt, LossCountsNextTokensWithinSequences) {
-  const Mpt m = Mpt::make(tiny(), 1);
+  const Mpt m = Mpt::make(1, tiny());
   const MptBatch batch = batch_of({5, 1, 3});
   const CrossEntropyResult result = m.loss(batch);
   EXPECT_EQ(result.tokens, 4 + 0 + 2);
@@ -418,7 +418,7 @@ Mpt trained(const Mpt::Config& config, std::int64_t length, int steps) {
     OneThread() { set_threads(1); }
     ~OneThread() { set_threads(before); }
   } one;
-  Mpt m = Mpt::make(config, 1);
+  Mpt m = Mpt::make(1, config);
   for (int step = 0; step < steps; ++step) {
     const MptBatch batch = circles(16, length, static_cast<std::uint64_t>(step));
     Tape tape;
@@ -446,7 +446,7 @@ TEST(Mpt, AlibiReadsLongerSequencesThanItWasTrainedOn) {
     c.n_heads = 4;
     c.n_layers = 1;
     const Mpt m = trained(c, 8, 300);
-    EXPECT_GT(loss_of(Mpt::make(c, 1), seen), 2.0);
+    EXPECT_GT(loss_of(Mpt::make(1, c), seen), 2.0);
     EXPECT_LT(loss_of(m, seen), 0.3);
     if (alibi) {
       EXPECT_LT(loss_of(m, longer), 0.3);
@@ -460,7 +460,7 @@ TEST(Mpt, RefusesWhatMakesNoModel) {
   const auto refused = [](const auto& change) {
     Mpt::Config c = tiny();
     change(c);
-    EXPECT_THROW((void)Mpt::make(c, 1), Error);
+    EXPECT_THROW((void)Mpt::make(1, c), Error);
   };
   refused([](Mpt::Config& c) { c.attn_config.alibi = false; });  // no positions at all
   refused([](Mpt::Config& c) { c.n_heads = 3; });
@@ -475,13 +475,13 @@ TEST(Mpt, RefusesWhatMakesNoModel) {
   refused([](Mpt::Config& c) { c.embedding_fraction = 0; });
   refused([](Mpt::Config& c) { c.resid_pdrop = 1.0; });
   refused([](Mpt::Config& c) { c.attn_config.clip_qkv = -1; });
-  const Mpt m = Mpt::make(tiny(), 1);
+  const Mpt m = Mpt::make(1, tiny());
   MptBatch batch = batch_of({4});
   batch.ids.pop_back();
   EXPECT_THROW((void)m(batch), ShapeError);
   MptCache two(2);
   EXPECT_THROW((void)m.extend(two, batch_of({4})), ShapeError);
-  const Mpt learned = Mpt::make(tiny(Mpt::AttnConfig{}), 1);
+  const Mpt learned = Mpt::make(1, tiny(Mpt::AttnConfig{}));
   EXPECT_THROW((void)learned(batch_of({33})), Error);  // max_seq_len is 32
 }
 

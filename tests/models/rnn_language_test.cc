@@ -26,7 +26,7 @@ const std::vector<std::int32_t> kIds = {3, 1, 4, 1, 5, 2, 6}, kTargets = {1, 4, 
 
 TEST(RnnLanguage, GradientsAreFiniteDifferences) {
   for (const RnnLanguage::Config& c : kinds()) {
-    check_module<RnnLanguage>(RnnLanguage::make(c, 1, DType::f64), [](const RnnLanguage& m) {
+    check_module<RnnLanguage>(RnnLanguage::make({1, DType::f64}, c), [](const RnnLanguage& m) {
       return m.loss(kIds, Segments({5, 2}), kTargets, {}).loss;
     });
   }
@@ -34,7 +34,7 @@ TEST(RnnLanguage, GradientsAreFiniteDifferences) {
 
 TEST(RnnLanguage, CountsItsParameters) {
   const auto count = [](const RnnLanguage::Config& c) {
-    return parameter_count(RnnLanguage::make(c, 1));
+    return parameter_count(RnnLanguage::make(1, c));
   };
   // A tenth of Zaremba et al. 2014, medium, tied and not: V E + 2 · (4 H (E + H) + 2 · 4 H) + V.
   EXPECT_EQ(count({.vocab_size = 1000, .width = 65}), 65'000 + 2 * 34'320 + 1000);
@@ -45,7 +45,7 @@ TEST(RnnLanguage, CountsItsParameters) {
 
 TEST(RnnLanguage, GoesOnFromItsStateAndKeepsToItsSequence) {
   for (const RnnLanguage::Config& c : kinds()) {
-    const RnnLanguage m = RnnLanguage::make(c, 1);
+    const RnnLanguage m = RnnLanguage::make(1, c);
     const std::span<const std::int32_t> ids(kIds);
     const Tensor whole = m(ids, Segments({7})).hidden;
     RecurrentStates states;
@@ -69,9 +69,9 @@ TEST(RnnLanguage, RefusesWhatMakesNoModel) {
         +[](RnnLanguage::Config& c) { c.output_dropout = 1; }}) {
     RnnLanguage::Config c = tiny();
     change(c);
-    EXPECT_THROW((void)RnnLanguage::make(c, 1), Error);
+    EXPECT_THROW((void)RnnLanguage::make(1, c), Error);
   }
-  EXPECT_THROW((void)RnnLanguage::make(tiny(), 1)(kIds, Segments({6})), ShapeError);
+  EXPECT_THROW((void)RnnLanguage::make(1, tiny())(kIds, Segments({6})), ShapeError);
 }
 
 }  // namespace

@@ -49,14 +49,13 @@ TEST(RnnReversal, IsLearnedByLookingBackwards) {
   // One thread: two would wait for each other at every small loop when the machine is busy.
   const int before = threads();
   set_threads(1);
-  RnnTranslator model = RnnTranslator::make({.source_vocabulary = kVocabulary,
-                                             .target_vocabulary = kVocabulary,
-                                             .embedding = 16,
-                                             .width = 32,
-                                             .layers = 1,
-                                             .bidirectional = true,
-                                             .dropout = 0.0},
-                                            1);
+  RnnTranslator model = RnnTranslator::make(1, {.source_vocabulary = kVocabulary,
+                                                .target_vocabulary = kVocabulary,
+                                                .embedding = 16,
+                                                .width = 32,
+                                                .layers = 1,
+                                                .bidirectional = true,
+                                                .dropout = 0.0});
   Optimiser optimiser(model, {.clip_norm = 1});
   constexpr std::uint64_t kSteps = 500;
   for (std::uint64_t s = 1; s <= kSteps; ++s) {

@@ -121,7 +121,7 @@ std::int64_t count(std::int64_t vs, std::int64_t vt, std::int64_t e, std::int64_
   c.embedding = e;
   c.width = h;
   c.context = context;
-  return parameter_count(RnnTranslator::make(c, 1));
+  return parameter_count(RnnTranslator::make(1, c));
 }
 
 TEST(RnnTranslator, CountsAreThePublishedOnes) {
@@ -136,9 +136,9 @@ TEST(RnnTranslator, EveryGradientMatchesFiniteDifferences) {
     SCOPED_TRACE(kind.name);
     RnnTranslator::Config c = kind.config;
     c.dropout = c.embedding_dropout = c.attention_dropout = 0.2;
-    check_module<RnnTranslator>(RnnTranslator::make(c, 1, DType::f64), [](const RnnTranslator& m) {
-      return m.loss(batch(), {.scale = 0.3}).loss;
-    });
+    check_module<RnnTranslator>(
+        RnnTranslator::make({1, DType::f64}, c),
+        [](const RnnTranslator& m) { return m.loss(batch(), {.scale = 0.3}).loss; });
   }
 }
 
@@ -146,7 +146,7 @@ TEST(RnnTranslator, TheLossIsThatOfTheHiddenStates) {
   // loss() sorts the batch before it computes anything, decode() keeps its order.
   for (const Named& kind : kinds()) {
     SCOPED_TRACE(kind.name);
-    const RnnTranslator m = RnnTranslator::make(kind.config, 1);
+    const RnnTranslator m = RnnTranslator::make(1, kind.config);
     const TranslationBatch b = batch();
     const RnnMemory memory = m.encode(b.source, b.source_segments);
     const Tensor hidden = m.decode(b.target_in, b.target_segments, memory);
@@ -164,7 +164,7 @@ TEST(RnnTranslator, ASentenceHasTheSameBitsWhateverItsNeighboursAndTheThreads) {
   for (Named& kind : kinds()) {
     SCOPED_TRACE(kind.name);
     kind.config.width = 36;
-    const RnnTranslator m = RnnTranslator::make(kind.config, 1);
+    const RnnTranslator m = RnnTranslator::make(1, kind.config);
     const TranslationBatch b = batch();
     const auto whole = [&] {
       return m.decode(b.target_in, b.target_segments, m.encode(b.source, b.source_segments));
@@ -194,7 +194,7 @@ TEST(RnnTranslator, ASentenceHasTheSameBitsWhateverItsNeighboursAndTheThreads) {
 TEST(RnnTranslator, LaterTargetsDoNotReachEarlierStates) {
   for (const Named& kind : kinds()) {
     SCOPED_TRACE(kind.name);
-    const RnnTranslator m = RnnTranslator::make(kind.config, 1);
+    const RnnTranslator m = RnnTranslator::make(1, kind.config);
     const RnnMemory memory = m.encode(std::vector<std::int32_t>{3, 4, 5}, Segments::one(3));
     const auto run = [&](std::int32_t last) {
       return m.decode(std::vector<std::int32_t>{1, 4, last}, Segments::one(3), memory);
@@ -210,7 +210,7 @@ TEST(RnnTranslator, TheBahdanauStepIsItsEquations) {
   // is a GRU of [memory; embedding].
   RnnTranslator::Config c = tiny();
   c.layers = 1;
-  const RnnTranslator m = RnnTranslator::make(c, 4);
+  const RnnTranslator m = RnnTranslator::make(4, c);
   const RnnMemory memory = m.encode(std::vector<std::int32_t>{3}, Segments::one(1));
   const Tensor got = m.decode(std::vector<std::int32_t>{6}, Segments::one(1), memory);
   Tensor x = Tensor::empty({1, 12});
@@ -262,7 +262,7 @@ TEST(RnnAttention, LocalWeightsAreTheirFormulas) {
     c.score = RnnScore::dot;
     c.local = local;
     c.local_width = 2;
-    const RnnTranslator m = RnnTranslator::make(c, 1, DType::f64);
+    const RnnTranslator m = RnnTranslator::make({1, DType::f64}, c);
     const Segments sources({9, 1, 6}), rows({4, 1, 12});
     const RnnMemory memory{testing::random_tensor({16, 7}, 1, DType::f64), sources, {}, {}};
     const Tensor state = testing::random_tensor({17, 7}, 2, DType::f64);
@@ -303,11 +303,11 @@ TEST(RnnAttention, LocalWeightsAreTheirFormulas) {
 
 TEST(RnnTranslator, LocalPartsAreCounted) {
   RnnTranslator::Config c = tiny();
-  const std::int64_t all = parameter_count(RnnTranslator::make(c, 1));
+  const std::int64_t all = parameter_count(RnnTranslator::make(1, c));
   c.local = RnnLocal::monotonic;
-  EXPECT_EQ(parameter_count(RnnTranslator::make(c, 1)), all);
+  EXPECT_EQ(parameter_count(RnnTranslator::make(1, c)), all);
   c.local = RnnLocal::predictive;
-  EXPECT_EQ(parameter_count(RnnTranslator::make(c, 1)), all + 7 * 7 + 7);
+  EXPECT_EQ(parameter_count(RnnTranslator::make(1, c)), all + 7 * 7 + 7);
 }
 
 TEST(AdditiveAttention, GivesThePublishedNumbers) {
@@ -362,7 +362,7 @@ TEST(RnnTranslator, WrongConfigsAndBatchesThrow) {
   const auto broken = [](auto&& change) {
     RnnTranslator::Config c = tiny();
     change(c);
-    EXPECT_THROW((void)RnnTranslator::make(c, 1), Error);
+    EXPECT_THROW((void)RnnTranslator::make(1, c), Error);
   };
   broken([](auto& c) { c.width = 0; });
   broken([](auto& c) { c.dropout = 1.0; });
@@ -381,7 +381,7 @@ TEST(RnnTranslator, WrongConfigsAndBatchesThrow) {
   });
   RnnTranslator::Config c = tiny();
   c.max_length = 3;
-  const RnnTranslator m = RnnTranslator::make(c, 1);
+  const RnnTranslator m = RnnTranslator::make(1, c);
   EXPECT_THROW((void)m.loss(batch(), {}), ShapeError);
   TranslationBatch b = batch();
   b.target_segments = Segments({4, 4});

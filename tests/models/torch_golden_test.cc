@@ -29,13 +29,13 @@ constexpr TorchLayerOptions kOptions = {
     .d_model = 4, .nhead = 2, .dim_feedforward = 16, .dropout = 0.0};
 
 TorchEncoderLayer encoder_layer(TorchLayerOptions options = kOptions) {
-  TorchEncoderLayer layer = TorchEncoderLayer::make(options, 1);
+  TorchEncoderLayer layer = TorchEncoderLayer::make(1, options);
   fill_with_cosines(layer);
   return layer;
 }
 
 TorchDecoderLayer decoder_layer(TorchLayerOptions options = kOptions) {
-  TorchDecoderLayer layer = TorchDecoderLayer::make(options, 1);
+  TorchDecoderLayer layer = TorchDecoderLayer::make(1, options);
   fill_with_cosines(layer);
   return layer;
 }
@@ -215,7 +215,7 @@ TEST(TorchGolden, DecoderLayerOverAMemoryOfAnotherLength) {
 }
 
 TEST(TorchGolden, TheArticlesClassAsPrinted) {
-  ArticleTransformer model = ArticleTransformer::make(kOptions, 1, 1);
+  ArticleTransformer model = ArticleTransformer::make(1, kOptions, 1);
   fill_with_cosines(model);
   const Tensor y = model.literal(input_a(), target_t());
   expect_near(y.rows(0, 1), matrix({{2.418261, .017354, -.609292, -.084636}}), kTolerance);

@@ -37,17 +37,17 @@ const Tensor& entry(const StateDict& state, std::string_view name) {
 TEST(TorchCounts, PublishedSizes) {
   if (QKV_SWEEP > 1) GTEST_SKIP() << "draws hundreds of millions of numbers";
   const TorchLayerOptions base;
-  const TorchEncoderLayer encoder = TorchEncoderLayer::make(base, 1);
-  const TorchDecoderLayer decoder = TorchDecoderLayer::make(base, 1);
+  const TorchEncoderLayer encoder = TorchEncoderLayer::make(1, base);
+  const TorchDecoderLayer decoder = TorchDecoderLayer::make(1, base);
   EXPECT_EQ(parameter_count(encoder), 3'152'384);
   EXPECT_EQ(parameter_count(decoder), 4'204'032);
-  EXPECT_EQ(parameter_count(ArticleTransformer::make(base, 6, 1)), 44'138'496);
-  EXPECT_EQ(parameter_count(TorchTransformer::make({}, 1)), 44'140'544);
+  EXPECT_EQ(parameter_count(ArticleTransformer::make(1, base, 6)), 44'138'496);
+  EXPECT_EQ(parameter_count(TorchTransformer::make(1, {})), 44'140'544);
 }
 
 TEST(TorchState, NamesAndShapes) {
   const TorchTransformer model = TorchTransformer::make(
-      {.layer = kSmall, .num_encoder_layers = 2, .num_decoder_layers = 1}, 1);
+      1, {.layer = kSmall, .num_encoder_layers = 2, .num_decoder_layers = 1});
   const std::set<std::string> wanted_of_encoder_layer = {"self_attn.in_proj_weight",
                                                          "self_attn.in_proj_bias",
                                                          "self_attn.out_proj.weight",
@@ -86,7 +86,7 @@ TEST(TorchState, NamesAndShapes) {
 }
 
 TEST(TorchState, LayoutIsOutIn) {
-  const TorchEncoderLayer layer = TorchEncoderLayer::make(kSmall, 1);
+  const TorchEncoderLayer layer = TorchEncoderLayer::make(1, kSmall);
   const StateDict state = state_dict(layer);
   const Tensor& fused = entry(state, "self_attn.in_proj_weight");
   const Tensor& inner = entry(state, "linear1.weight");
@@ -119,16 +119,16 @@ TEST(TorchState, RoundTripOfEveryModule) {
   TorchLayerOptions bare = kSmall;
   bare.bias = false;
   for (const TorchLayerOptions& o : {kSmall, bare}) {
-    const auto encoder = [&](std::uint64_t seed) { return TorchEncoderLayer::make(o, seed); };
-    const auto decoder = [&](std::uint64_t seed) { return TorchDecoderLayer::make(o, seed); };
+    const auto encoder = [&](std::uint64_t seed) { return TorchEncoderLayer::make(seed, o); };
+    const auto decoder = [&](std::uint64_t seed) { return TorchDecoderLayer::make(seed, o); };
     round_trip(encoder(1), encoder(2));
     round_trip(decoder(1), decoder(2));
     round_trip(TorchEncoder::make(encoder(1), 3), TorchEncoder::make(encoder(2), 3));
     round_trip(TorchDecoder::make(decoder(1), 3), TorchDecoder::make(decoder(2), 3));
-    round_trip(ArticleTransformer::make(o, 2, 1), ArticleTransformer::make(o, 2, 2));
+    round_trip(ArticleTransformer::make(1, o, 2), ArticleTransformer::make(2, o, 2));
     const TorchTransformer::Config c = {
         .layer = o, .num_encoder_layers = 2, .num_decoder_layers = 1};
-    TorchTransformer a = TorchTransformer::make(c, 1), b = TorchTransformer::make(c, 2);
+    TorchTransformer a = TorchTransformer::make(1, c), b = TorchTransformer::make(2, c);
     round_trip(a, b);
     load_state_dict(b, state_dict(a));
     const Tensor src = random_tensor({5, 2, 8}, 1), tgt = random_tensor({3, 2, 8}, 2);
@@ -137,8 +137,8 @@ TEST(TorchState, RoundTripOfEveryModule) {
 }
 
 TEST(TorchState, LoadingIsStrictAndAllOrNothing) {
-  TorchEncoderLayer layer = TorchEncoderLayer::make(kSmall, 1);
-  const StateDict before = state_dict(layer), good = state_dict(TorchEncoderLayer::make(kSmall, 2));
+  TorchEncoderLayer layer = TorchEncoderLayer::make(1, kSmall);
+  const StateDict before = state_dict(layer), good = state_dict(TorchEncoderLayer::make(2, kSmall));
   const auto refused = [&](const StateDict& state, std::string_view said) {
     try {
       load_state_dict(layer, state);
@@ -166,7 +166,7 @@ TEST(TorchState, LoadingIsStrictAndAllOrNothing) {
 }
 
 TEST(TorchInitialisation, StacksCopyTheLayerDeeply) {
-  const TorchEncoderLayer layer = TorchEncoderLayer::make(kSmall, 1);
+  const TorchEncoderLayer layer = TorchEncoderLayer::make(1, kSmall);
   TorchEncoder stack = TorchEncoder::make(layer, 3);
   const StateDict of_layer = state_dict(layer), of_stack = state_dict(stack);
   ASSERT_EQ(of_stack.size(), 3 * of_layer.size());
@@ -195,7 +195,7 @@ TEST(TorchInitialisation, LimitsAreThoseOfPyTorch) {
     EXPECT_GE(largest(state, name), limit * (entry(state, name).shape().rank() > 1 ? 0.99 : 0.8))
         << name;
   };
-  const StateDict layer = state_dict(TorchEncoderLayer::make(o, 1));
+  const StateDict layer = state_dict(TorchEncoderLayer::make(1, o));
   expect_limit(layer, "self_attn.in_proj_weight", std::sqrt(6.0 / (4 * 64)));
   expect_limit(layer, "self_attn.out_proj.weight", 1.0 / 8);
   expect_limit(layer, "linear1.weight", 1.0 / 8);
@@ -207,7 +207,7 @@ TEST(TorchInitialisation, LimitsAreThoseOfPyTorch) {
   EXPECT_EQ(largest(layer, "norm1.weight"), 1.0);
 
   const StateDict whole = state_dict(
-      TorchTransformer::make({.layer = o, .num_encoder_layers = 2, .num_decoder_layers = 2}, 1));
+      TorchTransformer::make(1, {.layer = o, .num_encoder_layers = 2, .num_decoder_layers = 2}));
   for (const std::string stack : {"encoder", "decoder"}) {
     const std::string first = stack + ".layers.0.", second = stack + ".layers.1.";
     expect_limit(whole, first + "self_attn.in_proj_weight", std::sqrt(6.0 / (4 * 64)));
@@ -241,19 +241,19 @@ TEST(TorchMasks, OnlyZeroAndMinusInfinity) {
 }
 
 TEST(TorchMasks, WrongSizesAreNamed) {
-  const TorchEncoderLayer layer = TorchEncoderLayer::make(kSmall, 1);
+  const TorchEncoderLayer layer = TorchEncoderLayer::make(1, kSmall);
   const Tensor x = random_tensor({5, 2, 8}, 1);  // [L B C]
   EXPECT_THROW(layer(x, {.attention = {2, 2, {0, 0, 0, 0}}}), ShapeError);
   EXPECT_THROW(layer(x, {.key_padding = {5, 2, std::vector<std::uint8_t>(10, 0)}}), ShapeError);
   EXPECT_NO_THROW(layer(x, {.key_padding = {2, 5, std::vector<std::uint8_t>(10, 0)}}));
   EXPECT_THROW(layer(random_tensor({5, 2, 7}, 1)), ShapeError);
   EXPECT_THROW(layer(random_tensor({8}, 1)), ShapeError);
-  const TorchDecoderLayer decoder = TorchDecoderLayer::make(kSmall, 1);
+  const TorchDecoderLayer decoder = TorchDecoderLayer::make(1, kSmall);
   EXPECT_THROW(decoder(x, random_tensor({5, 3, 8}, 1)), ShapeError);
 }
 
 TEST(TorchMasks, AQueryThatSeesNothingAttendsToZeros) {
-  TorchEncoderLayer layer = TorchEncoderLayer::make(kSmall, 1);
+  TorchEncoderLayer layer = TorchEncoderLayer::make(1, kSmall);
   testing::shake(layer, 5);
   const Tensor x = random_tensor({3, 8}, 1);
   const Tensor y = layer(x, {.key_padding = {1, 3, {1, 1, 1}}});
@@ -265,7 +265,7 @@ TEST(TorchMasks, AQueryThatSeesNothingAttendsToZeros) {
 }
 
 TEST(TorchMasks, EmptyBatchesAndSequences) {
-  const TorchEncoderLayer layer = TorchEncoderLayer::make(kSmall, 1);
+  const TorchEncoderLayer layer = TorchEncoderLayer::make(1, kSmall);
   EXPECT_EQ(layer(Tensor::zeros({0, 8})).shape(), (Shape{0, 8}));
   EXPECT_EQ(layer(Tensor::zeros({0, 3, 8})).shape(), (Shape{0, 3, 8}));
   EXPECT_EQ(layer(Tensor::zeros({3, 0, 8})).shape(), (Shape{3, 0, 8}));
@@ -275,8 +275,8 @@ TEST(TorchLayers, PreNormEqualsTheFormula) {
   TorchLayerOptions o = kSmall;
   o.norm_first = true;
   o.activation = Activation::gelu;
-  TorchEncoderLayer encoder = TorchEncoderLayer::make(o, 1);
-  TorchDecoderLayer decoder = TorchDecoderLayer::make(o, 2);
+  TorchEncoderLayer encoder = TorchEncoderLayer::make(1, o);
+  TorchDecoderLayer decoder = TorchDecoderLayer::make(2, o);
   testing::shake(encoder, 5);
   testing::shake(decoder, 6);
   const Tensor x = random_tensor({4, 8}, 1), memory = random_tensor({6, 8}, 2);
@@ -295,8 +295,8 @@ TEST(TorchLayers, PreNormEqualsTheFormula) {
 
 TEST(TorchLayers, OptionsAreChecked) {
   const auto refused = [](TorchLayerOptions o) {
-    EXPECT_THROW(TorchEncoderLayer::make(o, 1), Error);
-    EXPECT_THROW(TorchDecoderLayer::make(o, 1), Error);
+    EXPECT_THROW(TorchEncoderLayer::make(1, o), Error);
+    EXPECT_THROW(TorchDecoderLayer::make(1, o), Error);
   };
   refused({.d_model = 0});
   refused({.d_model = 10, .nhead = 3});
@@ -305,7 +305,7 @@ TEST(TorchLayers, OptionsAreChecked) {
   refused({.dropout = 1.0});
   refused({.dropout = std::nan("")});
   refused({.layer_norm_eps = 0.0});
-  EXPECT_THROW(TorchEncoder::make(TorchEncoderLayer::make(kSmall, 1), -1), Error);
+  EXPECT_THROW(TorchEncoder::make(TorchEncoderLayer::make(1, kSmall), -1), Error);
 }
 
 TEST(TorchLayers, GradientsMatchFiniteDifferences) {
@@ -320,7 +320,7 @@ TEST(TorchLayers, GradientsMatchFiniteDifferences) {
     c.layer.norm_first = norm_first;
     c.layer.dropout = 0.2;
     c.layer.activation = norm_first ? Activation::gelu : Activation::relu;
-    TorchTransformer model = TorchTransformer::make(c, 1, DType::f64);
+    TorchTransformer model = TorchTransformer::make({1, DType::f64}, c);
     testing::shake(model, 9);
     check_module<TorchTransformer>(model,
                                    [&](const TorchTransformer& m) { return m(src, tgt, masks); });
@@ -329,7 +329,7 @@ TEST(TorchLayers, GradientsMatchFiniteDifferences) {
 
 // What is wrong with the class as printed, and that the corrected form is not.
 TEST(TorchArticle, LiteralLeaksTheTargetCorrectedDoesNot) {
-  ArticleTransformer model = ArticleTransformer::make(kSmall, 2, 1);
+  ArticleTransformer model = ArticleTransformer::make(1, kSmall, 2);
   testing::shake(model, 3);
   const Tensor src = random_tensor({5, 8}, 1), tgt = random_tensor({4, 8}, 2);
   Tensor changed = tgt.clone();
@@ -344,7 +344,7 @@ TEST(TorchArticle, LiteralLeaksTheTargetCorrectedDoesNot) {
 }
 
 TEST(TorchArticle, CorrectedHidesPadding) {
-  ArticleTransformer model = ArticleTransformer::make(kSmall, 2, 1);
+  ArticleTransformer model = ArticleTransformer::make(1, kSmall, 2);
   const Tensor src = random_tensor({5, 8}, 1), tgt = random_tensor({4, 8}, 2);
   Tensor changed = src.clone();
   changed.data()[4 * 8] += 1.0F;

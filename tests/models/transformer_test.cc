@@ -52,7 +52,7 @@ Transformer::Config noisy(Transformer::Config c) {
 }
 
 Transformer make(const Transformer::Config& c, DType type = DType::f32) {
-  Transformer m = Transformer::make(c, 1, type);
+  Transformer m = Transformer::make({1, type}, c);
   testing::shake(m, 21);
   return m;
 }
@@ -103,13 +103,13 @@ std::int64_t embeddings(const Transformer& m) {
 TEST(TransformerCounts, PublishedSizes) {
   Transformer::Config base;
   base.source_vocabulary = base.target_vocabulary = 37'000;
-  const Transformer m = Transformer::make(base, Initialiser::blank());
+  const Transformer m = Transformer::make(Initialiser::blank(), base);
   EXPECT_EQ(parameter_count(m), 63'082'496);
   EXPECT_EQ(parameter_count(m) - embeddings(m), 44'138'496);
   EXPECT_EQ(parameter_count(m.encoder[0]), 3'152'384);
   EXPECT_EQ(parameter_count(m.decoder[5]), 4'204'032);
   base.final_norm = true;
-  const Transformer normed = Transformer::make(base, Initialiser::blank());
+  const Transformer normed = Transformer::make(Initialiser::blank(), base);
   EXPECT_EQ(parameter_count(normed) - embeddings(normed), 44'140'544);
 }
 
@@ -119,12 +119,12 @@ TEST(TransformerCounts, PageVariantHasNoOutputProjection) {
   c.target_vocabulary = 20;
   c.encoder_layers = c.decoder_layers = 1;
   c.max_length = 10;
-  const Transformer m = Transformer::make(page(c), Initialiser::blank());
+  const Transformer m = Transformer::make(Initialiser::blank(), page(c));
   EXPECT_EQ(parameter_count(m.encoder[0]), 2'889'728);
   EXPECT_EQ(parameter_count(m.decoder[0]), 3'678'720);
   EXPECT_EQ(embeddings(m), 10 * 512 + 20 * 512 + 2 * 10 * 512 + 512 * 20 + 20);
   c.encoder_layers = c.decoder_layers = 6;
-  const Transformer whole = Transformer::make(page(c), Initialiser::blank());
+  const Transformer whole = Transformer::make(Initialiser::blank(), page(c));
   EXPECT_EQ(parameter_count(whole), 39'410'688 + 512 * (10 + 2 * 20 + 20) + 20);
 }
 
@@ -135,7 +135,7 @@ TEST(TransformerCounts, TinyForSmallData) {
   c.heads = 4;
   c.feed_forward = 256;
   c.encoder_layers = c.decoder_layers = 4;
-  const Transformer m = Transformer::make(c, Initialiser::blank());
+  const Transformer m = Transformer::make(Initialiser::blank(), c);
   EXPECT_EQ(parameter_count(m), 2'568'192);
   EXPECT_EQ(parameter_count(m) - embeddings(m), 1'325'056);
 }
@@ -147,17 +147,17 @@ TEST(TransformerCounts, Small) {
   c.heads = 4;
   c.feed_forward = 1024;
   c.encoder_layers = c.decoder_layers = 3;
-  EXPECT_EQ(parameter_count(Transformer::make(c, Initialiser::blank())), 5'529'600 + 256 * 100);
+  EXPECT_EQ(parameter_count(Transformer::make(Initialiser::blank(), c)), 5'529'600 + 256 * 100);
 }
 
 TEST(TransformerCounts, IndependentOfTheLength) {
   Transformer::Config c = small();
-  const std::int64_t count = parameter_count(Transformer::make(c, 1));
+  const std::int64_t count = parameter_count(Transformer::make(1, c));
   c.max_length = 5000;
-  EXPECT_EQ(parameter_count(Transformer::make(c, 1)), count);
+  EXPECT_EQ(parameter_count(Transformer::make(1, c)), count);
   // A learned table is the exception: two rows of C a position.
   c.positions = PositionKind::learned;
-  EXPECT_EQ(parameter_count(Transformer::make(c, 1)), count + 2 * 5000 * c.width);
+  EXPECT_EQ(parameter_count(Transformer::make(1, c)), count + 2 * 5000 * c.width);
 }
 
 TEST(TransformerConfig, RefusesWhatMakesNoModel) {
@@ -165,7 +165,7 @@ TEST(TransformerConfig, RefusesWhatMakesNoModel) {
     Transformer::Config c = small();
     change(c);
     try {
-      Transformer::make(c, 1);
+      Transformer::make(1, c);
       ADD_FAILURE() << "made; expected: " << said;
     } catch (const Error& error) {
       EXPECT_NE(std::string_view(error.what()).find(said), std::string_view::npos) << error.what();

@@ -58,8 +58,8 @@ TEST(AliasTable, DrawsByWeight) {
 }
 
 VectorNetwork some_vectors(ContextSum context, VectorLoss loss, std::int64_t words = 9) {
-  VectorNetwork m = VectorNetwork::make(
-      {.words = words, .width = 6, .context = context, .loss = loss}, Initialiser(1));
+  VectorNetwork m =
+      VectorNetwork::make(1, {.words = words, .width = 6, .context = context, .loss = loss});
   for (Tensor* t : {&m.input, &m.output}) {
     const Tensor x = random_tensor(t->shape(), t == &m.input ? 5 : 6);
     std::copy_n(x.data(), x.count(), t->data());
@@ -156,17 +156,17 @@ TEST(VectorNetwork, TheTreeSpreadsProbabilityOverAllWords) {
 }
 
 TEST(VectorNetwork, StartsAsWord2vecDoes) {
-  const VectorNetwork m = VectorNetwork::make({.words = 50, .width = 10}, Initialiser(1));
+  const VectorNetwork m = VectorNetwork::make(1, {.words = 50, .width = 10});
   EXPECT_EQ(parameter_count(m), 2 * 50 * 10);
   const auto [low, high] = std::minmax_element(m.input.values().begin(), m.input.values().end());
   EXPECT_GE(*low, -0.05F);
   EXPECT_LE(*high, 0.05F);
   EXPECT_GT(*high - *low, 0.09F);
   for (const float v : m.output.values()) EXPECT_EQ(v, 0.0F);
-  EXPECT_EQ(parameter_count(VectorNetwork::make({.words = 50, .loss = VectorLoss::hierarchical},
-                                                Initialiser(1))),
-            99 * 100);
-  EXPECT_THROW((void)VectorNetwork::make({.words = 1}, Initialiser(1)), Error);
+  EXPECT_EQ(
+      parameter_count(VectorNetwork::make(1, {.words = 50, .loss = VectorLoss::hierarchical})),
+      99 * 100);
+  EXPECT_THROW((void)VectorNetwork::make(1, {.words = 1}), Error);
 }
 
 TEST(VectorNetwork, LayersGiveMeanAndSum) {

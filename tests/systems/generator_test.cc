@@ -13,12 +13,11 @@ LanguageModel running_text() {
   m.tokeniser = train_language_tokeniser({.kind = Tokeniser::Kind::character},
                                          std::vector<std::string>{"the red boat waits", "a dog"});
   m.context = 8;
-  m.network = Mpt::make({.d_model = 16,
-                         .n_heads = 2,
-                         .n_layers = 1,
-                         .max_seq_len = 64,
-                         .vocab_size = m.tokeniser.size()},
-                        1);
+  m.network = Mpt::make(1, {.d_model = 16,
+                            .n_heads = 2,
+                            .n_layers = 1,
+                            .max_seq_len = 64,
+                            .vocab_size = m.tokeniser.size()});
   return m;
 }
 

@@ -33,7 +33,7 @@ BertModel small_model() {
   c.intermediate_size = 16;
   c.max_position_embeddings = 12;
   BertModel m;
-  m.network = Bert::make(c, {.pooler = true, .words = true, .next = false}, 7);
+  m.network = Bert::make(7, c, {.pooler = true, .words = true, .next = false});
   m.pieces = WordPiece::from_text(kPieces, "vocab.txt", true);
   return m;
 }

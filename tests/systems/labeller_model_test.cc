@@ -33,19 +33,18 @@ LabellerModel whole_model() {
   m.classes = vocabulary({"flight", "fare"});
   m.word_options = {.lowercase = true, .zero_digits = true, .cut = WordCut::word};
   m.preset = "test";
-  m.network = Labeller::make({.words = m.words.size(),
-                              .characters = m.characters.size(),
-                              .shapes = kWordShapes,
-                              .tags = label_count(m.tags),
-                              .classes = label_count(m.classes),
-                              .embedding = 6,
-                              .character_embedding = 3,
-                              .character_filters = 4,
-                              .shape_embedding = 2,
-                              .width = 8,
-                              .class_to_tags = true,
-                              .prior = PriorMask::soft},
-                             3);
+  m.network = Labeller::make(3, {.words = m.words.size(),
+                                 .characters = m.characters.size(),
+                                 .shapes = kWordShapes,
+                                 .tags = label_count(m.tags),
+                                 .classes = label_count(m.classes),
+                                 .embedding = 6,
+                                 .character_embedding = 3,
+                                 .character_filters = 4,
+                                 .shape_embedding = 2,
+                                 .width = 8,
+                                 .class_to_tags = true,
+                                 .prior = PriorMask::soft});
   m.network.set_prior(tag_prior(std::vector<std::int64_t>{5, 2, 1, 4, 0, 0}, 2, 3));
   m.network.set_rules(
       {.transition = {1, 1, 0, 1, 1, 1, 1, 1, 1}, .start = {1, 1, 0}, .end = {1, 1, 1}});
@@ -147,13 +146,12 @@ TEST(LabellerModel, SmallerModelsKeepWhatTheyHave) {
   for (const bool tags : {false, true}) {
     const Temporary folder;
     LabellerModel m = whole_model();
-    m.network = Labeller::make({.words = m.words.size(),
-                                .tags = tags ? 3 : 0,
-                                .classes = tags ? 0 : 2,
-                                .embedding = 4,
-                                .encoder = LabelEncoder::attention,
-                                .width = 8},
-                               3);
+    m.network = Labeller::make(3, {.words = m.words.size(),
+                                   .tags = tags ? 3 : 0,
+                                   .classes = tags ? 0 : 2,
+                                   .embedding = 4,
+                                   .encoder = LabelEncoder::attention,
+                                   .width = 8});
     save_labeller_model(m, folder.path());
     const LabellerModel after = load_labeller_model(folder.path());
     EXPECT_EQ(after.task(), tags ? "tag" : "classify");

@@ -89,7 +89,7 @@ TEST(Shared, RecurrentTranslator) {
   config.context = RnnContext::before;
   config.bidirectional = true;
   config.max_length = 64;
-  expect_shareable([&] { return RnnTranslator::make(config, 2); },
+  expect_shareable([&] { return RnnTranslator::make(2, config); },
                    [](const RnnTranslator& m) { return translations(RnnDecoder(m)); });
 }
 
@@ -101,7 +101,7 @@ TEST(Shared, LanguageModels) {
                            .vocab_size = 64,
                            .learned_pos_emb = false,
                            .attn_config = {.alibi = true}};
-  expect_shareable([&] { return Mpt::make(config, 1); },
+  expect_shareable([&] { return Mpt::make(1, config); },
                    [](const Mpt& m) {
                      const MptBatch batch{.ids = {1, 2, 3}, .segments = Segments({3})};
                      Answer answer;
@@ -114,7 +114,7 @@ TEST(Shared, LanguageModels) {
                      return answer;
                    });
   const RnnLanguage::Config recurrent{.vocab_size = 64, .embedding = 0, .width = 6, .layers = 2};
-  expect_shareable([&] { return RnnLanguage::make(recurrent, 1); },
+  expect_shareable([&] { return RnnLanguage::make(1, recurrent); },
                    [](const RnnLanguage& m) {
                      const std::vector<std::int32_t> ids{1, 2, 3};
                      RecurrentStates states;
@@ -139,7 +139,7 @@ TEST(Shared, Bert) {
   config.num_attention_heads = 2;
   config.intermediate_size = 32;
   config.max_position_embeddings = 8;
-  expect_shareable([&] { return Bert::make(config, {}, 1); },
+  expect_shareable([&] { return Bert::make(1, config, {}); },
                    [](const Bert& m) {
                      const BertRows rows{.ids = {1, 5, 9, 3, 7},
                                          .types = {0, 0, 1, 1, 1},
@@ -173,7 +173,7 @@ TEST(Shared, Labellers) {
                                   .pooling_heads = 2,
                                   .class_to_tags = true,
                                   .tags_to_class = true};
-    expect_shareable([&] { return Labeller::make(config, 1); },
+    expect_shareable([&] { return Labeller::make(1, config); },
                      [](const Labeller& m) {
                        const LabelBatch batch{.segments = Segments({3, 2}),
                                               .words = {1, 2, 3, 4, 5},

@@ -56,23 +56,21 @@ inline void make_translator(const fs::path& to, bool recurrent) {
                               kLines);
   m.target = recurrent ? m.source : Tokeniser::train({.kind = Tokeniser::Kind::character}, kLines);
   if (recurrent) {
-    m.network = RnnTranslator::make({.source_vocabulary = m.source.size(),
-                                     .target_vocabulary = m.target.size(),
-                                     .embedding = 4,
-                                     .width = 6,
-                                     .max_length = 32},
-                                    3);
+    m.network = RnnTranslator::make(3, {.source_vocabulary = m.source.size(),
+                                        .target_vocabulary = m.target.size(),
+                                        .embedding = 4,
+                                        .width = 6,
+                                        .max_length = 32});
   } else {
-    m.network = Transformer::make({.source_vocabulary = m.source.size(),
-                                   .target_vocabulary = m.target.size(),
-                                   .width = 8,
-                                   .heads = 2,
-                                   .feed_forward = 8,
-                                   .encoder_layers = 1,
-                                   .decoder_layers = 1,
-                                   .max_length = 32,
-                                   .share_embeddings = false},
-                                  3);
+    m.network = Transformer::make(3, {.source_vocabulary = m.source.size(),
+                                      .target_vocabulary = m.target.size(),
+                                      .width = 8,
+                                      .heads = 2,
+                                      .feed_forward = 8,
+                                      .encoder_layers = 1,
+                                      .decoder_layers = 1,
+                                      .max_length = 32,
+                                      .share_embeddings = false});
   }
   save_translation_model(m, to);
 }
@@ -110,14 +108,13 @@ inline void make_language(const fs::path& to, bool recurrent) {
   m.by_line = recurrent;
   if (recurrent) {
     m.network =
-        RnnLanguage::make({.vocab_size = m.tokeniser.size(), .embedding = 6, .width = 8}, 1);
+        RnnLanguage::make(1, {.vocab_size = m.tokeniser.size(), .embedding = 6, .width = 8});
   } else {
-    m.network = Mpt::make({.d_model = 8,
-                           .n_heads = 2,
-                           .n_layers = 1,
-                           .max_seq_len = 16,
-                           .vocab_size = m.tokeniser.size()},
-                          1);
+    m.network = Mpt::make(1, {.d_model = 8,
+                              .n_heads = 2,
+                              .n_layers = 1,
+                              .max_seq_len = 16,
+                              .vocab_size = m.tokeniser.size()});
   }
   save_language_model(m, to);
 }
@@ -142,7 +139,7 @@ inline BertModel bert() {
   c.intermediate_size = 8;
   c.max_position_embeddings = 12;
   BertModel m;
-  m.network = Bert::make(c, {.pooler = true, .words = true, .next = false}, 7);
+  m.network = Bert::make(7, c, {.pooler = true, .words = true, .next = false});
   m.pieces = WordPiece::from_text(
       "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nthe\nred\nboat\ndog\nwaits\n.\nto\n",
       "vocab.txt", true);
@@ -197,7 +194,7 @@ inline void make_labeller(const fs::path& to, bool with_bert) {
     c.shape_embedding = 2;
     c.prior = PriorMask::soft;
   }
-  m.network = Labeller::make(c, 3);
+  m.network = Labeller::make(3, c);
   if (!with_bert) {
     m.network.set_prior(tag_prior(std::vector<std::int64_t>{5, 2, 1, 4, 0, 0}, 2, 3));
     m.network.set_rules(
@@ -225,7 +222,7 @@ inline void make_vectors(const fs::path& to) {
   VectorNetwork::Config c;
   c.words = static_cast<std::int64_t>(corpus.counts.size());
   c.width = 4;
-  m.vectors = VectorNetwork::make(c, Initialiser(1));
+  m.vectors = VectorNetwork::make(1, c);
   save_vector_model(m, to);
 }
 
@@ -263,15 +260,14 @@ inline void make_action(const fs::path& to, ActionArchitecture architecture) {
   m.labels = {"motion0", "motion1"};
   m.poses = pose_options(all.front());
   m.poses.frames = 5;
-  m.network = ActionNetwork::make({.architecture = architecture,
-                                   .features = m.poses.features(),
-                                   .frames = 5,
-                                   .classes = 2,
-                                   .width = 4,
-                                   .layers = 1,
-                                   .head = 6,
-                                   .kernel = 3},
-                                  1);
+  m.network = ActionNetwork::make(1, {.architecture = architecture,
+                                      .features = m.poses.features(),
+                                      .frames = 5,
+                                      .classes = 2,
+                                      .width = 4,
+                                      .layers = 1,
+                                      .head = 6,
+                                      .kernel = 3});
   save_action_model(m, to);
 }
 

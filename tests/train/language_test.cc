@@ -33,7 +33,7 @@ LanguageModel model_of(LanguageKind kind, Tokeniser::Kind tokens, bool by_line =
   m.context = 8;
   if (kind == LanguageKind::rnn) {
     m.network =
-        RnnLanguage::make({.vocab_size = m.tokeniser.size(), .embedding = 6, .width = 10}, 1);
+        RnnLanguage::make(1, {.vocab_size = m.tokeniser.size(), .embedding = 6, .width = 10});
     return m;
   }
   Mpt::Config c = tiny(m.tokeniser.size());
@@ -44,7 +44,7 @@ LanguageModel model_of(LanguageKind kind, Tokeniser::Kind tokens, bool by_line =
   }
   c.logit_scale = 0.7;
   c.attn_config.kv_n_heads = 1;
-  m.network = Mpt::make(c, 1);
+  m.network = Mpt::make(1, c);
   return m;
 }
 
@@ -125,7 +125,7 @@ TEST(Language, APrefixModelReadsThePromptAsItsPrefix) {
   LanguageModel m = model_of(LanguageKind::transformer, Tokeniser::Kind::character);
   Mpt& mpt = std::get<Mpt>(m.network);
   mpt.config.n_layers = 2;  // one layer's keys know nothing of what they see
-  mpt = Mpt::make(mpt.config, 2);
+  mpt = Mpt::make(2, mpt.config);
   const TextStream s = stream_of(m);
   const std::vector<Window> given = {{.begin = 0, .end = 20, .scored = 12}};
   const std::vector<float> causal = m.log_probabilities(pack(s, given));
@@ -215,7 +215,7 @@ TEST(Language, EveryKindLearns) {
         [&](auto& network) {
           auto config = network.config;
           config.vocab_size = m.tokeniser.size();
-          network = std::remove_cvref_t<decltype(network)>::make(config, 1);
+          network = std::remove_cvref_t<decltype(network)>::make(1, config);
         },
         m.network);
     const TextStream stream = make_stream(lines, m.encoder(), m.format());

@@ -1,5 +1,8 @@
 #include "qkv/train/schedule.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 #include "qkv/base/error.h"
@@ -16,11 +19,29 @@ TEST(Schedule, InverseSquareRootOfTheSmallDataRecipe) {
 }
 
 TEST(Schedule, ThePapersRate) {
-  const Schedule s{
-      .kind = Schedule::Kind::inverse_sqrt, .rate = 6.987712e-4, .warm_up = 4000, .initial = 0};
+  const Schedule s = Schedule::transformer(512);
   EXPECT_NEAR(s.at(1), 1.746928e-7, 1e-13);
   EXPECT_NEAR(s.at(4000), 6.987712e-4, 1e-12);
   EXPECT_NEAR(s.at(100000), 1.397542e-4, 1e-10);
+}
+
+TEST(Schedule, ATransformersRatesAreTheFormula) {
+  const auto formula = [](double width, double warm_up, double step) {
+    return std::pow(width, -0.5) * std::min(std::pow(step, -0.5), step * std::pow(warm_up, -1.5));
+  };
+  for (const std::int64_t width : {1, 64, 512}) {
+    for (const std::int64_t warm_up : {1, 2, 7, 4000}) {
+      const Schedule s = Schedule::transformer(width, warm_up);
+      for (std::int64_t step = 1; step < 3 * warm_up + 5; step += 1 + warm_up / 200) {
+        const double want = formula(static_cast<double>(width), static_cast<double>(warm_up),
+                                    static_cast<double>(step));
+        EXPECT_NEAR(s.at(step) / want, 1.0, 1e-14) << width << ' ' << warm_up << ' ' << step;
+      }
+    }
+  }
+  EXPECT_NEAR(Schedule::transformer(4, 0).at(16), 0.125, 1e-15);  // no rise: (4 · 16)^−½
+  EXPECT_THROW((void)Schedule::transformer(0), Error);
+  EXPECT_THROW((void)Schedule::transformer(8, -1), Error);
 }
 
 TEST(Schedule, CosineAndLinearEndAtTheFloor) {

@@ -36,7 +36,7 @@ VectorModel trained(const VectorNetwork::Config& config, const VectorOptions& op
   VectorNetwork::Config c = config;
   c.words = 10;
   c.width = 12;
-  model.vectors = VectorNetwork::make(c, Initialiser(options.seed));
+  model.vectors = VectorNetwork::make(options.seed, c);
   const VectorReport r = train_vectors(model.vectors, corpus, options);
   if (report) *report = r;
   return model;

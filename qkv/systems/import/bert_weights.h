@@ -9,7 +9,7 @@
 #include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
 #include "qkv/models/bert.h"
-#include "qkv/models/state_dict.h"
+#include "qkv/nn/state_dict.h"
 
 namespace qkv {
 

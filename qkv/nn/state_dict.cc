@@ -1,4 +1,4 @@
-#include "qkv/models/state_dict.h"
+#include "qkv/nn/state_dict.h"
 
 #include <algorithm>
 #include <map>
@@ -21,7 +21,8 @@ struct Sides {
 
 Shape shape_of(const StateEntry& entry) {
   const Tensor& first = entry.parts[0];
-  if (entry.table) return first.shape();
+  if (entry.layout == StateLayout::same) return first.shape();
+  if (entry.layout == StateLayout::row) return {1, first.dim(0)};
   std::int64_t rows = 0;
   for (const Tensor& part : entry.parts) rows += part.dim(-1);
   return first.shape().rank() == 2 ? Shape{rows, first.dim(0)} : Shape{rows};
@@ -36,7 +37,7 @@ void transpose(std::int64_t rows, std::int64_t cols, const T* from, T* to) {
 }
 
 Tensor joined(const StateEntry& entry) {
-  if (entry.table) return entry.parts[0].clone();
+  if (entry.layout != StateLayout::linear) return entry.parts[0].clone().reshaped(shape_of(entry));
   Tensor whole = Tensor::empty(shape_of(entry), entry.parts[0].dtype());
   dispatch(whole, [&](auto zero) {
     using T = decltype(zero);
@@ -55,7 +56,7 @@ void split(const Tensor& whole, const StateEntry& entry) {
     using T = decltype(zero);
     const T* from = whole.data<T>();
     for (Tensor part : entry.parts) {
-      if (entry.table) {
+      if (entry.layout != StateLayout::linear) {
         std::copy_n(from, part.count(), part.data<T>());
       } else {
         const Sides sides(part);
@@ -69,7 +70,7 @@ void split(const Tensor& whole, const StateEntry& entry) {
 
 }  // namespace
 
-StateDict read_state(const std::vector<StateEntry>& entries) {
+StateDict read_state(const StateEntries& entries) {
   StateDict state;
   for (const StateEntry& entry : entries) {
     if (present(entry)) state.emplace_back(entry.name, joined(entry));
@@ -77,7 +78,7 @@ StateDict read_state(const std::vector<StateEntry>& entries) {
   return state;
 }
 
-void write_state(const std::vector<StateEntry>& entries, const StateDict& state) {
+void write_state(const StateEntries& entries, const StateDict& state) {
   std::map<std::string_view, const Tensor*> given;
   for (const auto& [name, tensor] : state) {
     if (!given.emplace(name, &tensor).second) fail("state dict: '{}' is there twice", name);
