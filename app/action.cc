@@ -1,12 +1,10 @@
 // qkv action: clips of skeletons in, actions out; or, with --evaluate, the scores.
-#include "qkv/train/action.h"
-
 #include "app/command.h"
 #include "app/output.h"
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "qkv/systems/action_recogniser.h"
+#include "qkv/systems/predict_clips.h"
 
 namespace qkv::app {
 namespace {

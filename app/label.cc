@@ -7,8 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "qkv/base/error.h"
+#include "qkv/data/label_files.h"
+#include "qkv/systems/label_scores.h"
 #include "qkv/systems/labels.h"
-#include "qkv/train/label_files.h"
 
 namespace qkv::app {
 namespace {

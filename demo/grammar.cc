@@ -194,105 +194,117 @@ DemoGrammar::Phrase DemoGrammar::object(const std::vector<std::string>& tags,
   return phrase;
 }
 
-// The heart of the grammar. English: auxiliary and form of the verb; Chinese: a word before the
-// verb (正在, 会, 已经, 没 …) and a particle after it (了, 过).
-DemoGrammar::Words DemoGrammar::say(const Clause& c, Aspect aspect, Mood mood) const {
+// A modal verb leads: "can see", "does not want to see".
+void DemoGrammar::set_modal(const Clause& c, Mood mood, Predicate& p) {
+  const Who who = c.subject.who;
+  const bool negative = mood == Mood::negative;
+  p.zh_before = negative ? c.modal->zh_not : c.modal->zh;
+  if (c.modal->auxiliary) {
+    p.aux = c.modal->en;
+    return;
+  }
+  if (negative || mood == Mood::question) p.aux = who == Who::one ? "does" : "do";
+  const std::string verb = c.modal->en;
+  const bool third = p.aux.empty() && who == Who::one;
+  p.before = third ? (verb == "have" ? "has" : verb + "s") : verb;
+  p.before += " to";
+}
+
+DemoGrammar::Predicate DemoGrammar::predicate(const Clause& c, Aspect aspect, Mood mood) {
   const Who who = c.subject.who;
   const bool negative = mood == Mood::negative, asks = mood == Mood::question;
   const std::string be = who == Who::i ? "am" : who == Who::one ? "is" : "are";
   const std::string do_ = who == Who::one ? "does" : "do", have = who == Who::one ? "has" : "have";
-  const std::string &base = c.forms[0], &participle = c.forms[3], &ing = c.forms[4];
-  std::string aux, before = c.adverb.en, main = base, end;
-  std::string zh_before, after;
-  std::string place = c.place.zh;
+  const std::string &participle = c.forms[3], &ing = c.forms[4];
+  Predicate p;
+  p.before = c.adverb.en;
+  p.main = c.forms[0];
   switch (aspect) {
     case Aspect::habit:
-      if (negative || asks) aux = do_;
-      if (aux.empty() && who == Who::one) main = c.forms[1];
-      zh_before = c.adverb.zh + (negative ? "不" : "");
+      if (negative || asks) p.aux = do_;
+      if (p.aux.empty() && who == Who::one) p.main = c.forms[1];
+      p.zh_before = c.adverb.zh + (negative ? "不" : "");
       break;
     case Aspect::progressive:
-      aux = be;
-      main = ing;
+      p.aux = be;
+      p.main = ing;
       // 正在 and the 在 of a place are one: 正在公园里跑步.
-      zh_before = negative ? "没" : c.plain_progressive || !place.empty() ? "正" : "正在";
-      if (negative && place.empty()) zh_before = "没在";
+      p.zh_before = negative ? "没" : c.plain_progressive || !c.place.zh.empty() ? "正" : "正在";
+      if (negative && c.place.zh.empty()) p.zh_before = "没在";
       break;
     case Aspect::past:
-      if (negative || asks) aux = "did";
-      if (aux.empty()) main = c.forms[2];
-      if (negative) zh_before = "没";
-      if (!negative) after = "了";
+      if (negative || asks) p.aux = "did";
+      if (p.aux.empty()) p.main = c.forms[2];
+      if (negative) p.zh_before = "没";
+      if (!negative) p.after = "了";
       break;
     case Aspect::future:
-      aux = "will";
-      zh_before = negative ? "不会" : "会";
+      p.aux = "will";
+      p.zh_before = negative ? "不会" : "会";
       break;
     case Aspect::plan:
-      aux = be;
-      before = "going to";
-      zh_before = negative ? "不打算" : "打算";
+      p.aux = be;
+      p.before = "going to";
+      p.zh_before = negative ? "不打算" : "打算";
       break;
     case Aspect::already:
-      aux = have;
-      main = participle;
+      p.aux = have;
+      p.main = participle;
       if (negative) {
-        end = "yet";
-        zh_before = "还没";
+        p.end = "yet";
+        p.zh_before = "还没";
       } else {
-        before = "already";
-        zh_before = "已经";
-        after = "了";
+        p.before = "already";
+        p.zh_before = "已经";
+        p.after = "了";
       }
       break;
     case Aspect::just:
-      aux = have;
-      before = "just";
-      main = participle;
-      zh_before = "刚";
-      after = "了";
+      p.aux = have;
+      p.before = "just";
+      p.main = participle;
+      p.zh_before = "刚";
+      p.after = "了";
       break;
     case Aspect::never:
-      aux = have;
-      before = asks ? "ever" : "never";
-      main = participle;
-      zh_before = asks ? "" : "从没";
-      after = "过";
+      p.aux = have;
+      p.before = asks ? "ever" : "never";
+      p.main = participle;
+      p.zh_before = asks ? "" : "从没";
+      p.after = "过";
       break;
     case Aspect::before:
-      aux = have;
-      main = participle;
-      end = "before";
-      zh_before = "以前";
-      after = "过";
+      p.aux = have;
+      p.main = participle;
+      p.end = "before";
+      p.zh_before = "以前";
+      p.after = "过";
       break;
     case Aspect::modal:
-      zh_before = negative ? c.modal->zh_not : c.modal->zh;
-      if (c.modal->auxiliary) {
-        aux = c.modal->en;
-      } else {
-        if (negative || asks) aux = do_;
-        const std::string verb = c.modal->en;
-        const bool third = aux.empty() && who == Who::one;
-        before = third ? (verb == "have" ? "has" : verb + "s") : verb;
-        before += " to";
-      }
+      set_modal(c, mood, p);
       break;
   }
+  return p;
+}
+
+// The heart of the grammar.
+DemoGrammar::Words DemoGrammar::say(const Clause& c, Aspect aspect, Mood mood) const {
+  const bool asks = mood == Mood::question;
+  Predicate p = predicate(c, aspect, mood);
   // Asking where, why or how, the verb is no news and goes bare.
-  if (c.question == "where" || c.question == "why") after.clear();
+  if (c.question == "where" || c.question == "why") p.after.clear();
   if ((c.question == "where" && aspect == Aspect::progressive) || c.question == "how") {
-    zh_before.clear();
+    p.zh_before.clear();
   } else if (c.question == "why" && aspect == Aspect::progressive) {
-    zh_before = place.empty() ? "在" : "";
+    p.zh_before = c.place.zh.empty() ? "在" : "";
   }
   Words s;
-  s.en = asks ? join({c.question, aux, c.subject.en, before, main})
-              : join({c.subject.en, aux, negative ? "not" : "", before, main});
+  s.en = asks ? join({c.question, p.aux, c.subject.en, p.before, p.main})
+              : join({c.subject.en, p.aux, mood == Mood::negative ? "not" : "", p.before, p.main});
   s.en = join(
-      {s.en, c.object.en, c.manner.en, c.place.en, c.company.en, c.duration.en, c.time.en, end});
-  s.zh = c.subject.zh + c.time.zh + c.zh_why + zh_before + place + c.company.zh + c.manner.zh +
-         c.zh_path + c.zh_verb + after + c.duration.zh + c.object.zh;
+      {s.en, c.object.en, c.manner.en, c.place.en, c.company.en, c.duration.en, c.time.en, p.end});
+  s.zh = c.subject.zh + c.time.zh + c.zh_why + p.zh_before + c.place.zh + c.company.zh +
+         c.manner.zh + c.zh_path + c.zh_verb + p.after + c.duration.zh + c.object.zh;
   if (asks && c.question.empty()) s.zh += "吗";
   return s;
 }

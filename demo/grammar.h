@@ -67,6 +67,14 @@ class DemoGrammar {
     const Modal* modal = nullptr;
   };
 
+  // What mood and aspect make of the verb. English: auxiliary, what stands before the verb, its
+  // form, what ends the sentence; Chinese: a word before the verb (正在, 会, 已经, 没 …) and a
+  // particle after it (了, 过).
+  struct Predicate {
+    std::string aux, before, main, end;
+    std::string zh_before, after;
+  };
+
   // Drawing (demo_grammar.cc).
   bool chance(double p) { return random_.uniform() < p; }
   template <class T>
@@ -87,6 +95,8 @@ class DemoGrammar {
   Phrase creature(const std::vector<std::string>& tags);
   Phrase object(const std::vector<std::string>& tags, std::string_view articles);
   Words say(const Clause& clause, Aspect aspect, Mood mood) const;
+  static Predicate predicate(const Clause& clause, Aspect aspect, Mood mood);
+  static void set_modal(const Clause& clause, Mood mood, Predicate& p);
 
   // Sentences (demo_sentences.cc): each adds to current_.
   void finish(const Words& sentence, bool question);

@@ -28,7 +28,7 @@ int main() {
   }
   const auto small =
       qkv::labelling_recipe("tiny", qkv::LabelTask::intent, qkv::LabelEncoder::attention);
-  qkv::LabellerModel model = make_labeller(small, text);
+  qkv::LabellerModel model = make_labeller(small, text, 1);
   const qkv::LabelledSet set = encode_labelled(model, text, small.scheme);
   qkv::Optimiser optimiser(model, {.clip_norm = 1});
   for (std::uint64_t step = 0; step < 80; ++step) {

@@ -204,7 +204,7 @@ Plan plan_of(const CompareOptions& o, const Data& data, const TrainWatch& watch)
   plan.sizes = sizes_of(o, data.train.size());
   const auto with_labels = [&](LabelEncoder encoder) {
     LabellingRecipe p = recipe_of(o, data, encoder);
-    const Labeller::Config known = make_labeller(p, data.train).network.config;
+    const Labeller::Config known = make_labeller(p, data.train, p.train.seed).network.config;
     p.network.tags = known.tags;
     p.network.classes = known.classes;
     return p;

@@ -12,9 +12,9 @@
 #include "experiments/comparison.h"
 
 #include "qkv/base/options.h"
+#include "qkv/data/label_files.h"
 #include "qkv/data/synthetic.h"
 #include "qkv/io/json.h"
-#include "qkv/train/label_files.h"
 
 namespace qkv {
 

@@ -106,7 +106,7 @@ ComparisonRun run_comparison(const LabellingRecipe& recipe, const ComparisonData
   LabelledText train_text = draw_sentences(data.train, size, seed), valid_text = data.valid;
   LabellingRecipe r = recipe;
   r.train.seed = seed;
-  LabellerModel model = make_labeller(r, train_text);
+  LabellerModel model = make_labeller(r, train_text, seed);
   for (LabelledText* text : {&train_text, &valid_text}) cut_long(*text, longest_sentence(model));
   const LabelledSet train_set = encode_labelled(model, train_text, r.scheme),
                     valid_set = encode_labelled(model, valid_text, r.scheme);
@@ -117,7 +117,7 @@ ComparisonRun run_comparison(const LabellingRecipe& recipe, const ComparisonData
   Optimiser optimiser(model, r.train.optimiser);
 
   std::filesystem::remove_all(directory);
-  const TrainTask task = labelling_task(model, training, directory);
+  const TrainTask task = labelling_task(model, training);
   const TrainReport report = train(task, optimiser, r.train, directory, false, watch);
   const LabellerModel best = load_labeller_model(directory);
   const LabelScores scores = score_labelled(data.test, label_sentences(best, data.test.words));

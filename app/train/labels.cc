@@ -7,7 +7,8 @@
 #include "app/train/noun.h"
 
 #include "qkv/base/error.h"
-#include "qkv/train/label_files.h"
+#include "qkv/data/label_files.h"
+#include "qkv/train/labelling.h"
 
 namespace qkv::app {
 namespace {
@@ -129,7 +130,7 @@ void train_labels(Command& command, const Settings& s, Program& program) {
   r.check();
   LabelledText test;
   watched(program, [&](const TrainWatch& watch) {
-    LabellingTexts texts = read_labelling_texts(s.train, s.valid, s.files, s.task);
+    Split<LabelledText> texts = read_labelling_texts(s.train, s.valid, s.files, s.task);
     if (!s.test.empty()) test = read_labelled(s.test, s.files, s.task);
     return train_labeller(r, std::move(texts), run, watch);
   });

@@ -62,7 +62,7 @@ void train_translate(Command& command, const Settings& s, Program& program) {
   recipes.finish(run, "is for another --arch than " + std::string(name_of(kind.architecture)));
   r.check();
   watched(program, [&](const TrainWatch& watch) {
-    return train_translator(r, read_translation_texts(s.train, s.valid), run, watch);
+    return train_translator(r, read_pair_split(s.train, s.valid), run, watch);
   });
 }
 

@@ -211,6 +211,42 @@ Tensor AttendCall::by_distance(const Tensor& table, const DistanceBias::Bucket& 
   return select_columns(table, columns);
 }
 
+Tensor AttendCall::alibi(const Alibi& b, Term& term) const {
+  term.kind = Term::Kind::distance;
+  term.top_left = b.alignment == Alignment::top_left;
+  const Reach reach = reach_of(*plan, term.top_left);
+  term.left = reach.left;
+  term.size = term.head_stride = reach.left + reach.right + 1;
+  std::vector<double> distances;
+  for (std::int64_t d = -reach.left; d <= reach.right; ++d) {
+    distances.push_back(-static_cast<double>(std::abs(d)));
+  }
+  const Tensor slopes = b.slopes.defined()
+                            ? b.slopes
+                            : Tensor::of(alibi_slopes(heads, b.bias_max), {heads}).to(q.dtype());
+  if (slopes.shape() != Shape{heads}) {
+    fail<ShapeError>("{}: Alibi::slopes {} is not [H] = [{}]", name_, to_string(slopes.shape()),
+                     heads);
+  }
+  return matmul(reshape(slopes, {heads, 1}), Tensor::of(distances, {1, term.size}).to(q.dtype()));
+}
+
+void AttendCall::take_strides(const TensorBias& b, const Dims& d, Term& term) const {
+  term.kind = Term::Kind::tensor;
+  term.packed = b.packed;
+  term.row_stride = d["N"] == 1 ? 0 : d["M"];
+  term.key_stride = d["M"] == 1 ? 0 : 1;
+  std::int64_t rows = b.packed ? plan->queries : 0, keys = b.packed ? plan->keys : 0;
+  for (const auto& s : plan->segments) {
+    rows = std::max(rows, s.q_end - s.q_begin);
+    keys = std::max(keys, s.k_end - s.k_begin);
+  }
+  if ((d["N"] != 1 && d["N"] < rows) || (d["M"] != 1 && d["M"] < keys)) {
+    fail<ShapeError>("{}: TensorBias::tensor {} does not cover {} rows and {} keys", name_,
+                     to_string(b.tensor.shape()), rows, keys);
+  }
+}
+
 void AttendCall::take_bias(const Bias& bias, const Tensor& q_before) {
   plain_ = false;
   Term term;
@@ -222,74 +258,42 @@ void AttendCall::take_bias(const Bias& bias, const Tensor& q_before) {
     }
     return t.dim(0) == 1 ? std::int64_t{0} : t.count() / t.dim(0);
   };
-  std::visit(
-      Overloaded{
-          [&](const SoftCap& b) {
-            if (!(b.cap > 0)) fail<ShapeError>("{}: SoftCap::cap {} is not above 0", name_, b.cap);
-            term.kind = Term::Kind::soft_cap;
-            term.cap = b.cap;
-          },
-          [&](const Alibi& b) {
-            term.kind = Term::Kind::distance;
-            term.top_left = b.alignment == Alignment::top_left;
-            const Reach reach = reach_of(*plan, term.top_left);
-            term.left = reach.left;
-            term.size = term.head_stride = reach.left + reach.right + 1;
-            std::vector<double> distances;
-            for (std::int64_t d = -reach.left; d <= reach.right; ++d) {
-              distances.push_back(-static_cast<double>(std::abs(d)));
-            }
-            const Tensor slopes =
-                b.slopes.defined()
-                    ? b.slopes
-                    : Tensor::of(alibi_slopes(heads, b.bias_max), {heads}).to(q.dtype());
-            if (slopes.shape() != Shape{heads}) {
-              fail<ShapeError>("{}: Alibi::slopes {} is not [H] = [{}]", name_,
-                               to_string(slopes.shape()), heads);
-            }
-            values = matmul(reshape(slopes, {heads, 1}),
-                            Tensor::of(distances, {1, term.size}).to(q.dtype()));
-          },
-          [&](const DistanceBias& b) {
-            const Dims d(name_, {{"DistanceBias::table", b.table.shape(), "A R"}});
-            term.kind = Term::Kind::distance;
-            term.top_left = b.alignment == Alignment::top_left;
-            values = by_distance(b.table, b.bucket, term);
-            term.head_stride = head_axis(values, "DistanceBias::table");
-          },
-          [&](const ShawBias& b) {
-            const Tensor by_row = product_of(q_before, transposed(b.table), "ShawBias::table");
-            const Tensor scaled =
-                qkv::scale(by_row, b.scale != 0.0 ? b.scale : inverse_root(q_before.dim(2)));
-            term.kind = Term::Kind::row_table;
-            term.top_left = b.alignment == Alignment::top_left;
-            term.size = scaled.dim(2);
-            term.left = (term.size - 1) / 2;
-            values = scaled;
-          },
-          [&](const TensorBias& b) {
-            const Dims d(name_, {{"TensorBias::tensor", b.tensor.shape(), "A N M"}});
-            term.kind = Term::Kind::tensor;
-            term.packed = b.packed;
-            term.head_stride = head_axis(b.tensor, "TensorBias::tensor");
-            term.row_stride = d["N"] == 1 ? 0 : d["M"];
-            term.key_stride = d["M"] == 1 ? 0 : 1;
-            std::int64_t rows = b.packed ? plan->queries : 0, keys = b.packed ? plan->keys : 0;
-            for (const auto& s : plan->segments) {
-              rows = std::max(rows, s.q_end - s.q_begin);
-              keys = std::max(keys, s.k_end - s.k_begin);
-            }
-            if ((d["N"] != 1 && d["N"] < rows) || (d["M"] != 1 && d["M"] < keys)) {
-              fail<ShapeError>("{}: TensorBias::tensor {} does not cover {} rows and {} keys",
-                               name_, to_string(b.tensor.shape()), rows, keys);
-            }
-            values = b.tensor;
-          },
-          [&](const FunctionBias& b) {
-            term.kind = Term::Kind::function;
-            term.function = &b;
-          }},
-      bias);
+  std::visit(Overloaded{[&](const SoftCap& b) {
+                          if (!(b.cap > 0))
+                            fail<ShapeError>("{}: SoftCap::cap {} is not above 0", name_, b.cap);
+                          term.kind = Term::Kind::soft_cap;
+                          term.cap = b.cap;
+                        },
+                        [&](const Alibi& b) { values = alibi(b, term); },
+                        [&](const DistanceBias& b) {
+                          const Dims d(name_, {{"DistanceBias::table", b.table.shape(), "A R"}});
+                          term.kind = Term::Kind::distance;
+                          term.top_left = b.alignment == Alignment::top_left;
+                          values = by_distance(b.table, b.bucket, term);
+                          term.head_stride = head_axis(values, "DistanceBias::table");
+                        },
+                        [&](const ShawBias& b) {
+                          const Tensor by_row =
+                              product_of(q_before, transposed(b.table), "ShawBias::table");
+                          const Tensor scaled = qkv::scale(
+                              by_row, b.scale != 0.0 ? b.scale : inverse_root(q_before.dim(2)));
+                          term.kind = Term::Kind::row_table;
+                          term.top_left = b.alignment == Alignment::top_left;
+                          term.size = scaled.dim(2);
+                          term.left = (term.size - 1) / 2;
+                          values = scaled;
+                        },
+                        [&](const TensorBias& b) {
+                          const Dims d(name_, {{"TensorBias::tensor", b.tensor.shape(), "A N M"}});
+                          term.head_stride = head_axis(b.tensor, "TensorBias::tensor");
+                          take_strides(b, d, term);
+                          values = b.tensor;
+                        },
+                        [&](const FunctionBias& b) {
+                          term.kind = Term::Kind::function;
+                          term.function = &b;
+                        }},
+             bias);
   form_.biases.push_back(term);
   bias_values_.push_back(values.defined() ? keep(values) : kNone);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "qkv/attention/attend.h"
+#include "qkv/base/dims.h"
 #include "qkv/kernels/attention/attend.h"
 
 namespace qkv {
@@ -42,6 +43,9 @@ class AttendCall {
   void measure_distances(const Gaussian& gaussian);
   Tensor by_distance(const Tensor& table, const DistanceBias::Bucket& bucket,
                      kernels::BiasTerm<double>& term) const;
+  Tensor alibi(const Alibi& bias, kernels::BiasTerm<double>& term) const;
+  void take_strides(const TensorBias& bias, const Dims& dims,
+                    kernels::BiasTerm<double>& term) const;
   std::size_t keep(const Tensor& parameter);
 
   const char* name_;

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <system_error>
 #include <utility>
@@ -130,6 +131,38 @@ void make_folder(const std::filesystem::path& folder) {
 void sync_folder(const std::filesystem::path& folder) {
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());
+}
+
+void require_writable(const std::filesystem::path& directory) {
+  std::filesystem::path nearest = std::filesystem::absolute(directory);
+  std::error_code code;
+  while (!std::filesystem::exists(nearest, code) && nearest.has_relative_path())
+    nearest = nearest.parent_path();
+  if (!std::filesystem::is_directory(nearest, code)) {
+    fail<FileError>("{}: is a file; name another directory for the model", nearest.string());
+  }
+  if (::access(nearest.c_str(), W_OK | X_OK) != 0) {
+    fail<FileError>("{}: cannot write to the directory: {}", nearest.string(),
+                    std::strerror(errno));
+  }
+}
+
+std::error_code exchange_folders(const std::filesystem::path& fresh,
+                                 const std::filesystem::path& old,
+                                 const std::filesystem::path& aside) {
+  std::error_code code;
+  if (!std::filesystem::exists(old, code)) {
+    std::filesystem::rename(fresh, old, code);
+  } else if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, old.c_str(), RENAME_EXCHANGE) != 0) {
+    std::filesystem::remove_all(aside, code);
+    std::filesystem::rename(old, aside, code);
+    if (!code) std::filesystem::rename(fresh, old, code);
+    if (!code) std::filesystem::remove_all(aside, code);
+  } else {
+    std::filesystem::remove_all(fresh, code);
+    code.clear();
+  }
+  return code;
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace qkv {
 
@@ -25,6 +26,14 @@ void write_file(const std::filesystem::path& path, std::string_view bytes);
 void make_folder(const std::filesystem::path& folder);
 /// Makes new names in a folder durable, as far as the system can.
 void sync_folder(const std::filesystem::path& folder);
+
+/// Fails early where a folder could not be made or written to; makes nothing.
+void require_writable(const std::filesystem::path& directory);
+/// Puts the new folder in the place of the old one, at no moment with neither where the system can;
+/// where it cannot, the old one stands at `aside` meanwhile. Says what went wrong.
+std::error_code exchange_folders(const std::filesystem::path& fresh,
+                                 const std::filesystem::path& old,
+                                 const std::filesystem::path& aside);
 
 /// A read-only memory map; moves, does not copy. An empty file maps to an empty span.
 class MappedFile {

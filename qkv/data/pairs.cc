@@ -98,6 +98,34 @@ TextPairs read_pairs(const std::string& table_path, const ReadOptions& options) 
   return pairs;
 }
 
+namespace {
+
+TextPairs read(const std::vector<std::string>& files) {
+  return files.size() == 2 ? read_pairs(files[0], files[1]) : read_pairs(files[0]);
+}
+
+TextPairs hold_out(TextPairs& train) {
+  const std::vector<bool> out = held_out(train.source.size(), 50, "pairs");
+  TextPairs valid, rest;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    TextPairs& to = out[i] ? valid : rest;
+    to.source.push_back(std::move(train.source[i]));
+    to.target.push_back(std::move(train.target[i]));
+  }
+  valid.report.read = valid.report.kept = static_cast<std::int64_t>(valid.source.size());
+  rest.report = train.report;
+  rest.report.kept -= valid.report.kept;
+  train = std::move(rest);
+  return valid;
+}
+
+}  // namespace
+
+Split<TextPairs> read_pair_split(const std::vector<std::string>& train,
+                                 const std::vector<std::string>& valid) {
+  return read_split(train, valid, read, hold_out);
+}
+
 TokenPairs encode_pairs(const TextPairs& text, const TextEncoder& source, const TextEncoder& target,
                         const PairLimits& limits) {
   if (text.source.size() != text.target.size()) {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "qkv/data/hold_out.h"
+
 namespace qkv {
 
 struct PairReport {
@@ -42,6 +44,11 @@ TextPairs read_pairs(const std::string& source_path, const std::string& target_p
 /// One table: source TAB target, further columns (attributions) are passed over with a notice();
 /// blank lines are empty pairs. Throws DataError with the line when a TAB is missing.
 TextPairs read_pairs(const std::string& table_path, const ReadOptions& options = {});
+
+/// Files of one table or of two sides; without validation files every 50th training pair, at most
+/// 1,000.
+Split<TextPairs> read_pair_split(const std::vector<std::string>& train,
+                                 const std::vector<std::string>& valid);
 
 /// Lengths are in tokens as the encoder gives them, so without bos and eos.
 struct PairLimits {

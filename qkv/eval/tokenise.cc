@@ -173,6 +173,18 @@ BleuTokeniser bleu_tokeniser(std::string_view name) {
   fail("bleu: no tokeniser '{}'; there are 13a, zh, char, intl and none", name);
 }
 
+BleuTokeniser bleu_tokeniser_of(const std::vector<std::string>& lines) {
+  // The CJK ideographs of the basic plane are U+4E00 … U+9FFF: three bytes from E4 B8 80 on.
+  std::size_t han = 0;
+  for (std::size_t i = 0; i < std::min<std::size_t>(lines.size(), 200); ++i) {
+    for (char c : lines[i]) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte >= 0xE4 && byte <= 0xE9) ++han;
+    }
+  }
+  return han > 200 ? BleuTokeniser::zh : BleuTokeniser::v13a;
+}
+
 std::vector<std::string> tokenise(std::string_view text, BleuTokeniser tokeniser) {
   text = trim_right(text);
   std::string line;

@@ -26,6 +26,9 @@ std::string_view name_of(BleuTokeniser tokeniser);
 /// The tokeniser of that name; throws Error with the list of names.
 BleuTokeniser bleu_tokeniser(std::string_view name);
 
+/// zh for lines with many Chinese characters, else 13a.
+BleuTokeniser bleu_tokeniser_of(const std::vector<std::string>& lines);
+
 std::vector<std::string> tokenise(std::string_view text, BleuTokeniser tokeniser);
 
 }  // namespace qkv

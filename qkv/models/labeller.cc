@@ -351,4 +351,26 @@ Labeller::States Labeller::encode(const LabelBatch& batch) const {
   return {h, config.classes > 0 ? pool(h, batch.segments) : Tensor()};
 }
 
+Labeller::Config labeller_sizes(std::string_view preset) {
+  Labeller::Config c;
+  if (preset == "tiny") {
+    c.embedding = 32;
+    c.character_embedding = 16;
+    c.character_filters = 16;
+    c.width = 64;
+    c.feed_forward = 128;
+    c.dropout = c.embedding_dropout = 0.2;
+  } else if (preset == "small") {
+    c.embedding = 100;
+    c.character_embedding = 30;
+    c.character_filters = 50;
+    c.width = 256;
+    c.feed_forward = 512;
+    c.dropout = c.embedding_dropout = 0.5;
+  } else {
+    fail<UsageError>("--preset '{}' is not one of tiny, small", preset);
+  }
+  return c;
+}
+
 }  // namespace qkv

@@ -292,4 +292,7 @@ struct PriorOptions {
 Tensor tag_prior(std::span<const std::int64_t> counts, std::int64_t classes, std::int64_t tags,
                  const PriorOptions& options = {});
 
+/// What does not depend on the task: tiny | small; throws UsageError with this list otherwise.
+Labeller::Config labeller_sizes(std::string_view preset);
+
 }  // namespace qkv

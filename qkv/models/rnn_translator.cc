@@ -306,4 +306,43 @@ void RnnLoop::reorder(std::span<const std::int64_t> parents) {
   if (fed_.defined()) fed_ = select_rows(fed_, parents);
 }
 
+RnnTranslator::Config rnn_translator_sizes(std::string_view preset) {
+  RnnTranslator::Config c;
+  if (preset == "tiny") {
+    c.embedding = 128;
+    c.width = 256;
+    c.layers = 1;
+    c.bidirectional = true;
+    c.dropout = c.embedding_dropout = 0.3;
+  } else if (preset == "small") {
+    c.embedding = 256;
+    c.width = 512;
+    c.bidirectional = true;
+    c.dropout = c.embedding_dropout = 0.2;
+  } else if (preset == "base") {
+    // The sizes of Bahdanau et al. 2015, without maxout.
+    c.embedding = 620;
+    c.width = c.attention_width = 1000;
+    c.layers = 1;
+    c.cell = Cell::gru_reset_before;
+    c.bidirectional = true;
+    c.embedding_dropout = 0.1;
+  } else if (preset == "page") {
+    c.max_length = 10;  // else the text book's (Dive into Deep Learning): width 32, two layers
+  } else {
+    fail<UsageError>("--preset '{}' is not one of tiny, small, base, page", preset);
+  }
+  return c;
+}
+
+std::int64_t kept_per_token(const RnnTranslator::Config& c) {
+  // A layer in one direction: products and gates (G each), inner, hidden and out (3); in the
+  // decoder also what the steps hand on (3). Its loop keeps queries, contexts and their products
+  // (G + 4). The backward pass holds one layer's products and states.
+  const std::int64_t gates = gates_of(c.cell), directions = c.bidirectional ? 2 : 1;
+  const std::int64_t encoder = c.layers * directions * (2 * gates + 4) * c.width;
+  const std::int64_t decoder = c.layers * (2 * gates + 6) * c.width;
+  return encoder + decoder + (2 * gates + 8) * c.width + 4 * c.embedding;
+}
+
 }  // namespace qkv

@@ -207,4 +207,10 @@ class RnnLoop {
   std::int64_t step_ = 0;
 };
 
+/// tiny | small | base | page; throws UsageError with this list otherwise.
+RnnTranslator::Config rnn_translator_sizes(std::string_view preset);
+
+/// Numbers that a forward pass keeps for each token of a batch, with the gradients beside them.
+std::int64_t kept_per_token(const RnnTranslator::Config& c);
+
 }  // namespace qkv

@@ -152,4 +152,54 @@ VocabularyMatrix Transformer::output_stored() const {
   return config.tie_output ? VocabularyMatrix::table : VocabularyMatrix::projection;
 }
 
+Transformer::Config transformer_sizes(std::string_view preset) {
+  Transformer::Config c;
+  if (preset == "tiny") {
+    // The text-only baseline of Wu et al. (ACL 2021) on Multi30k, in fairseq's conventions.
+    c.width = 128;
+    c.heads = 4;
+    c.feed_forward = 256;
+    c.encoder_layers = c.decoder_layers = 4;
+    c.sinusoid = Sinusoid::blocks;
+    c.dropout = 0.3;
+  } else if (preset == "small") {
+    c.width = 256;
+    c.heads = 4;
+    c.feed_forward = 1024;
+    c.encoder_layers = c.decoder_layers = 3;
+    c.dropout = 0.2;
+  } else if (preset == "base" || preset == "page") {
+    // Vaswani et al. 2017, base.
+    c.width = 512;
+    c.heads = 8;
+    c.feed_forward = 2048;
+    c.encoder_layers = c.decoder_layers = 6;
+    c.dropout = 0.1;
+  } else {
+    fail<UsageError>("--preset '{}' is not one of tiny, small, base, page", preset);
+  }
+  if (preset == "page") {
+    // The walk-through's (systems.md S5b): at most 10 words, no W_O.
+    c.positions = PositionKind::learned;
+    c.max_length = 10;
+    c.norm_eps = 1e-8;
+    c.attention_dropout = 0.1;
+    c.share_embeddings = false;
+    c.tie_output = false;
+    c.output_bias = true;
+    c.attention_output = false;
+    c.relu_projections = true;
+  }
+  return c;
+}
+
+std::int64_t kept_per_token(const Transformer::Config& c) {
+  // In rows of width C. Encoder layer: q, k, v, attention, W_O, sum, norm (7), feed-forward output,
+  // sum, norm (3) and the hidden layer; a decoder layer has a cross-attention more, whose k and v
+  // are rows of the source. The backward pass holds about one layer's gradients.
+  const std::int64_t encoder = c.encoder_layers * (10 * c.width + c.feed_forward);
+  const std::int64_t decoder = c.decoder_layers * (17 * c.width + c.feed_forward);
+  return encoder + decoder + 10 * c.width + 2 * c.feed_forward;
+}
+
 }  // namespace qkv

@@ -136,4 +136,10 @@ struct Transformer {
 /// 0, 1, 2 … within each sequence; throws when one is longer than `limit`.
 std::vector<std::int32_t> positions_of(const Segments& segments, std::int64_t limit);
 
+/// tiny | small | base | page; throws UsageError with this list otherwise.
+Transformer::Config transformer_sizes(std::string_view preset);
+
+/// Numbers that a forward pass keeps for each token of a batch, with the gradients beside them.
+std::int64_t kept_per_token(const Transformer::Config& c);
+
 }  // namespace qkv

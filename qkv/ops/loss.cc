@@ -52,6 +52,92 @@ void scale_by(const Tensor& factor, Tensor& x) {
   }
 }
 
+void check_targets(std::int64_t rows, std::int64_t vocabulary,
+                   std::span<const std::int32_t> targets, std::int32_t ignore) {
+  if (static_cast<std::int64_t>(targets.size()) != rows) {
+    fail<ShapeError>("cross_entropy: {} rows but {} targets", rows, targets.size());
+  }
+  for (std::int32_t target : targets) {
+    if (target != ignore && (target < 0 || target >= vocabulary)) {
+      fail<ShapeError>("cross_entropy: target {} outside a vocabulary of {}", target, vocabulary);
+    }
+  }
+}
+
+/// What the loss is computed from, and where its gradients at a scale of one go; these are
+/// undefined where none are wanted.
+struct Head {
+  Tensor hidden, projection, table, bias;
+  VocabularyMatrix stored;
+  Tensor dhidden = {}, dmatrix = {}, dbias = {};
+
+  bool differentiates() const { return dhidden.defined(); }
+};
+
+/// The gradients of `m` rows from `r` on, of whose logits z is the gradient.
+template <class T>
+void add_gradients(Head& head, std::int64_t r, std::int64_t m, const T* z) {
+  const std::int64_t width = head.hidden.dim(1), vocabulary = head.projection.dim(1);
+  const T* h = head.hidden.data<T>() + r * width;
+  const T beta = r == 0 ? T(0) : T(1);
+  kernels_for<T>().gemm_nn(m, width, vocabulary, z, vocabulary, head.table.data<T>(), width, T(0),
+                           head.dhidden.data<T>() + r * width, width);
+  if (head.stored == VocabularyMatrix::table) {
+    kernels_for<T>().gemm_tn(vocabulary, width, m, z, vocabulary, h, width, beta,
+                             head.dmatrix.data<T>(), width);
+  } else {
+    kernels_for<T>().gemm_tn(width, vocabulary, m, h, width, z, vocabulary, beta,
+                             head.dmatrix.data<T>(), vocabulary);
+  }
+  if (head.dbias.defined()) {
+    kernels_for<T>().column_sums(m, vocabulary, z, beta, head.dbias.data<T>());
+  }
+}
+
+/// The sums of the result, block by block; with the gradients that are wanted.
+template <class T>
+CrossEntropyResult run(Head& head, std::span<const std::int32_t> targets,
+                       const CrossEntropyOptions& options) {
+  const std::int64_t rows = head.hidden.dim(0), width = head.hidden.dim(1);
+  const std::int64_t vocabulary = head.projection.dim(1);
+  const DType type = head.hidden.dtype();
+  const std::int64_t block =
+      std::min(std::max<std::int64_t>(rows, 1), block_rows(vocabulary, sizeof(T)));
+  Tensor logits_block = Tensor::empty({block, vocabulary}, type);
+  Tensor loss = Tensor::empty({rows}, type), nll = Tensor::empty({rows}, type);
+  std::vector<std::uint8_t> correct(static_cast<std::size_t>(rows));
+  T* z = logits_block.data<T>();
+  for (std::int64_t r = 0; r < rows; r += block) {
+    const std::int64_t m = std::min(block, rows - r);
+    kernels_for<T>().gemm_nn(m, vocabulary, width, head.hidden.data<T>() + r * width, width,
+                             head.projection.data<T>(), vocabulary, T(0), z, vocabulary);
+    kernels::CrossEntropy<T> a{};
+    a.rows = m;
+    a.vocabulary = vocabulary;
+    a.logits = z;
+    a.bias = data_or_null<T>(head.bias);
+    a.targets = targets.data() + r;
+    a.ignore = options.ignore;
+    a.smoothing = options.smoothing;
+    a.form = options.form;
+    a.gradient_scale = head.differentiates() ? options.scale : 0.0;
+    a.loss = loss.data<T>() + r;
+    a.nll = nll.data<T>() + r;
+    a.correct = correct.data() + r;
+    kernels_for<T>().cross_entropy(a);
+    if (head.differentiates()) add_gradients(head, r, m, z);
+  }
+  CrossEntropyResult result;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    if (targets[static_cast<std::size_t>(r)] == options.ignore) continue;
+    result.loss_sum += static_cast<double>(loss.data<T>()[r]);
+    result.nll_sum += static_cast<double>(nll.data<T>()[r]);
+    result.correct += correct[static_cast<std::size_t>(r)];
+    ++result.tokens;
+  }
+  return result;
+}
+
 }  // namespace
 
 CrossEntropyResult cross_entropy(const Tensor& hidden, const Tensor& matrix,
@@ -59,84 +145,30 @@ CrossEntropyResult cross_entropy(const Tensor& hidden, const Tensor& matrix,
                                  std::span<const std::int32_t> targets,
                                  const CrossEntropyOptions& options) {
   check(hidden, matrix, stored, bias);
-  const std::int64_t rows = hidden.dim(0), width = hidden.dim(1);
-  const bool table = stored == VocabularyMatrix::table;
-  const std::int64_t vocabulary = table ? matrix.dim(0) : matrix.dim(1);
-  if (static_cast<std::int64_t>(targets.size()) != rows) {
-    fail<ShapeError>("cross_entropy: {} rows but {} targets", rows, targets.size());
-  }
-  for (std::int32_t target : targets) {
-    if (target != options.ignore && (target < 0 || target >= vocabulary)) {
-      fail<ShapeError>("cross_entropy: target {} outside a vocabulary of {}", target, vocabulary);
-    }
-  }
+  check_targets(hidden.dim(0), stored == VocabularyMatrix::table ? matrix.dim(0) : matrix.dim(1),
+                targets, options.ignore);
   const bool differentiate = recording() && (needs_gradient(hidden) || needs_gradient(matrix));
   const DType type = hidden.dtype();
-  const Tensor projection = as_projection(matrix, stored);
-  const Tensor rows_table = differentiate ? as_table(matrix, stored) : Tensor();
-  Tensor dhidden, dmatrix, dbias;
+  Head head{.hidden = hidden,
+            .projection = as_projection(matrix, stored),
+            .table = differentiate ? as_table(matrix, stored) : Tensor(),
+            .bias = bias,
+            .stored = stored};
   if (differentiate) {
-    dhidden = Tensor::empty(hidden.shape(), type);
-    dmatrix = Tensor::empty(matrix.shape(), type);
-    if (bias.defined()) dbias = Tensor::empty(bias.shape(), type);
+    head.dhidden = Tensor::empty(hidden.shape(), type);
+    head.dmatrix = Tensor::empty(matrix.shape(), type);
+    if (bias.defined()) head.dbias = Tensor::empty(bias.shape(), type);
   }
-
   CrossEntropyResult result;
-  std::vector<std::uint8_t> correct(static_cast<std::size_t>(rows));
-  dispatch(hidden, [&](auto zero) {
-    using T = decltype(zero);
-    const std::int64_t block =
-        std::min(std::max<std::int64_t>(rows, 1), block_rows(vocabulary, sizeof(T)));
-    Tensor logits_block = Tensor::empty({block, vocabulary}, type);
-    Tensor loss = Tensor::empty({rows}, type), nll = Tensor::empty({rows}, type);
-    T* z = logits_block.data<T>();
-    for (std::int64_t r = 0; r < rows; r += block) {
-      const std::int64_t m = std::min(block, rows - r);
-      const T* h = hidden.data<T>() + r * width;
-      kernels_for<T>().gemm_nn(m, vocabulary, width, h, width, projection.data<T>(), vocabulary,
-                               T(0), z, vocabulary);
-      kernels::CrossEntropy<T> a{};
-      a.rows = m;
-      a.vocabulary = vocabulary;
-      a.logits = z;
-      a.bias = data_or_null<T>(bias);
-      a.targets = targets.data() + r;
-      a.ignore = options.ignore;
-      a.smoothing = options.smoothing;
-      a.form = options.form;
-      a.gradient_scale = differentiate ? options.scale : 0.0;
-      a.loss = loss.data<T>() + r;
-      a.nll = nll.data<T>() + r;
-      a.correct = correct.data() + r;
-      kernels_for<T>().cross_entropy(a);
-      if (!differentiate) continue;
-      const T beta = r == 0 ? T(0) : T(1);
-      kernels_for<T>().gemm_nn(m, width, vocabulary, z, vocabulary, rows_table.data<T>(), width,
-                               T(0), dhidden.data<T>() + r * width, width);
-      if (table) {
-        kernels_for<T>().gemm_tn(vocabulary, width, m, z, vocabulary, h, width, beta,
-                                 dmatrix.data<T>(), width);
-      } else {
-        kernels_for<T>().gemm_tn(width, vocabulary, m, h, width, z, vocabulary, beta,
-                                 dmatrix.data<T>(), vocabulary);
-      }
-      if (dbias.defined()) kernels_for<T>().column_sums(m, vocabulary, z, beta, dbias.data<T>());
-    }
-    for (std::int64_t r = 0; r < rows; ++r) {
-      if (targets[static_cast<std::size_t>(r)] == options.ignore) continue;
-      result.loss_sum += static_cast<double>(loss.data<T>()[r]);
-      result.nll_sum += static_cast<double>(nll.data<T>()[r]);
-      result.correct += correct[static_cast<std::size_t>(r)];
-      ++result.tokens;
-    }
-  });
-  if (differentiate && rows == 0) {
-    dmatrix = Tensor::zeros(matrix.shape(), type);
-    if (bias.defined()) dbias = Tensor::zeros(bias.shape(), type);
+  dispatch(hidden, [&](auto zero) { result = run<decltype(zero)>(head, targets, options); });
+  if (differentiate && hidden.dim(0) == 0) {
+    head.dmatrix = Tensor::zeros(matrix.shape(), type);
+    if (bias.defined()) head.dbias = Tensor::zeros(bias.shape(), type);
   }
   result.loss = Tensor::full({}, options.scale * result.loss_sum, type);
   record(result.loss, {&hidden, &matrix, &bias},
-         [hidden, matrix, bias, dhidden, dmatrix, dbias](const Tensor& dloss) mutable {
+         [hidden, matrix, bias, dhidden = head.dhidden, dmatrix = head.dmatrix,
+          dbias = head.dbias](const Tensor& dloss) mutable {
            dispatch(dloss, [&](auto zero) {
              using T = decltype(zero);
              for (Tensor* gradient : {&dhidden, &dmatrix, &dbias}) {

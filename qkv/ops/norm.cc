@@ -8,6 +8,59 @@
 namespace qkv {
 namespace {
 
+/// What the backward pass reads.
+struct Saved {
+  Tensor x, residual, gamma, beta, sum, mean, rstd;
+  Dropout drop;
+};
+
+void backward(const Saved& n, const Tensor& dout, const Tensor& dsum) {
+  if (!dout.defined()) {  // only the carried sum was used
+    accumulate_shared(n.residual, dsum);
+    if (!needs_gradient(n.x)) return;
+    Tensor dx = Tensor::empty(n.x.shape(), n.x.dtype());
+    dispatch(n.x, [&](auto zero) {
+      using T = decltype(zero);
+      kernels_for<T>().dropout(n.x.count(), dsum.data<T>(), n.drop, dx.data<T>());
+    });
+    return accumulate(n.x, std::move(dx));
+  }
+  Tensor ds = Tensor::empty(n.x.shape(), n.x.dtype());
+  const bool separate = n.drop.active() && needs_gradient(n.x);
+  Tensor dx = separate ? Tensor::empty(n.x.shape(), n.x.dtype()) : ds;
+  dispatch(n.x, [&](auto zero) {
+    using T = decltype(zero);
+    kernels::NormBackward<T> a{};
+    a.rows = n.x.dim(0);
+    a.cols = n.x.dim(1);
+    a.sum = n.sum.data<T>();
+    a.mean = n.mean.data<T>();
+    a.rstd = n.rstd.data<T>();
+    a.gamma = data_or_null<T>(n.gamma);
+    a.dout = dout.data<T>();
+    a.dsum = data_or_null<T>(dsum);
+    a.dropout = n.drop;
+    a.dresidual = ds.data<T>();
+    a.dx = separate ? dx.data<T>() : nullptr;
+    Tensor dgamma, dbeta;
+    if (n.gamma.defined() && needs_gradient(n.gamma)) {
+      dgamma = gradient_sum(n.gamma);
+      a.dgamma = dgamma.data<T>();
+    }
+    if (n.beta.defined() && needs_gradient(n.beta)) {
+      dbeta = gradient_sum(n.beta);
+      a.dbeta = dbeta.data<T>();
+    }
+    kernels_for<T>().layer_norm_backward(a);
+  });
+  if (separate) {
+    accumulate(n.x, std::move(dx));
+  } else {
+    accumulate_shared(n.x, ds);
+  }
+  if (n.residual.defined()) accumulate(n.residual, std::move(ds));
+}
+
 ResidualNorm run(const char* call, const Tensor& residual, const Tensor& x, const Tensor& gamma,
                  const Tensor& beta, const NormOptions& options) {
   const Dims d(call, {{"x", x.shape(), "T C"}});
@@ -46,53 +99,8 @@ ResidualNorm run(const char* call, const Tensor& residual, const Tensor& x, cons
   Tensor unused;
   Tensor* sum_output = residual.defined() ? &y.sum : &unused;
   record({&y.out, sum_output}, {&x, &residual, &gamma, &beta},
-         [x, residual, gamma, beta, sum, mean, rstd, drop](std::span<const Tensor> gradients) {
-           const Tensor &dout = gradients[0], &dsum = gradients[1];
-           if (!dout.defined()) {  // only the carried sum was used
-             accumulate_shared(residual, dsum);
-             if (!needs_gradient(x)) return;
-             Tensor dx = Tensor::empty(x.shape(), x.dtype());
-             dispatch(x, [&](auto zero) {
-               using T = decltype(zero);
-               kernels_for<T>().dropout(x.count(), dsum.data<T>(), drop, dx.data<T>());
-             });
-             return accumulate(x, std::move(dx));
-           }
-           Tensor ds = Tensor::empty(x.shape(), x.dtype());
-           const bool separate = drop.active() && needs_gradient(x);
-           Tensor dx = separate ? Tensor::empty(x.shape(), x.dtype()) : ds;
-           dispatch(x, [&](auto zero) {
-             using T = decltype(zero);
-             kernels::NormBackward<T> a{};
-             a.rows = x.dim(0);
-             a.cols = x.dim(1);
-             a.sum = sum.data<T>();
-             a.mean = mean.data<T>();
-             a.rstd = rstd.data<T>();
-             a.gamma = data_or_null<T>(gamma);
-             a.dout = dout.data<T>();
-             a.dsum = data_or_null<T>(dsum);
-             a.dropout = drop;
-             a.dresidual = ds.data<T>();
-             a.dx = separate ? dx.data<T>() : nullptr;
-             Tensor dgamma, dbeta;
-             if (gamma.defined() && needs_gradient(gamma)) {
-               dgamma = gradient_sum(gamma);
-               a.dgamma = dgamma.data<T>();
-             }
-             if (beta.defined() && needs_gradient(beta)) {
-               dbeta = gradient_sum(beta);
-               a.dbeta = dbeta.data<T>();
-             }
-             kernels_for<T>().layer_norm_backward(a);
-           });
-           if (separate) {
-             accumulate(x, std::move(dx));
-           } else {
-             accumulate_shared(x, ds);
-           }
-           if (residual.defined()) accumulate(residual, std::move(ds));
-         });
+         [saved = Saved{x, residual, gamma, beta, sum, mean, rstd, drop}](
+             std::span<const Tensor> gradients) { backward(saved, gradients[0], gradients[1]); });
   return y;
 }
 

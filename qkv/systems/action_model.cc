@@ -1,6 +1,7 @@
 #include "qkv/systems/action_model.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -65,6 +66,32 @@ std::vector<std::string> read_labels(FieldReader& reader, const Json& config) {
 }
 
 }  // namespace
+
+ActionModel make_action_model(const ActionDesign& d, std::span<const Clip> clips,
+                              std::uint64_t seed) {
+  std::map<std::int64_t, std::string> names;
+  for (const Clip& clip : clips) names.emplace(clip.label, clip.name);
+  if (names.size() < 2) fail("training needs clips of at least two labels, found {}", names.size());
+  ActionModel model;
+  for (const auto& [label, name] : names) model.labels.push_back(name);
+  model.preset = d.preset;
+  const PoseOptions shape = pose_options(clips.front());
+  model.poses = d.poses;
+  model.poses.skeleton = shape.skeleton;
+  model.poses.dims = shape.dims;
+  model.poses.joints = shape.joints;
+  if (model.poses.frames > kMostFrames) {
+    fail("windows of {} frames are longer than {}, the most that a model reads", model.poses.frames,
+         kMostFrames);
+  }
+  ActionNetwork::Config c = d.network;
+  c.architecture = ActionArchitecture::act;
+  c.features = model.poses.features();
+  c.frames = model.poses.frames;
+  c.classes = static_cast<std::int64_t>(names.size());
+  model.network = ActionNetwork::make(of_equal_size(c, d.network.architecture), seed);
+  return model;
+}
 
 void save_action_model(const ActionModel& model, const std::filesystem::path& directory) {
   DirectoryWriter writer(directory);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,19 @@ struct ActionModel {
     ActionNetwork::each(m.network, visit);
   }
 };
+
+/// What a model of actions is made from besides the clips.
+struct ActionDesign {
+  std::string preset;
+  /// The sizes of an act; another architecture gets a width that makes it as large
+  /// (of_equal_size()). Features, frames and classes come from the clips.
+  ActionNetwork::Config network;
+  PoseOptions poses;  // how clips are read; the skeleton comes from the clips
+};
+/// The design's sizes for these clips and classes named as there, with random weights. Throws Error
+/// when there is but one label.
+ActionModel make_action_model(const ActionDesign& design, std::span<const Clip> clips,
+                              std::uint64_t seed);
 
 /// Written file by file, each atomically, the configuration last.
 void save_action_model(const ActionModel& model, const std::filesystem::path& directory);

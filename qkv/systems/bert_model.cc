@@ -237,6 +237,37 @@ BertModel load_bert_model(const std::filesystem::path& directory) {
   return read_whole(directory, read_bert_model);
 }
 
+void BertDesign::check() const {
+  network.check();
+  masks.check();
+  if (network.hidden_act != Activation::gelu && network.hidden_act != Activation::gelu_tanh &&
+      network.hidden_act != Activation::relu) {
+    throw UsageError(fmt::format("--activation {}: a BERT has gelu, gelu_new or relu",
+                                 name_of(network.hidden_act)));
+  }
+}
+
+WordPiece make_pieces(const BertDesign& d, std::span<const std::string> lines) {
+  const WordPieceOptions options{
+      .lower = !d.cased, .vocabulary_size = d.vocabulary, .min_count = d.min_count};
+  WordPiece pieces = d.pieces.empty() ? WordPiece::train(options, lines)
+                                      : WordPiece::load(d.pieces, options.lower);
+  pieces.require_words(d.pieces.empty() ? "the training text" : d.pieces);
+  return pieces;
+}
+
+BertModel make_bert(const BertDesign& d, const WordPiece& pieces, std::uint64_t seed) {
+  BertModel model;
+  model.pieces = pieces;
+  model.preset = d.preset;
+  BertConfig config = d.network;
+  config.vocab_size = pieces.size();
+  // Positions that training never reaches would stay noise.
+  config.max_position_embeddings = d.masks.max_length;
+  model.network = Bert::make(config, {.pooler = d.masks.pairs, .next = d.masks.pairs}, seed);
+  return model;
+}
+
 std::int64_t BertModel::room() const {
   const std::int64_t positions = network.bert.config.max_position_embeddings;
   return longest > 0 ? std::min(longest, positions) : positions;

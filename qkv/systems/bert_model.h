@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "qkv/data/masked_text.h"
 #include "qkv/io/json.h"
 #include "qkv/models/bert.h"
 #include "qkv/systems/encoder.h"
@@ -39,6 +40,31 @@ struct BertModel {
     Bert::each(m.network, visit);
   }
 };
+
+/// What a BERT is made from besides the text.
+struct BertDesign {
+  std::string preset;
+  BertConfig network;       // its positions follow from masks.max_length
+  MaskedTextOptions masks;  // pairs want a pooler and a head
+  int vocabulary = 8000;
+  int min_count = 2;
+  std::string pieces;  // a file of them; empty: learnt from the text
+  bool cased = false;
+
+  template <class Self, class Visit>
+  static void each(Self& d, Visit&& visit) {
+    visit({"vocabulary", "Largest number of pieces to learn", between(1, 1 << 24)}, d.vocabulary);
+    visit({"min_count", "Rarer pairs of pieces are not joined", between(1, 1e9)}, d.min_count);
+    visit({"pieces", "A vocab.txt to use instead of learning one"}, d.pieces);
+    visit({"cased", "Keep capitals and accents"}, d.cased);
+  }
+  /// Throws Error for what cannot be, before any text is read.
+  void check() const;
+};
+/// The pieces of the design's file, else learnt from the lines.
+WordPiece make_pieces(const BertDesign& design, std::span<const std::string> lines);
+/// A network over the pieces, with fresh weights.
+BertModel make_bert(const BertDesign& design, const WordPiece& pieces, std::uint64_t seed);
 
 /// Whether a configuration is that of a BERT, ours or Hugging Face's.
 bool is_bert_config(const Json& config);

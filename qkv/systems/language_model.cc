@@ -175,6 +175,43 @@ Tokeniser train_language_tokeniser(const TokeniserOptions& options,
   return Tokeniser::train(options, whole);
 }
 
+namespace {
+
+Mpt network_of(Mpt::Config c, const LanguageDesign& d, std::uint64_t seed) {
+  c.max_seq_len = d.context;
+  return Mpt::make(seed, c);
+}
+RnnLanguage network_of(const RnnLanguage::Config& c, const LanguageDesign&, std::uint64_t seed) {
+  return RnnLanguage::make(seed, c);
+}
+
+}  // namespace
+
+void LanguageDesign::check() const {
+  std::visit(
+      [&](auto sizes) {  // what can be checked before the text is read
+        sizes.vocab_size = 1;
+        sizes.check();
+      },
+      network);
+}
+
+LanguageModel make_language_model(const LanguageDesign& d, std::span<const std::string> lines,
+                                  std::uint64_t seed) {
+  LanguageModel model;
+  model.preset = d.preset;
+  model.by_line = d.by_line;
+  model.context = d.context;
+  model.tokeniser = train_language_tokeniser(d.tokeniser, lines);
+  std::visit(
+      [&](auto config) {
+        config.vocab_size = model.tokeniser.size();
+        model.network = network_of(config, d, seed);
+      },
+      d.network);
+  return model;
+}
+
 StreamFormat LanguageModel::format() const {
   StreamFormat f;
   f.line_end = by_line ? tokeniser.eos() : line_end_of(tokeniser);

@@ -32,6 +32,35 @@ struct LanguageBatch {
   std::vector<std::uint8_t> prefix;  // [T]: 1 where a window is given; for prefix models
 };
 
+/// What a language model is made from besides the text.
+struct LanguageDesign {
+  std::string preset;
+  /// In the order of LanguageArchitecture. An MPT's max_seq_len follows from `context`.
+  std::variant<Mpt::Config, RnnLanguage::Config> network;
+  TokeniserOptions tokeniser;
+  bool by_line = false;        // every line is a text of its own
+  std::int64_t context = 256;  // tokens of a window
+
+  template <class Self, class Visit>
+  static void each(Self& d, Visit&& visit) {
+    visit({"tokeniser", "How text becomes tokens; space: words as they stand"}, d.tokeniser.kind);
+    visit({"vocabulary", "Largest number of tokens (0: no limit for words and characters)",
+           between(0, 1 << 24)},
+          d.tokeniser.vocabulary_size);
+    visit({"min_count", "Rarer words and characters are unknown", between(1, 1e9)},
+          d.tokeniser.min_count);
+    visit({"lower", "Lower-case the text"}, d.tokeniser.normalise.lower);
+    visit({"nfkc", "Unicode normalisation NFKC"}, d.tokeniser.normalise.nfkc);
+    visit({"by_line", "Every line is a text of its own"}, d.by_line);
+    visit({"context", "Tokens of a training window", between(1, 1 << 24)}, d.context);
+  }
+  LanguageArchitecture architecture() const {
+    return static_cast<LanguageArchitecture>(network.index());
+  }
+  /// Throws Error for sizes that cannot be, before any text is read.
+  void check() const;
+};
+
 struct LanguageModel {
   /// In the order of LanguageArchitecture.
   std::variant<Mpt, RnnLanguage> network;
@@ -79,6 +108,10 @@ std::int32_t line_end_of(const Tokeniser& tokeniser);
 /// Lines as a tokeniser for language models learns from them: a character model learns the newline.
 Tokeniser train_language_tokeniser(const TokeniserOptions& options,
                                    std::span<const std::string> lines);
+
+/// A tokeniser learnt from the lines, and a network with fresh weights.
+LanguageModel make_language_model(const LanguageDesign& design, std::span<const std::string> lines,
+                                  std::uint64_t seed);
 
 /// Windows of the stream as a batch; what stands before a window's `scored` gets no target.
 LanguageBatch pack(const TextStream& stream, std::span<const Window> windows);

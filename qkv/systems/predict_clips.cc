@@ -116,4 +116,19 @@ std::size_t likeliest(std::span<const double> probabilities) {
   return static_cast<std::size_t>(std::ranges::max_element(probabilities) - probabilities.begin());
 }
 
+ClassReport score_clips(const ActionModel& model, std::span<const Clip> clips,
+                        std::span<const std::vector<double>> probabilities) {
+  std::vector<std::string> gold, found;
+  for (const Clip& clip : clips) gold.push_back(clip.name);
+  for (const auto& p : probabilities) found.push_back(model.labels[likeliest(p)]);
+  return score_classes(gold, found);
+}
+
+ClassReport score_clips(std::span<const Clip> clips, std::span<const RecognisedAction> found) {
+  std::vector<std::string> gold, named;
+  for (const Clip& clip : clips) gold.push_back(clip.name);
+  for (const RecognisedAction& action : found) named.push_back(action.label);
+  return score_classes(gold, named);
+}
+
 }  // namespace qkv

@@ -8,7 +8,9 @@
 
 #include "qkv/data/clips.h"
 #include "qkv/data/pose_features.h"
+#include "qkv/eval/classification.h"
 #include "qkv/systems/action_model.h"
+#include "qkv/systems/action_recogniser.h"
 
 namespace qkv {
 
@@ -43,5 +45,10 @@ std::vector<std::vector<double>> predict_clips(std::span<const ActionModel* cons
                                                std::span<const Clip> clips);
 /// The first of the largest.
 std::size_t likeliest(std::span<const double> probabilities);
+
+/// Right and wrong, class by class.
+ClassReport score_clips(const ActionModel& model, std::span<const Clip> clips,
+                        std::span<const std::vector<double>> probabilities);
+ClassReport score_clips(std::span<const Clip> clips, std::span<const RecognisedAction> found);
 
 }  // namespace qkv

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "qkv/base/error.h"
+#include "qkv/base/progress.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
 #include "qkv/systems/config_fields.h"
@@ -26,6 +27,93 @@ CrossEntropyResult TranslationModel::loss(const TranslationBatch& batch,
 
 std::int64_t TranslationModel::max_length() const {
   return std::visit([](const auto& n) { return n.config.max_length; }, network);
+}
+
+namespace {
+
+TokeniserOptions side_options(const TranslationDesign& d, TokeniserOptions::Kind kind) {
+  const bool subwords =
+      kind == TokeniserOptions::Kind::bpe || kind == TokeniserOptions::Kind::unigram;
+  TokeniserOptions o{.kind = kind, .min_count = d.min_count};
+  o.vocabulary_size = d.vocabulary.value_or(subwords ? d.subwords : 0);
+  o.normalise.lower = d.lower;
+  o.normalise.nfkc = d.nfkc;
+  return o;
+}
+
+Transformer network_of(Transformer::Config c, bool joint, std::uint64_t seed) {
+  if (!joint) c.share_embeddings = false;
+  if (c.norm == NormPlacement::pre) c.final_norm = true;
+  return Transformer::make(seed, c);
+}
+RnnTranslator network_of(const RnnTranslator::Config& c, bool, std::uint64_t seed) {
+  return RnnTranslator::make(seed, c);
+}
+
+}  // namespace
+
+void TranslationDesign::check() const {
+  std::visit(
+      [&](auto sizes) {  // what can be checked before the text is read
+        sizes.source_vocabulary = sizes.target_vocabulary = 1;
+        sizes.check();
+      },
+      network);
+}
+
+TranslationModel make_translator(const TranslationDesign& d, const TextPairs& text,
+                                 std::uint64_t seed,
+                                 const std::function<void(const std::string&)>& say) {
+  TranslationModel model;
+  model.preset = d.preset;
+  model.joint = d.joint();
+  const TokeniserOptions source = side_options(d, d.tokeniser);
+  if (model.joint) {
+    std::vector<std::string> both = text.source;
+    both.insert(both.end(), text.target.begin(), text.target.end());
+    model.source = model.target = Tokeniser::train(source, both);
+    say(fmt::format("vocabulary: {} tokens ({}, joint)", grouped(model.source.size()),
+                    name_of(source.kind)));
+  } else {
+    const TokeniserOptions target = side_options(d, d.target_tokeniser.value_or(d.tokeniser));
+    model.source = Tokeniser::train(source, text.source);
+    model.target = Tokeniser::train(target, text.target);
+    say(fmt::format("vocabulary: {} source tokens ({}), {} target tokens ({})",
+                    grouped(model.source.size()), name_of(source.kind),
+                    grouped(model.target.size()), name_of(target.kind)));
+  }
+  say(fmt::format("unknown: {:.2f} % of the source tokens, {:.2f} % of the target tokens",
+                  100 * model.source.unknown_report(text.source).rate(),
+                  100 * model.target.unknown_report(text.target).rate()));
+  std::visit(
+      [&](auto config) {
+        config.source_vocabulary = model.source.size();
+        config.target_vocabulary = model.target.size();
+        model.network = network_of(config, model.joint, seed);
+      },
+      d.network);
+  return model;
+}
+
+TranslationBatch pack(const TokenPairs& pairs, std::span<const std::int64_t> index,
+                      std::int32_t bos, std::int32_t eos) {
+  TranslationBatch batch;
+  std::vector<std::int64_t> source_lengths, target_lengths;
+  for (std::int64_t i : index) {
+    const auto& source = pairs.source[static_cast<std::size_t>(i)];
+    const auto& target = pairs.target[static_cast<std::size_t>(i)];
+    batch.source.insert(batch.source.end(), source.begin(), source.end());
+    batch.source.push_back(eos);
+    batch.target_in.push_back(bos);
+    batch.target_in.insert(batch.target_in.end(), target.begin(), target.end());
+    batch.target_out.insert(batch.target_out.end(), target.begin(), target.end());
+    batch.target_out.push_back(eos);
+    source_lengths.push_back(static_cast<std::int64_t>(source.size()) + 1);
+    target_lengths.push_back(static_cast<std::int64_t>(target.size()) + 1);
+  }
+  batch.source_segments = Segments(source_lengths);
+  batch.target_segments = Segments(target_lengths);
+  return batch;
 }
 
 void save_translation_model(const TranslationModel& model, const std::filesystem::path& directory) {

@@ -5,11 +5,16 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 
+#include "qkv/data/pairs.h"
 #include "qkv/models/rnn_translator.h"
 #include "qkv/models/transformer.h"
 #include "qkv/text/tokeniser.h"
@@ -18,6 +23,38 @@ namespace qkv {
 
 enum class Architecture : std::uint8_t { transformer, rnn };
 constexpr std::array<std::string_view, 2> spelling(Architecture) { return {"transformer", "rnn"}; }
+
+/// What a translator is made from besides the text.
+struct TranslationDesign {
+  std::string preset;
+  /// In the order of Architecture.
+  std::variant<Transformer::Config, RnnTranslator::Config> network;
+  TokeniserOptions::Kind tokeniser = TokeniserOptions::Kind::bpe;
+  std::optional<TokeniserOptions::Kind> target_tokeniser;  // another one for the target side
+  std::optional<int> vocabulary;  // largest number of tokens; unset: subwords, no limit for words
+  int subwords = 10000;
+  int min_count = 1;
+  bool separate = false;  // one vocabulary a side instead of a joint one
+  bool lower = false, nfkc = false;
+
+  template <class Self, class Visit>
+  static void each(Self& d, Visit&& visit) {
+    visit({"tokeniser", "How text becomes tokens"}, d.tokeniser);
+    visit({"target_tokeniser", "Another one for the target side"}, d.target_tokeniser);
+    visit({"vocabulary", "Largest number of tokens (0: no limit for words)", between(0, 1 << 24)},
+          d.vocabulary);
+    visit({"min_count", "Rarer words are unknown (word, character, page)", between(1, 1e9)},
+          d.min_count);
+    visit({"separate", "One vocabulary a side instead of a joint one"}, d.separate);
+    visit({"lower", "Lower-case both sides"}, d.lower);
+    visit({"nfkc", "Unicode normalisation NFKC on both sides"}, d.nfkc);
+  }
+  Architecture architecture() const { return static_cast<Architecture>(network.index()); }
+  /// One vocabulary for both sides.
+  bool joint() const { return !separate && !target_tokeniser; }
+  /// Throws Error for sizes that cannot be, before any text is read.
+  void check() const;
+};
 
 struct TranslationModel {
   /// In the order of Architecture.
@@ -36,6 +73,16 @@ struct TranslationModel {
   /// Tokens that the network can hold on either side, <bos> or <eos> counted.
   std::int64_t max_length() const;
 };
+
+/// Tokenisers learnt from the text, and a network with fresh weights. `say` hears of what was
+/// learnt.
+TranslationModel make_translator(const TranslationDesign& design, const TextPairs& text,
+                                 std::uint64_t seed,
+                                 const std::function<void(const std::string&)>& say);
+
+/// Packs pairs [index …] with bos and eos.
+TranslationBatch pack(const TokenPairs& pairs, std::span<const std::int64_t> index,
+                      std::int32_t bos, std::int32_t eos);
 
 /// Written file by file, each atomically, the configuration last.
 void save_translation_model(const TranslationModel& model, const std::filesystem::path& directory);

@@ -21,6 +21,40 @@ std::int32_t VectorModel::row(std::string_view word) const {
   return label_id(words, word_as_read(word, word_options));
 }
 
+VectorCorpus make_vector_corpus(std::span<const std::string> lines, const WordOptions& options,
+                                std::int64_t min_count, VectorModel& model) {
+  TokenCounts counts;
+  std::vector<std::vector<std::string>> sentences;
+  for (const std::string& line : lines) {
+    sentences.push_back(cut_words(line, options.cut));
+    for (std::string& word : sentences.back()) {
+      word = word_as_read(word, options);
+      count_token(counts, word);
+    }
+  }
+  model.word_options = options;
+  model.words = Vocabulary(counts, {.min_count = min_count});
+  if (label_count(model.words) < 2) {
+    fail("only {} words occur {} times; give more text or a lower --min-count",
+         label_count(model.words), min_count);
+  }
+  VectorCorpus corpus;
+  corpus.counts.resize(static_cast<std::size_t>(label_count(model.words)));
+  for (const auto& sentence : sentences) {
+    for (const std::string& word : sentence) {
+      const std::int32_t row = label_id(model.words, word);
+      if (row < 0) {
+        ++corpus.left_out;
+        continue;
+      }
+      ++corpus.counts[static_cast<std::size_t>(row)];
+      corpus.ids.push_back(row);
+    }
+    corpus.sentences.push_back(static_cast<std::int64_t>(corpus.ids.size()));
+  }
+  return corpus;
+}
+
 void save_vector_model(const VectorModel& model, const std::filesystem::path& directory) {
   DirectoryWriter writer(directory);
   model.words.save(writer.folder() / kWordsFile);

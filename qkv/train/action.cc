@@ -38,23 +38,7 @@ Schedule action_schedule(std::int64_t steps, std::int64_t width, double highest)
   return s;
 }
 
-ClassReport score_clips(const ActionModel& model, std::span<const Clip> clips,
-                        std::span<const std::vector<double>> probabilities) {
-  std::vector<std::string> gold, found;
-  for (const Clip& clip : clips) gold.push_back(clip.name);
-  for (const auto& p : probabilities) found.push_back(model.labels[likeliest(p)]);
-  return score_classes(gold, found);
-}
-
-ClassReport score_clips(std::span<const Clip> clips, std::span<const RecognisedAction> found) {
-  std::vector<std::string> gold, named;
-  for (const Clip& clip : clips) gold.push_back(clip.name);
-  for (const RecognisedAction& action : found) named.push_back(action.label);
-  return score_classes(gold, named);
-}
-
-TrainTask action_task(ActionModel& model, const ActionTraining& training,
-                      const std::filesystem::path& directory) {
+TrainTask action_task(ActionModel& model, const ActionTraining& training) {
   TrainTask task;
   task.plan = [&training](std::int64_t epoch) {
     std::vector<std::int64_t> order(training.train.windows.size());
@@ -95,8 +79,9 @@ TrainTask action_task(ActionModel& model, const ActionTraining& training,
                     .dump();
     return v;
   };
-  task.save = [&model, directory] { save_action_model(model, directory); };
-  task.keep = [&model](const std::filesystem::path& folder) { save_action_model(model, folder); };
+  task.save = task.keep = [&model](const std::filesystem::path& folder) {
+    save_action_model(model, folder);
+  };
   return task;
 }
 

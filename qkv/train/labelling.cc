@@ -12,34 +12,6 @@ namespace {
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-}  // namespace
-
-LabelledSet encode_labelled(const LabellerModel& model, const LabelledText& text,
-                            TagScheme scheme) {
-  LabelledSet set;
-  set.all = model.batch(text.words);
-  for (const auto& words : text.words) {
-    set.lengths.push_back({.source = static_cast<std::int64_t>(words.size()), .target = 0});
-  }
-  if (model.network.config.tags > 0) {
-    const bool spans = writes_spans(model.tags);
-    for (const Tags& sentence : text.tags) {
-      const bool converts = spans && std::all_of(sentence.begin(), sentence.end(), is_span_tag);
-      for (const std::string& tag : converts ? convert_tags(sentence, scheme) : sentence) {
-        set.all.tags.push_back(label_id(model.tags, tag));
-      }
-    }
-  }
-  if (model.network.config.classes > 0) {
-    for (const std::string& label : text.labels) {
-      set.all.classes.push_back(label_id(model.classes, label));
-    }
-  }
-  return set;
-}
-
-namespace {
-
 /// What the loss is a mean of: words when there are tags, else sentences.
 std::int64_t units(const LabellerModel& model, const LabelledSet& set,
                    std::span<const std::int64_t> examples) {
@@ -90,8 +62,7 @@ double validation_loss(const LabellerModel& model, const LabellingTraining& t) {
 
 }  // namespace
 
-TrainTask labelling_task(LabellerModel& model, const LabellingTraining& training,
-                         const std::filesystem::path& directory) {
+TrainTask labelling_task(LabellerModel& model, const LabellingTraining& training) {
   TrainTask task;
   task.plan = [&training](std::int64_t epoch) {
     return plan_epoch(training.train.lengths, training.batches, epoch);
@@ -112,8 +83,9 @@ TrainTask labelling_task(LabellerModel& model, const LabellingTraining& training
     v.metrics = nlohmann::json{{"score", v.score}}.dump();
     return v;
   };
-  task.save = [&model, directory] { save_labeller_model(model, directory); };
-  task.keep = [&model](const std::filesystem::path& folder) { save_labeller_model(model, folder); };
+  task.save = task.keep = [&model](const std::filesystem::path& folder) {
+    save_labeller_model(model, folder);
+  };
   return task;
 }
 

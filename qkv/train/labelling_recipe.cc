@@ -1,35 +1,10 @@
-// The sizes and recipes of labellers, by name.
+// The recipes of labellers, by name; their sizes are labeller_sizes().
 #include <algorithm>
 
-#include <fmt/format.h>
-
-#include "qkv/base/error.h"
 #include "qkv/train/labelling.h"
 
 namespace qkv {
 namespace {
-
-void use_tiny(LabellingRecipe& p) {
-  Labeller::Config& m = p.network;
-  m.embedding = 32;
-  m.character_embedding = 16;
-  m.character_filters = 16;
-  m.width = 64;
-  m.feed_forward = 128;
-  m.dropout = m.embedding_dropout = 0.2;
-  p.train.epochs = 20;
-}
-
-void use_small(LabellingRecipe& p) {
-  Labeller::Config& m = p.network;
-  m.embedding = 100;
-  m.character_embedding = 30;
-  m.character_filters = 50;
-  m.width = 256;
-  m.feed_forward = 512;
-  m.dropout = m.embedding_dropout = 0.5;
-  p.train.epochs = 12;
-}
 
 /// What self-attention wants otherwise: more layers, less noise, a slower start.
 void use_attention(LabellingRecipe& p) {
@@ -58,6 +33,7 @@ LabellingRecipe labelling_recipe(std::string_view name, LabelTask task, LabelEnc
   LabellingRecipe p;
   p.preset = name;
   p.task = task;
+  p.network = labeller_sizes(name);
   p.network.encoder = encoder;
   p.train.optimiser.beta2 = 0.999;
   p.train.optimiser.clip_norm = 5;
@@ -65,13 +41,7 @@ LabellingRecipe labelling_recipe(std::string_view name, LabelTask task, LabelEnc
   p.train.optimiser.ema = 0.99;
   p.train.patience = 10;
   p.words.lowercase = true;
-  if (name == "tiny") {
-    use_tiny(p);
-  } else if (name == "small") {
-    use_small(p);
-  } else {
-    throw UsageError(fmt::format("--preset '{}' is not one of tiny, small", name));
-  }
+  p.train.epochs = name == "tiny" ? 20 : 12;
   if (encoder == LabelEncoder::attention || encoder == LabelEncoder::linear) use_attention(p);
   if (encoder == LabelEncoder::bert) use_bert(p);
   Labeller::Config& m = p.network;
@@ -99,6 +69,11 @@ LabellingRecipe labelling_recipe(std::string_view name, LabelTask task, LabelEnc
     }
   }
   return p;
+}
+
+void LabellingRecipe::check() const {
+  train.check();
+  LabellerDesign::check();
 }
 
 }  // namespace qkv

@@ -12,10 +12,6 @@
 namespace qkv {
 namespace {
 
-void say(const TrainWatch& watch, const std::string& text) {
-  if (watch.line) watch.line(text);
-}
-
 /// A sentence with all that belongs to it a line.
 std::string fingerprint_of(const LabelledText& text) {
   std::vector<std::string> lines;
@@ -40,35 +36,35 @@ LabellerModel resumed(const LabellingRecipe& r, const TrainingRun& run) {
 }
 
 LabellerModel begun(const LabellingRecipe& r, const LabelledText& train) {
-  if (r.init.empty()) return make_labeller(r, train);
+  if (r.init.empty()) return make_labeller(r, train, r.train.seed);
   const BertModel bert = load_bert_model(r.init);
   for (const std::string& note : bert.notes) notice(note);
-  return make_labeller(r, train, &bert);
+  return make_labeller(r, train, r.train.seed, &bert);
 }
 
 void say_scheme(const LabelledText& text, TagScheme learnt, const TrainWatch& watch) {
   const auto detected = detect_scheme(text.tags);
   if (!detected) return;
-  say(watch,
-      fmt::format("tags: {}{}, learnt as {}", name_of(detected->scheme),
-                  detected->irregular > 0 ? fmt::format(" ({} out of place)", detected->irregular)
-                                          : std::string(),
-                  name_of(learnt)));
+  watch.say(fmt::format("tags: {}{}, learnt as {}", name_of(detected->scheme),
+                        detected->irregular > 0
+                            ? fmt::format(" ({} out of place)", detected->irregular)
+                            : std::string(),
+                        name_of(learnt)));
 }
 
 void say_sizes(const LabellerModel& model, const TrainWatch& watch) {
   const Labeller::Config& c = model.network.config;
   const bool by_pieces = c.encoder == LabelEncoder::bert;
-  say(watch, fmt::format("vocabulary: {} {}, {} characters, {} tags, {} classes; model: {} "
-                         "parameters ({})",
-                         grouped(by_pieces ? model.pieces.size() : model.words.size()),
-                         by_pieces ? "pieces" : "words", grouped(c.characters), c.tags, c.classes,
-                         grouped(parameter_count(model)), model.preset));
+  watch.say(fmt::format(
+      "vocabulary: {} {}, {} characters, {} tags, {} classes; model: {} "
+      "parameters ({})",
+      grouped(by_pieces ? model.pieces.size() : model.words.size()), by_pieces ? "pieces" : "words",
+      grouped(c.characters), c.tags, c.classes, grouped(parameter_count(model)), model.preset));
 }
 
 }  // namespace
 
-TrainReport train_labeller(const LabellingRecipe& r, LabellingTexts texts, TrainingRun& run,
+TrainReport train_labeller(const LabellingRecipe& r, Split<LabelledText> texts, TrainingRun& run,
                            const TrainWatch& watch) {
   run.record.data = {{"train", fingerprint_of(texts.train)},
                      {"valid", fingerprint_of(texts.valid)}};
@@ -76,14 +72,14 @@ TrainReport train_labeller(const LabellingRecipe& r, LabellingTexts texts, Train
   if (run.resumes()) model = resumed(r, run);
   const WordCut cut = run.resumes() ? model.word_options.cut : r.words.cut;
   for (LabelledText* text : {&texts.train, &texts.valid}) cut_texts(*text, cut);
-  say(watch, "train: " + texts.train.report.summary());
-  say(watch, "valid: " + texts.valid.report.summary());
+  watch.say("train: " + texts.train.report.summary());
+  watch.say("valid: " + texts.valid.report.summary());
   if (!run.resumes()) model = begun(r, texts.train);
   say_scheme(texts.train, r.scheme, watch);
   const std::int64_t limit = longest_sentence(model);
   for (LabelledText* text : {&texts.train, &texts.valid}) {
     const std::int64_t cuts = cut_long(*text, limit);
-    if (cuts > 0) say(watch, fmt::format("cut to {} words: {} sentences", limit, cuts));
+    if (cuts > 0) watch.say(fmt::format("cut to {} words: {} sentences", limit, cuts));
   }
   const LabelledSet train = encode_labelled(model, texts.train, r.scheme);
   const LabelledSet valid = encode_labelled(model, texts.valid, r.scheme);
@@ -94,7 +90,7 @@ TrainReport train_labeller(const LabellingRecipe& r, LabellingTexts texts, Train
   training.class_weight = r.class_weight;
   training.smoothing = r.smoothing;
   run.curve_score = {"score", "score"};
-  return run.train(model, labelling_task(model, training, run.directory()), r.train, watch);
+  return run.train(model, labelling_task(model, training), r.train, watch);
 }
 
 }  // namespace qkv

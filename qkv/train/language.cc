@@ -41,8 +41,7 @@ Validation validate_language(const LanguageModel& model, const LanguageTraining&
 
 }  // namespace
 
-TrainTask language_task(LanguageModel& model, const LanguageTraining& training,
-                        const std::filesystem::path& directory) {
+TrainTask language_task(LanguageModel& model, const LanguageTraining& training) {
   TrainTask task;
   task.plan = [&training](std::int64_t epoch) {
     return plan_windows(training.train, training.context, training.batch_tokens, training.seed,
@@ -60,15 +59,12 @@ TrainTask language_task(LanguageModel& model, const LanguageTraining& training,
     options.scale = scale;
     const CrossEntropyResult r =
         model.loss(pack(training.train, training_windows(model, training, begins)), options);
-    return BatchLoss{.loss_sum = r.loss_sum,
-                     .nll_sum = r.nll_sum,
-                     .tokens = r.tokens,
-                     .correct = r.correct,
-                     .loss = r.loss};
+    return batch_loss(r);
   };
   task.validate = [&model, &training] { return validate_language(model, training); };
-  task.save = [&model, directory] { save_language_model(model, directory); };
-  task.keep = [&model](const std::filesystem::path& folder) { save_language_model(model, folder); };
+  task.save = task.keep = [&model](const std::filesystem::path& folder) {
+    save_language_model(model, folder);
+  };
   return task;
 }
 

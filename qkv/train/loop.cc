@@ -80,15 +80,13 @@ class Run {
     }
     if (end != TrainReport::End::interrupted && at_.validated != at_.step) validate();
     save_state();
-    TrainReport report;
-    report.end = end;
-    report.steps = at_.step;
-    report.epochs = at_.epoch;
-    report.tokens = at_.tokens;
-    report.seconds = elapsed();
-    report.best_score = at_.best_score;
-    report.best_step = at_.best_step;
-    return report;
+    return {.end = end,
+            .steps = at_.step,
+            .epochs = at_.epoch,
+            .tokens = at_.tokens,
+            .seconds = elapsed(),
+            .best_score = at_.best_score,
+            .best_step = at_.best_step};
   }
 
  private:
@@ -155,19 +153,13 @@ class Run {
         diverged(at_.step + 1, fmt::format("the loss is {}", part.loss_sum));
       }
       tape.backward(part.loss);
-      sum.loss_sum += part.loss_sum;
-      sum.nll_sum += part.nll_sum;
-      sum.tokens += part.tokens;
-      sum.correct += part.correct;
+      sum += part;
     }
     return sum;
   }
 
   void report(const BatchLoss& sum, double norm, double rate) {
-    window_.loss_sum += sum.loss_sum;
-    window_.nll_sum += sum.nll_sum;
-    window_.tokens += sum.tokens;
-    window_.correct += sum.correct;
+    window_ += sum;
     const double seconds = seconds_since(window_started_);
     const double speed = seconds > 0 ? static_cast<double>(window_.tokens) / seconds : 0;
     const double tokens = static_cast<double>(std::max<std::int64_t>(1, window_.tokens));
@@ -256,7 +248,7 @@ class Run {
       at_.best_score = v.score;
       at_.best_step = at_.step;
       at_.stale = 0;
-      task_.save();
+      task_.save(directory_.path());
     } else {
       ++at_.stale;
     }
@@ -270,10 +262,8 @@ class Run {
     line["best"] = better;
     line["seconds"] = elapsed();
     directory_.metrics(std::move(line));
-    if (watch_.line) {
-      watch_.line(fmt::format("step {:>6}  epoch {:>3}  valid {}{}  ({:.0f} s)", at_.step,
-                              at_.epoch + 1, v.text, better ? "  best" : "", seconds_since(began)));
-    }
+    watch_.say(fmt::format("step {:>6}  epoch {:>3}  valid {}{}  ({:.0f} s)", at_.step,
+                           at_.epoch + 1, v.text, better ? "  best" : "", seconds_since(began)));
     at_.validated = at_.step;
     window_started_ = Clock::now();
     window_ = {};
@@ -309,6 +299,22 @@ class Run {
 };
 
 }  // namespace
+
+BatchLoss& BatchLoss::operator+=(const BatchLoss& part) {
+  loss_sum += part.loss_sum;
+  nll_sum += part.nll_sum;
+  tokens += part.tokens;
+  correct += part.correct;
+  return *this;
+}
+
+BatchLoss batch_loss(const CrossEntropyResult& r) {
+  return {.loss_sum = r.loss_sum,
+          .nll_sum = r.nll_sum,
+          .tokens = r.tokens,
+          .correct = r.correct,
+          .loss = r.loss};
+}
 
 void TrainOptions::check() const {
   optimiser.check();

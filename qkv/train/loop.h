@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "qkv/base/progress.h"
+#include "qkv/ops/loss.h"
 #include "qkv/train/optimiser.h"
 #include "qkv/train/schedule.h"
 
@@ -69,7 +70,12 @@ struct BatchLoss {
   std::int64_t tokens = 0;
   std::int64_t correct = 0;  // negative: the task does not count them
   Tensor loss;               // the scalar to differentiate
+
+  /// Adds up all but the scalar.
+  BatchLoss& operator+=(const BatchLoss& part);
 };
+/// Of a loss over tokens.
+BatchLoss batch_loss(const CrossEntropyResult& r);
 
 struct Validation {
   double loss = 0;      // nats a token
@@ -88,8 +94,8 @@ struct TrainTask {
   /// Judges the model as it stands (its weights may be an average).
   std::function<Validation()> validate;
   /// Writes the model as it stands into the model directory.
-  std::function<void()> save;
-  /// Writes the model into a folder, for a resumed run to be built from; only its weights come from
+  std::function<void(const std::filesystem::path& directory)> save;
+  /// The same into another folder, for a resumed run to be built from; only its weights come from
   /// elsewhere then. May be empty.
   std::function<void(const std::filesystem::path& folder)> keep;
 };
@@ -111,6 +117,10 @@ extern std::atomic<int> g_interrupt_training;
 struct TrainWatch {
   ProgressSink progress;
   std::function<void(const std::string&)> line;
+
+  void say(const std::string& text) const {
+    if (line) line(text);
+  }
 };
 
 /// Runs until an end is reached. With `resume` it continues from the state in `directory` (error

@@ -18,19 +18,6 @@ namespace {
 // Validation hides the same words whatever the seed of a run.
 constexpr std::uint64_t kValidationSeed = 20181011;
 
-std::vector<ExampleLength> lengths_of(std::span<const MaskedExample> examples) {
-  std::vector<ExampleLength> lengths;
-  for (const MaskedExample& e : examples) {
-    lengths.push_back({.source = static_cast<std::int64_t>(e.ids.size()), .target = 0});
-  }
-  return lengths;
-}
-
-BertLoss loss_of(const BertModel& model, const MaskedBatch& batch, const BertLossOptions& options) {
-  return model.network.loss({batch.ids, batch.types, batch.segments}, batch.where, batch.targets,
-                            batch.follows, options);
-}
-
 /// Next-sentence losses count as much a batch as its hidden words do.
 double next_weight(const MaskedBatch& batch) {
   return static_cast<double>(batch.targets.size()) /
@@ -94,41 +81,7 @@ Validation validation_of(const MaskedScore& s) {
 
 }  // namespace
 
-MaskVocabulary mask_vocabulary(const WordPiece& pieces) {
-  if (pieces.mask() < 0) fail("the vocabulary has no piece [MASK]");
-  MaskVocabulary v{.cls = pieces.cls(),
-                   .sep = pieces.sep(),
-                   .mask = pieces.mask(),
-                   .size = pieces.size(),
-                   .continues = {}};
-  for (std::int32_t id = 0; id < pieces.size(); ++id) {
-    v.continues.push_back(pieces.continues(id) ? 1 : 0);
-  }
-  return v;
-}
-
-double MaskedScore::loss() const {
-  return word_nll / static_cast<double>(std::max<std::int64_t>(1, words));
-}
-
-MaskedScore score_masked(const BertModel& model, std::span<const MaskedExample> examples,
-                         std::int64_t batch_tokens) {
-  const NoRecording off;
-  MaskedScore score;
-  for (const auto& index : plan_in_order(lengths_of(examples), batch_tokens)) {
-    const BertLoss r = loss_of(model, pack(examples, index), {});
-    score.word_nll += r.word_sum;
-    score.next_nll += r.next_sum;
-    score.words += r.words;
-    score.right_words += r.right_words;
-    score.pairs += r.pairs;
-    score.right_pairs += r.right_pairs;
-  }
-  return score;
-}
-
-TrainTask masked_task(BertModel& model, const MaskedTraining& training,
-                      const std::filesystem::path& directory) {
+TrainTask masked_task(BertModel& model, const MaskedTraining& training) {
   training.masks.check();
   MaskedTextOptions judged = training.masks;
   judged.seed = kValidationSeed;
@@ -151,8 +104,8 @@ TrainTask masked_task(BertModel& model, const MaskedTraining& training,
   task.validate = [&model, &training, valid] {
     return validation_of(score_masked(model, *valid, training.batch_tokens));
   };
-  task.save = [&model, directory] { save_bert_model(model, directory); };
-  task.keep = [&model](const std::filesystem::path& folder) { save_bert_model(model, folder); };
+  task.save =
+      task.keep = [&model](const std::filesystem::path& folder) { save_bert_model(model, folder); };
   return task;
 }
 

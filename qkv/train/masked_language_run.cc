@@ -41,52 +41,22 @@ MaskedRecipe masked_recipe(std::string_view name) {
 void MaskedRecipe::check() const {
   check_ranges(*this);
   train.check();
-  network.check();
-  masks.check();
-  if (network.hidden_act != Activation::gelu && network.hidden_act != Activation::gelu_tanh &&
-      network.hidden_act != Activation::relu) {
-    throw UsageError(fmt::format("--activation {}: a BERT has gelu, gelu_new or relu",
-                                 name_of(network.hidden_act)));
-  }
+  BertDesign::check();
 }
 
 MaskedTexts read_masked_texts(const std::vector<std::string>& train,
                               const std::vector<std::string>& valid) {
-  MaskedTexts texts;
-  texts.train = read_text(train);
-  texts.valid =
-      valid.empty() ? hold_out_tail(texts.train, (texts.train.size() + 49) / 50) : read_text(valid);
-  return texts;
-}
-
-WordPiece make_pieces(const MaskedRecipe& r, std::span<const std::string> lines) {
-  const WordPieceOptions options{
-      .lower = !r.cased, .vocabulary_size = r.vocabulary, .min_count = r.min_count};
-  WordPiece pieces = r.pieces.empty() ? WordPiece::train(options, lines)
-                                      : WordPiece::load(r.pieces, options.lower);
-  pieces.require_words(r.pieces.empty() ? "the training text" : r.pieces);
-  return pieces;
-}
-
-BertModel make_bert(const MaskedRecipe& r, const WordPiece& pieces) {
-  BertModel model;
-  model.pieces = pieces;
-  model.preset = r.preset;
-  BertConfig config = r.network;
-  config.vocab_size = pieces.size();
-  // Positions that training never reaches would stay noise.
-  config.max_position_embeddings = r.masks.max_length;
-  model.network =
-      Bert::make(r.train.seed, config, {.pooler = r.masks.pairs, .next = r.masks.pairs});
-  return model;
+  return read_split(train, valid, read_text, [](std::vector<std::string>& lines) {
+    return hold_out_tail(lines, (lines.size() + 49) / 50);
+  });
 }
 
 TrainReport train_masked(const MaskedRecipe& r, const MaskedTexts& texts, TrainingRun& run,
                          const TrainWatch& watch) {
   r.check();
   run.record.data = {{"train", fingerprint(texts.train)}, {"valid", fingerprint(texts.valid)}};
-  BertModel model =
-      run.resumes() ? load_bert_model(run.state()) : make_bert(r, make_pieces(r, texts.train));
+  BertModel model = run.resumes() ? load_bert_model(run.state())
+                                  : make_bert(r, make_pieces(r, texts.train), r.train.seed);
   if (model.network.parts().next != r.masks.pairs) {  // a state without a record of its options
     fail("{}: was begun {} --nsp; resume with the same command", run.directory().string(),
          r.masks.pairs ? "without" : "with");
@@ -94,21 +64,19 @@ TrainReport train_masked(const MaskedRecipe& r, const MaskedTexts& texts, Traini
   const auto encode = [&](std::string_view line) { return model.pieces.encode(line); };
   const Documents train = make_documents(texts.train, encode, r.by_line, model.pieces.unk());
   const Documents valid = make_documents(texts.valid, encode, r.by_line, model.pieces.unk());
-  if (watch.line) {
-    watch.line(fmt::format("vocabulary: {} pieces ({})", grouped(model.pieces.size()),
-                           model.pieces.lower() ? "lower case" : "cased"));
-    watch.line("train: " + train.summary());
-    watch.line("valid: " + valid.summary());
-    watch.line(
-        fmt::format("model: {} parameters ({})", grouped(parameter_count(model)), model.preset));
-  }
+  watch.say(fmt::format("vocabulary: {} pieces ({})", grouped(model.pieces.size()),
+                        model.pieces.lower() ? "lower case" : "cased"));
+  watch.say("train: " + train.summary());
+  watch.say("valid: " + valid.summary());
+  watch.say(
+      fmt::format("model: {} parameters ({})", grouped(parameter_count(model)), model.preset));
   MaskedTraining training{.train = train,
                           .valid = valid,
                           .masks = r.masks,
                           .batch_tokens = r.batch_tokens,
                           .seed = r.train.seed};
   training.masks.seed = r.train.seed;
-  return run.train(model, masked_task(model, training, run.directory()), r.train, watch);
+  return run.train(model, masked_task(model, training), r.train, watch);
 }
 
 }  // namespace qkv

@@ -58,10 +58,4 @@ class TrainingRun {
   RunRecord begun_;
 };
 
-/// Every n-th of `size` examples, at most 1,000 of them: which ones are held out for validation.
-/// Throws Error that names --valid when none would be.
-std::vector<bool> held_out(std::size_t size, std::size_t every, const char* what);
-/// The last `count` lines, taken out of the training text.
-std::vector<std::string> hold_out_tail(std::vector<std::string>& train, std::size_t count);
-
 }  // namespace qkv

@@ -1,14 +1,8 @@
 #include "qkv/train/run_directory.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <string>
 #include <system_error>
 #include <utility>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
@@ -35,20 +29,6 @@ const char* found_in(const fs::path& directory) {
     if (there(directory / name)) return name;
   }
   return "";
-}
-
-/// Fails early where a folder could not be made or written to.
-void require_writable(const fs::path& directory) {
-  fs::path nearest = fs::absolute(directory);
-  while (!there(nearest) && nearest.has_relative_path()) nearest = nearest.parent_path();
-  std::error_code code;
-  if (!fs::is_directory(nearest, code)) {
-    fail<FileError>("{}: is a file; name another directory for the model", nearest.string());
-  }
-  if (::access(nearest.c_str(), W_OK | X_OK) != 0) {
-    fail<FileError>("{}: cannot write to the directory: {}", nearest.string(),
-                    std::strerror(errno));
-  }
 }
 
 /// Whether config.json, if there is one, is of qkv.
@@ -82,23 +62,6 @@ Begin begin_of(const fs::path& directory, bool resume, bool overwrite, const cha
         directory.string());
   }
   return Begin::over;
-}
-
-/// Puts the new folder in the place of the old one, at no moment with neither where the system can.
-void exchange(const fs::path& fresh, const fs::path& old, const fs::path& aside) {
-  std::error_code code;
-  if (!there(old)) {
-    fs::rename(fresh, old, code);
-  } else if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, old.c_str(), RENAME_EXCHANGE) != 0) {
-    fs::remove_all(aside, code);
-    fs::rename(old, aside, code);
-    if (!code) fs::rename(fresh, old, code);
-    if (!code) fs::remove_all(aside, code);
-  } else {
-    fs::remove_all(fresh, code);
-    code.clear();
-  }
-  if (code) fail<FileError>("{}: cannot put the new state here: {}", old.string(), code.message());
 }
 
 }  // namespace
@@ -160,7 +123,10 @@ void RunDirectory::begin(const std::function<void(const fs::path&)>& write) {
   // Metrics go before the state they belong to is gone: lines of two runs must never follow each
   // other.
   for (const char* name : {kMetricsFile, kCurveFile}) fs::remove(directory_ / name, code);
-  exchange(fresh, directory_ / kStateFolder, directory_ / kOldState);
+  const fs::path state = directory_ / kStateFolder;
+  code = exchange_folders(fresh, state, directory_ / kOldState);
+  if (code)
+    fail<FileError>("{}: cannot put the new state here: {}", state.string(), code.message());
   sync_folder(directory_);
   begun_ = true;
   for (const Json& line : waiting_) append_jsonl(directory_ / kMetricsFile, line);

@@ -42,6 +42,7 @@ class RunDirectory {
   RunDirectory(std::filesystem::path directory, bool resume,
                std::function<void(const std::filesystem::path&)> keep);
 
+  const std::filesystem::path& path() const { return directory_; }
   std::filesystem::path state_file() const;
   /// Whether the state there is one of this run.
   bool has_state() const { return begun_; }

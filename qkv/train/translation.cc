@@ -24,16 +24,6 @@ std::vector<ExampleLength> lengths_of(const TokenPairs& pairs) {
   return lengths;
 }
 
-BatchLoss batch_loss(const TranslationModel& model, const TranslationBatch& batch,
-                     const CrossEntropyOptions& options) {
-  const CrossEntropyResult r = model.loss(batch, options);
-  return {.loss_sum = r.loss_sum,
-          .nll_sum = r.nll_sum,
-          .tokens = r.tokens,
-          .correct = r.correct,
-          .loss = r.loss};
-}
-
 Validation validate_translation(const TranslationModel& model, const TranslationTraining& t,
                                 std::int32_t bos, std::int32_t eos) {
   const BatchLoss loss = evaluate_loss(model, t.valid, t.loss, t.batches.max_tokens, bos, eos);
@@ -58,44 +48,18 @@ Validation validate_translation(const TranslationModel& model, const Translation
 
 }  // namespace
 
-TranslationBatch pack(const TokenPairs& pairs, std::span<const std::int64_t> index,
-                      std::int32_t bos, std::int32_t eos) {
-  TranslationBatch batch;
-  std::vector<std::int64_t> source_lengths, target_lengths;
-  for (std::int64_t i : index) {
-    const auto& source = pairs.source[static_cast<std::size_t>(i)];
-    const auto& target = pairs.target[static_cast<std::size_t>(i)];
-    batch.source.insert(batch.source.end(), source.begin(), source.end());
-    batch.source.push_back(eos);
-    batch.target_in.push_back(bos);
-    batch.target_in.insert(batch.target_in.end(), target.begin(), target.end());
-    batch.target_out.insert(batch.target_out.end(), target.begin(), target.end());
-    batch.target_out.push_back(eos);
-    source_lengths.push_back(static_cast<std::int64_t>(source.size()) + 1);
-    target_lengths.push_back(static_cast<std::int64_t>(target.size()) + 1);
-  }
-  batch.source_segments = Segments(source_lengths);
-  batch.target_segments = Segments(target_lengths);
-  return batch;
-}
-
 BatchLoss evaluate_loss(const TranslationModel& model, const TokenPairs& pairs,
                         const CrossEntropyOptions& options, std::int64_t max_tokens,
                         std::int32_t bos, std::int32_t eos) {
   const NoRecording off;
   BatchLoss sum;
   for (const auto& examples : plan_in_order(lengths_of(pairs), max_tokens)) {
-    const BatchLoss part = batch_loss(model, pack(pairs, examples, bos, eos), options);
-    sum.loss_sum += part.loss_sum;
-    sum.nll_sum += part.nll_sum;
-    sum.tokens += part.tokens;
-    sum.correct += part.correct;
+    sum += batch_loss(model.loss(pack(pairs, examples, bos, eos), options));
   }
   return sum;
 }
 
-TrainTask translation_task(TranslationModel& model, const TranslationTraining& training,
-                           const std::filesystem::path& directory) {
+TrainTask translation_task(TranslationModel& model, const TranslationTraining& training) {
   const std::int32_t bos = model.target.bos(), eos = model.target.eos();
   TrainTask task;
   task.plan = [&training, lengths = lengths_of(training.train)](std::int64_t epoch) {
@@ -109,41 +73,16 @@ TrainTask translation_task(TranslationModel& model, const TranslationTraining& t
   task.loss = [&model, &training, bos, eos](std::span<const std::int64_t> examples, double scale) {
     CrossEntropyOptions options = training.loss;
     options.scale = scale;
-    return batch_loss(model, pack(training.train, examples, bos, eos), options);
+    return batch_loss(model.loss(pack(training.train, examples, bos, eos), options));
   };
   task.validate = [&model, &training, bos, eos] {
     return validate_translation(model, training, bos, eos);
   };
-  task.save = [&model, directory] { save_translation_model(model, directory); };
-  task.keep = [&model](const std::filesystem::path& folder) {
+  task.save = task.keep = [&model](const std::filesystem::path& folder) {
     save_translation_model(model, folder);
   };
   return task;
 }
-
-namespace {
-
-/// Numbers that the forward pass keeps for each token of a batch, with the gradients beside them.
-std::int64_t kept_per_token(const Transformer::Config& c) {
-  // In rows of width C. Encoder layer: q, k, v, attention, W_O, sum, norm (7), feed-forward output,
-  // sum, norm (3) and the hidden layer; a decoder layer has a cross-attention more, whose k and v
-  // are rows of the source. The backward pass holds about one layer's gradients.
-  const std::int64_t encoder = c.encoder_layers * (10 * c.width + c.feed_forward);
-  const std::int64_t decoder = c.decoder_layers * (17 * c.width + c.feed_forward);
-  return encoder + decoder + 10 * c.width + 2 * c.feed_forward;
-}
-
-std::int64_t kept_per_token(const RnnTranslator::Config& c) {
-  // A layer in one direction: products and gates (G each), inner, hidden and out (3); in the
-  // decoder also what the steps hand on (3). Its loop keeps queries, contexts and their products
-  // (G + 4). The backward pass holds one layer's products and states.
-  const std::int64_t gates = gates_of(c.cell), directions = c.bidirectional ? 2 : 1;
-  const std::int64_t encoder = c.layers * directions * (2 * gates + 4) * c.width;
-  const std::int64_t decoder = c.layers * (2 * gates + 6) * c.width;
-  return encoder + decoder + (2 * gates + 8) * c.width + 4 * c.embedding;
-}
-
-}  // namespace
 
 MemoryEstimate training_memory(const TranslationModel& model, const TrainOptions& options,
                                std::int64_t batch_tokens, std::int64_t pairs) {

@@ -120,40 +120,6 @@ class VectorRun {
 
 }  // namespace
 
-VectorCorpus make_vector_corpus(std::span<const std::string> lines, const WordOptions& options,
-                                std::int64_t min_count, VectorModel& model) {
-  TokenCounts counts;
-  std::vector<std::vector<std::string>> sentences;
-  for (const std::string& line : lines) {
-    sentences.push_back(cut_words(line, options.cut));
-    for (std::string& word : sentences.back()) {
-      word = word_as_read(word, options);
-      count_token(counts, word);
-    }
-  }
-  model.word_options = options;
-  model.words = Vocabulary(counts, {.min_count = min_count});
-  if (label_count(model.words) < 2) {
-    fail("only {} words occur {} times; give more text or a lower --min-count",
-         label_count(model.words), min_count);
-  }
-  VectorCorpus corpus;
-  corpus.counts.resize(at(label_count(model.words)));
-  for (const auto& sentence : sentences) {
-    for (const std::string& word : sentence) {
-      const std::int32_t row = label_id(model.words, word);
-      if (row < 0) {
-        ++corpus.left_out;
-        continue;
-      }
-      ++corpus.counts[at(row)];
-      corpus.ids.push_back(row);
-    }
-    corpus.sentences.push_back(static_cast<std::int64_t>(corpus.ids.size()));
-  }
-  return corpus;
-}
-
 double keep_probability(std::int64_t count, std::int64_t total, double sample) {
   const double expected = sample * static_cast<double>(total), c = static_cast<double>(count);
   return std::min(1.0, (std::sqrt(c / expected) + 1) * expected / c);

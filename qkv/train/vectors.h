@@ -1,9 +1,7 @@
-// Training word vectors from running text: the recipe, the corpus as word2vec reads it, its pass,
-// and the whole run.
+// Training word vectors from running text: the recipe, its pass, and the whole run.
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,17 +13,6 @@
 #include "qkv/train/loop.h"
 
 namespace qkv {
-
-/// Words by number, rare ones left out; a line is a sentence.
-struct VectorCorpus {
-  std::vector<std::int32_t> ids;           // rows
-  std::vector<std::int64_t> sentences{0};  // where each begins, and where the last ends
-  std::vector<std::int64_t> counts;        // of each row
-  std::int64_t left_out = 0;               // words that are too rare
-};
-/// Builds the vocabulary; model.vectors stays unset. Throws Error when fewer than two words remain.
-VectorCorpus make_vector_corpus(std::span<const std::string> lines, const WordOptions& options,
-                                std::int64_t min_count, VectorModel& model);
 
 /// Defaults are those of word2vec.c.
 struct VectorOptions {

@@ -9,13 +9,6 @@
 #include "qkv/train/vectors.h"
 
 namespace qkv {
-namespace {
-
-void say(const TrainWatch& watch, const std::string& text) {
-  if (watch.line) watch.line(text);
-}
-
-}  // namespace
 
 TrainedVectors make_vectors(const VectorRecipe& r, std::span<const std::string> lines,
                             const TrainWatch& watch) {
@@ -25,11 +18,11 @@ TrainedVectors make_vectors(const VectorRecipe& r, std::span<const std::string> 
   VectorNetwork::Config config = r.network;
   config.words = static_cast<std::int64_t>(corpus.counts.size());
   model.vectors = VectorNetwork::make(r.train.seed, config);
-  say(watch, fmt::format("text: {} words in {} lines, {} more too rare; vocabulary {}; {} numbers",
-                         grouped(static_cast<std::int64_t>(corpus.ids.size())),
-                         grouped(static_cast<std::int64_t>(corpus.sentences.size()) - 1),
-                         grouped(corpus.left_out), grouped(config.words),
-                         grouped(parameter_count(model))));
+  watch.say(fmt::format("text: {} words in {} lines, {} more too rare; vocabulary {}; {} numbers",
+                        grouped(static_cast<std::int64_t>(corpus.ids.size())),
+                        grouped(static_cast<std::int64_t>(corpus.sentences.size()) - 1),
+                        grouped(corpus.left_out), grouped(config.words),
+                        grouped(parameter_count(model))));
   made.report = train_vectors(model.vectors, corpus, r.train, watch.progress);
   return made;
 }
@@ -41,10 +34,10 @@ VectorReport train_vectors(const VectorRecipe& recipe, const VectorFiles& files,
   save_vector_model(model, files.model);
   forget_run(files.model);
   if (!files.text.empty()) write_vector_text(model, files.text);
-  say(watch, fmt::format("done: {} words in {}, {:.0f}k words/s; {} examples, loss {:.4f}",
-                         grouped(report.words), duration_text(report.seconds),
-                         static_cast<double>(report.words) / 1000 / std::max(report.seconds, 1e-9),
-                         grouped(report.examples), report.loss));
+  watch.say(fmt::format("done: {} words in {}, {:.0f}k words/s; {} examples, loss {:.4f}",
+                        grouped(report.words), duration_text(report.seconds),
+                        static_cast<double>(report.words) / 1000 / std::max(report.seconds, 1e-9),
+                        grouped(report.examples), report.loss));
   return report;
 }
 

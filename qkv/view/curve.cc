@@ -129,6 +129,51 @@ void draw_text(std::string& svg, double x, double y, std::string_view anchor, st
                      anchor, more, escape_xml(text));
 }
 
+double step_of(const std::vector<double>& ticks) {
+  return ticks.size() > 1 ? ticks[1] - ticks[0] : 1;
+}
+
+/// Lines and numbers for the left axis, marks and numbers for the lower one.
+void draw_axes(std::string& svg, const Axis& x, const Axis& y) {
+  const auto y_ticks = axis_ticks(y.range.low, y.range.high, 6);
+  for (double tick : y_ticks) {
+    svg += fmt::format("<path d=\"M{:.1f} {:.1f}H{:.1f}\" stroke=\"#e4e4e4\"/>\n", x.from, y(tick),
+                       x.to);
+    draw_text(svg, x.from - 7, y(tick) + 4, "end", number(tick, step_of(y_ticks)));
+  }
+  const auto x_ticks = x.log ? log_ticks(std::pow(10.0, x.range.low), std::pow(10.0, x.range.high))
+                             : axis_ticks(x.range.low, x.range.high, 8);
+  for (double tick : x_ticks) {
+    svg += fmt::format("<path d=\"M{:.1f} {:.1f}v5\" stroke=\"#888\"/>\n", x(tick), y.from);
+    draw_text(svg, x(tick), y.from + 18, "middle",
+              x.log ? fmt::format("{:g}", tick) : number(tick, step_of(x_ticks)));
+  }
+}
+
+/// Marks, numbers and the label of the axis on the right of a picture.
+void draw_second_axis(std::string& svg, const Axis& x, const Axis& y, int width,
+                      std::string_view label) {
+  const auto ticks = axis_ticks(y.range.low, y.range.high, 6);
+  for (double tick : ticks) {
+    svg += fmt::format("<path d=\"M{:.1f} {:.1f}h5\" stroke=\"#888\"/>\n", x.to, y(tick));
+    draw_text(svg, x.to + 8, y(tick) + 4, "start", number(tick, step_of(ticks)));
+  }
+  const double at = width - 10.0, middle = (y.to + y.from) / 2;
+  draw_text(svg, at, middle, "middle", label,
+            fmt::format(" transform=\"rotate(-90 {:.1f} {:.1f})\"", at, middle));
+}
+
+void draw_name(std::string& svg, const Series& s, std::string_view colour, double at, double top) {
+  if (s.dots) {
+    svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\" fill=\"{}\"/>\n", at + 9,
+                       top - 14, colour);
+  } else {
+    svg += fmt::format("<path d=\"M{:.1f} {:.1f}h18\" stroke=\"{}\" stroke-width=\"2\"{}/>\n", at,
+                       top - 14, colour, s.second_axis ? " stroke-dasharray=\"5 3\"" : "");
+  }
+  draw_text(svg, at + 23, top - 10, "start", s.name);
+}
+
 }  // namespace
 
 std::vector<double> axis_ticks(double low, double high, int count) {
@@ -199,34 +244,11 @@ std::string curve_svg(std::span<const Series> series, const CurveOptions& option
     draw_text(svg, (first + last) / 2, 22, "middle", options.title,
               " font-size=\"15\" font-weight=\"600\"");
   }
-  const auto step_of = [](const std::vector<double>& t) { return t.size() > 1 ? t[1] - t[0] : 1; };
-  const auto y_ticks = axis_ticks(y.range.low, y.range.high, 6);
-  for (double tick : y_ticks) {
-    svg += fmt::format("<path d=\"M{:.1f} {:.1f}H{:.1f}\" stroke=\"#e4e4e4\"/>\n", first, y(tick),
-                       last);
-    draw_text(svg, first - 7, y(tick) + 4, "end", number(tick, step_of(y_ticks)));
-  }
-  const auto x_ticks = options.log_x
-                           ? log_ticks(std::pow(10.0, x.range.low), std::pow(10.0, x.range.high))
-                           : axis_ticks(x.range.low, x.range.high, 8);
-  for (double tick : x_ticks) {
-    svg += fmt::format("<path d=\"M{:.1f} {:.1f}v5\" stroke=\"#888\"/>\n", x(tick), bottom);
-    draw_text(svg, x(tick), bottom + 18, "middle",
-              options.log_x ? fmt::format("{:g}", tick) : number(tick, step_of(x_ticks)));
-  }
+  draw_axes(svg, x, y);
   svg += fmt::format(
       "<path d=\"M{0:.1f} {1:.1f}V{2:.1f}H{3:.1f}{4}\" fill=\"none\" stroke=\"#888\"/>\n", first,
       top, bottom, last, second ? fmt::format("V{:.1f}", top) : "");
-  if (second) {
-    const auto ticks = axis_ticks(y2.range.low, y2.range.high, 6);
-    for (double tick : ticks) {
-      svg += fmt::format("<path d=\"M{:.1f} {:.1f}h5\" stroke=\"#888\"/>\n", last, y2(tick));
-      draw_text(svg, last + 8, y2(tick) + 4, "start", number(tick, step_of(ticks)));
-    }
-    const double at = options.width - 10.0, middle = (top + bottom) / 2;
-    draw_text(svg, at, middle, "middle", second_label,
-              fmt::format(" transform=\"rotate(-90 {:.1f} {:.1f})\"", at, middle));
-  }
+  if (second) draw_second_axis(svg, x, y2, options.width, second_label);
   draw_text(svg, (first + last) / 2, options.height - 10.0, "middle", options.x_label);
   draw_text(svg, 14, (top + bottom) / 2, "middle", options.y_label,
             fmt::format(" transform=\"rotate(-90 14 {:.1f})\"", (top + bottom) / 2));
@@ -235,15 +257,7 @@ std::string curve_svg(std::span<const Series> series, const CurveOptions& option
     const Series& s = series[i];
     const std::string_view colour = kColours[i % kColours.size()];
     draw_series(svg, s, colour, x, s.second_axis ? y2 : y);
-    if (s.dots) {
-      svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\" fill=\"{}\"/>\n",
-                         legend + 9, top - 14, colour);
-    } else {
-      svg +=
-          fmt::format("<path d=\"M{:.1f} {:.1f}h18\" stroke=\"{}\" stroke-width=\"2\"{}/>\n",
-                      legend, top - 14, colour, s.second_axis ? " stroke-dasharray=\"5 3\"" : "");
-    }
-    draw_text(svg, legend + 23, top - 10, "start", s.name);
+    draw_name(svg, s, colour, legend, top);
     legend += 23 + 7.2 * display_width(clean_label(s.name)) + 18;
   }
   return svg + "</svg>\n";

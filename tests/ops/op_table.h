@@ -186,95 +186,110 @@ inline void add_label_rows(std::vector<OpRow>& rows, std::int64_t n) {
                   1e-5});
 }
 
+inline void add_linear_rows(std::vector<OpRow>& rows, std::int64_t n) {
+  const std::string size = " width " + std::to_string(n);
+  for (const auto& [name, activation] :
+       {std::pair{"none", Activation::none}, std::pair{"relu", Activation::relu},
+        std::pair{"gelu", Activation::gelu}, std::pair{"gelu_tanh", Activation::gelu_tanh},
+        std::pair{"tanh", Activation::tanh}, std::pair{"sigmoid", Activation::sigmoid}}) {
+    const Activation a = activation;
+    rows.push_back({"linear " + std::string(name) + size, {{5, 3}, {3, n}, {n}}, [a](auto x) {
+                      return linear(x[0], x[1], x[2], a);
+                    }});
+    rows.push_back({"linear with dropout " + std::string(name) + size,
+                    {{5, 3}, {3, n}, {n}},
+                    [a](auto x) { return linear(x[0], x[1], x[2], a, 0.4); }});
+    rows.push_back({"activate " + std::string(name) + size, {{3, n}}, [a](auto x) {
+                      return activate(x[0], a);
+                    }});
+  }
+  rows.push_back({"matmul" + size, {{5, n}, {n, 4}}, [](auto x) { return matmul(x[0], x[1]); }});
+}
+
+inline void add_elementwise_rows(std::vector<OpRow>& rows, std::int64_t n) {
+  const std::string size = " width " + std::to_string(n);
+  rows.push_back({"add" + size, {{5, n}, {5, n}}, [](auto x) { return add(x[0], x[1]); }});
+  rows.push_back({"add to itself" + size, {{5, n}}, [](auto x) { return add(x[0], x[0]); }});
+  rows.push_back(
+      {"multiply" + size, {{5, n}, {5, n}}, [](auto x) { return multiply(x[0], x[1]); }});
+  rows.push_back({"scale" + size, {{5, n}}, [](auto x) { return scale(x[0], -0.7); }});
+  rows.push_back({"dropout" + size, {{5, n}}, [](auto x) { return dropout(x[0], 0.3); }});
+  rows.push_back({"reshape" + size, {{6, n}}, [n](auto x) {
+                    return multiply(reshape(x[0], {3, 2 * n}), reshape(x[0], {3, 2 * n}));
+                  }});
+  rows.push_back({"select_rows" + size, {{5, n}}, [](auto x) {
+                    return select_rows(x[0], std::vector<std::int64_t>{4, 0, 4, 2});
+                  }});
+  rows.push_back({"sum" + size, {{5, n}}, [](auto x) { return sum(multiply(x[0], x[0])); }, 1e-5});
+  rows.push_back({"embed" + size, {{6, n}, {4, n}}, [](auto x) {
+                    return embed(std::vector<std::int32_t>{5, 0, 5, 2}, x[0],
+                                 {.scale = 1.5, .dropout = 0.2}, x[1],
+                                 std::vector<std::int32_t>{0, 1, 2, 0});
+                  }});
+}
+
+inline void add_vocabulary_rows(std::vector<OpRow>& rows, std::int64_t n) {
+  const std::string size = " width " + std::to_string(n);
+  for (const auto stored : {VocabularyMatrix::projection, VocabularyMatrix::table}) {
+    for (const auto form : {Smoothing::uniform, Smoothing::off_target}) {
+      const bool table = stored == VocabularyMatrix::table;
+      const Shape matrix = table ? Shape{9, n} : Shape{n, 9};
+      rows.push_back({std::string("cross_entropy ") + (table ? "table" : "projection") +
+                          (form == Smoothing::uniform ? " uniform" : " off target") + size,
+                      {{5, n}, matrix, {9}},
+                      [stored, form](auto x) {
+                        return cross_entropy(x[0], x[1], stored, x[2],
+                                             std::vector<std::int32_t>{3, 0, -1, 8, 3},
+                                             {.smoothing = 0.1, .form = form, .scale = 0.25})
+                            .loss;
+                      },
+                      1e-5});
+    }
+  }
+}
+
+inline void add_norm_rows(std::vector<OpRow>& rows, std::int64_t n) {
+  const std::string size = " width " + std::to_string(n);
+  rows.push_back({"layer_norm" + size,
+                  {{5, n}, {n}, {n}},
+                  [](auto x) { return layer_norm(x[0], x[1], x[2], 1e-3); },
+                  2e-5});
+  rows.push_back({"layer_norm without weights" + size,
+                  {{5, n}},
+                  [](auto x) { return layer_norm(x[0], {}, {}, 1e-3); },
+                  2e-5});
+  rows.push_back({"residual_norm" + size,
+                  {{5, n}, {5, n}, {n}, {n}},
+                  [](auto x) {
+                    return residual_norm(x[0], x[1], x[2], x[3], {.eps = 1e-3, .dropout = 0.3}).out;
+                  },
+                  2e-5});
+  rows.push_back({"residual_norm, sum carried on" + size,
+                  {{5, n}, {5, n}, {n}, {n}},
+                  [](auto x) {
+                    const ResidualNorm y =
+                        residual_norm(x[0], x[1], x[2], x[3], {.eps = 1e-3, .dropout = 0.3});
+                    return add(y.sum, multiply(y.out, y.out));
+                  },
+                  5e-5});
+  rows.push_back({"residual_norm, only the sum" + size, {{5, n}, {5, n}}, [](auto x) {
+                    return residual_norm(x[0], x[1], {}, {}, {.dropout = 0.3}).sum;
+                  }});
+}
+
 inline std::vector<OpRow> op_table() {
   std::vector<OpRow> rows;
   add_grid_rows(rows);
   // Odd sizes on purpose: one element, below, at and above a vector, a prime.
   for (const std::int64_t n : {1, 7, 16, 33}) {
-    const std::string size = " width " + std::to_string(n);
-    for (const auto& [name, activation] :
-         {std::pair{"none", Activation::none}, std::pair{"relu", Activation::relu},
-          std::pair{"gelu", Activation::gelu}, std::pair{"gelu_tanh", Activation::gelu_tanh},
-          std::pair{"tanh", Activation::tanh}, std::pair{"sigmoid", Activation::sigmoid}}) {
-      const Activation a = activation;
-      rows.push_back({"linear " + std::string(name) + size, {{5, 3}, {3, n}, {n}}, [a](auto x) {
-                        return linear(x[0], x[1], x[2], a);
-                      }});
-      rows.push_back({"linear with dropout " + std::string(name) + size,
-                      {{5, 3}, {3, n}, {n}},
-                      [a](auto x) { return linear(x[0], x[1], x[2], a, 0.4); }});
-      rows.push_back({"activate " + std::string(name) + size, {{3, n}}, [a](auto x) {
-                        return activate(x[0], a);
-                      }});
-    }
-    rows.push_back({"matmul" + size, {{5, n}, {n, 4}}, [](auto x) { return matmul(x[0], x[1]); }});
-    rows.push_back({"add" + size, {{5, n}, {5, n}}, [](auto x) { return add(x[0], x[1]); }});
-    rows.push_back({"add to itself" + size, {{5, n}}, [](auto x) { return add(x[0], x[0]); }});
-    rows.push_back(
-        {"multiply" + size, {{5, n}, {5, n}}, [](auto x) { return multiply(x[0], x[1]); }});
-    rows.push_back({"scale" + size, {{5, n}}, [](auto x) { return scale(x[0], -0.7); }});
-    rows.push_back({"dropout" + size, {{5, n}}, [](auto x) { return dropout(x[0], 0.3); }});
-    rows.push_back({"reshape" + size, {{6, n}}, [n](auto x) {
-                      return multiply(reshape(x[0], {3, 2 * n}), reshape(x[0], {3, 2 * n}));
-                    }});
-    rows.push_back({"select_rows" + size, {{5, n}}, [](auto x) {
-                      return select_rows(x[0], std::vector<std::int64_t>{4, 0, 4, 2});
-                    }});
-    rows.push_back(
-        {"sum" + size, {{5, n}}, [](auto x) { return sum(multiply(x[0], x[0])); }, 1e-5});
-    rows.push_back({"embed" + size, {{6, n}, {4, n}}, [](auto x) {
-                      return embed(std::vector<std::int32_t>{5, 0, 5, 2}, x[0],
-                                   {.scale = 1.5, .dropout = 0.2}, x[1],
-                                   std::vector<std::int32_t>{0, 1, 2, 0});
-                    }});
-    for (const auto stored : {VocabularyMatrix::projection, VocabularyMatrix::table}) {
-      for (const auto form : {Smoothing::uniform, Smoothing::off_target}) {
-        const bool table = stored == VocabularyMatrix::table;
-        const Shape matrix = table ? Shape{9, n} : Shape{n, 9};
-        rows.push_back({std::string("cross_entropy ") + (table ? "table" : "projection") +
-                            (form == Smoothing::uniform ? " uniform" : " off target") + size,
-                        {{5, n}, matrix, {9}},
-                        [stored, form](auto x) {
-                          return cross_entropy(x[0], x[1], stored, x[2],
-                                               std::vector<std::int32_t>{3, 0, -1, 8, 3},
-                                               {.smoothing = 0.1, .form = form, .scale = 0.25})
-                              .loss;
-                        },
-                        1e-5});
-      }
-    }
+    add_linear_rows(rows, n);
+    add_elementwise_rows(rows, n);
+    add_vocabulary_rows(rows, n);
     add_head_rows(rows, n);
     add_piece_rows(rows, n);
     add_label_rows(rows, n);
     add_recurrent_rows(rows, n);
-    if (n > 1) {  // the norm of one number is constant
-      rows.push_back({"layer_norm" + size,
-                      {{5, n}, {n}, {n}},
-                      [](auto x) { return layer_norm(x[0], x[1], x[2], 1e-3); },
-                      2e-5});
-      rows.push_back({"layer_norm without weights" + size,
-                      {{5, n}},
-                      [](auto x) { return layer_norm(x[0], {}, {}, 1e-3); },
-                      2e-5});
-      rows.push_back(
-          {"residual_norm" + size,
-           {{5, n}, {5, n}, {n}, {n}},
-           [](auto x) {
-             return residual_norm(x[0], x[1], x[2], x[3], {.eps = 1e-3, .dropout = 0.3}).out;
-           },
-           2e-5});
-      rows.push_back({"residual_norm, sum carried on" + size,
-                      {{5, n}, {5, n}, {n}, {n}},
-                      [](auto x) {
-                        const ResidualNorm y =
-                            residual_norm(x[0], x[1], x[2], x[3], {.eps = 1e-3, .dropout = 0.3});
-                        return add(y.sum, multiply(y.out, y.out));
-                      },
-                      5e-5});
-      rows.push_back({"residual_norm, only the sum" + size, {{5, n}, {5, n}}, [](auto x) {
-                        return residual_norm(x[0], x[1], {}, {}, {.dropout = 0.3}).sum;
-                      }});
-    }
+    if (n > 1) add_norm_rows(rows, n);  // the norm of one number is constant
   }
   return rows;
 }

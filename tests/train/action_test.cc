@@ -1,4 +1,4 @@
-// Actions from clips: the recipe's rates, what is held out, averaging, model directories, and a
+// Actions from clips: the recipe's rates, averaging, model directories, and a
 // synthetic world of motions that a model must see in their order.
 #include "qkv/train/action.h"
 
@@ -6,7 +6,6 @@
 #include <fstream>
 #include <numbers>
 #include <numeric>
-#include <set>
 
 #include "text/temporary.h"
 #include <gtest/gtest.h>
@@ -91,7 +90,7 @@ double learnt(ActionRecipe recipe, ActionArchitecture architecture, std::span<co
   const Temporary folder;
   recipe.network.architecture = architecture;
   recipe.poses.frames = frames;
-  ActionModel model = make_action_model(recipe, train);
+  ActionModel model = make_action_model(recipe, train, recipe.train.seed);
   const ActionSet train_set = encode_clips(model, train), test_set = encode_clips(model, test);
   const ActionTraining training{.train = train_set,
                                 .valid = test_set,
@@ -102,7 +101,7 @@ double learnt(ActionRecipe recipe, ActionArchitecture architecture, std::span<co
   options.validate_every = options.steps;
   options.schedule = action_schedule(options.steps, recipe.network.width, 2e-3);
   Optimiser optimiser(model, options.optimiser);
-  qkv::train(action_task(model, training, folder.path()), optimiser, options, folder.path(), false);
+  qkv::train(action_task(model, training), optimiser, options, folder.path(), false);
   const auto p = predict_clips(model, test_set);
   return score_clips(model, test, p).accuracy();
 }
@@ -119,33 +118,6 @@ TEST(ActionLearning, MotionsAreToldFromTheirReversals) {
   EXPECT_GE(seen, 95.0);
   EXPECT_LE(mean, 65.0);  // of each pair it can only guess one
   EXPECT_GE(mean, 20.0);  // but it learns which pair
-}
-
-TEST(HoldOut, TakesAShareOfEachLabel) {
-  std::vector<Clip> clips;
-  for (std::int64_t i = 0; i < 61; ++i) {
-    Clip clip;
-    clip.id = std::to_string(i);
-    clip.name = i < 20 ? "a" : i < 60 ? "b" : "c";
-    clips.push_back(clip);
-  }
-  std::vector<Clip> rest = clips;
-  const std::vector<Clip> held = hold_out(rest, 0.1, 1);
-  std::set<std::string> ids;
-  std::map<std::string, int> counts;
-  for (const Clip& c : held) {
-    ids.insert(c.id);
-    ++counts[c.name];
-  }
-  EXPECT_EQ(counts, (std::map<std::string, int>{{"a", 2}, {"b", 4}}));  // the only c stays
-  for (const Clip& c : rest) EXPECT_TRUE(ids.insert(c.id).second);
-  EXPECT_EQ(ids.size(), 61U);
-  std::vector<Clip> again = clips, other = clips;
-  EXPECT_EQ(hold_out(again, 0.1, 1).front().id, held.front().id);
-  const std::vector<Clip> another = hold_out(other, 0.1, 2);
-  EXPECT_FALSE(std::ranges::equal(another, held, {}, &Clip::id, &Clip::id));
-  std::vector<Clip> lone(1);
-  EXPECT_THROW((void)hold_out(lone, 0.5, 1), Error);
 }
 
 ActionRecipe tiny() {
@@ -165,7 +137,7 @@ ActionModel tiny_model(std::span<const Clip> clips, std::uint64_t seed,
   recipe.poses.cut = cut;
   recipe.network.architecture = architecture;
   recipe.train.seed = seed;
-  return make_action_model(recipe, clips);
+  return make_action_model(recipe, clips, recipe.train.seed);
 }
 
 TEST(ActionRecipes, SayWhatIsOutOfRange) {

@@ -48,7 +48,8 @@ LabelledText text() {
 
 TEST(BertLabeller, WordsBecomePieces) {
   const BertModel bert = small_bert();
-  const LabellerModel m = make_labeller(recipe_of(LabelTask::tag, TagScheme::iobes), text(), &bert);
+  const LabellerModel m =
+      make_labeller(recipe_of(LabelTask::tag, TagScheme::iobes), text(), 1, &bert);
   // "abbb" has four pieces; with it and five more words the sentence has one too many for six.
   const LabelBatch b = m.batch(
       Sentences{{"ab", "z", ""}, {}, {"abbb", "c", "c", "c"}, {"a", "ab", "c", "c", "abb"}});
@@ -64,7 +65,7 @@ TEST(BertLabeller, WordsBecomePieces) {
 TEST(BertLabeller, TakesTheWeightsAndNoOthers) {
   const BertModel bert = small_bert();
   LabellerModel m =
-      make_labeller(recipe_of(LabelTask::classify, TagScheme::iob2, 77), text(), &bert);
+      make_labeller(recipe_of(LabelTask::classify, TagScheme::iob2), text(), 77, &bert);
   const auto equal = [](const Tensor& a, const Tensor& b) {
     return std::ranges::equal(a.values(), b.values());
   };
@@ -83,20 +84,20 @@ TEST(BertLabeller, BeginsWithTheWeightsUnlessItIsToBeFresh) {
   const BertModel bert = small_bert();
   LabellingRecipe r = recipe_of(LabelTask::tag, TagScheme::iobes, 77);
   const auto begins = [&] {
-    const LabellerModel m = make_labeller(r, text(), &bert);
+    const LabellerModel m = make_labeller(r, text(), r.train.seed, &bert);
     return std::ranges::equal(m.network.bert.words.values(), bert.network.bert.words.values());
   };
   EXPECT_FALSE(begins());
   r.fresh = false;
   EXPECT_TRUE(begins());
-  EXPECT_THROW(make_labeller(r, text()), Error) << "there is no BERT";
+  EXPECT_THROW(make_labeller(r, text(), 1), Error) << "there is no BERT";
 }
 
 TEST(BertLabeller, ComesBackFromDisk) {
   const BertModel bert = small_bert();
   for (const LabelTask task : {LabelTask::tag, LabelTask::classify, LabelTask::intent}) {
     const Temporary folder;
-    LabellerModel before = make_labeller(recipe_of(task, TagScheme::iob2), text(), &bert);
+    LabellerModel before = make_labeller(recipe_of(task, TagScheme::iob2), text(), 1, &bert);
     take_weights(before, bert);
     save_labeller_model(before, folder.path());
     EXPECT_TRUE(std::filesystem::exists(folder / "vocab.txt"));
@@ -117,7 +118,7 @@ TEST(BertLabeller, ComesBackFromDisk) {
 TEST(BertLabeller, SaysWhatIsWrongWithADirectory) {
   const Temporary folder;
   const BertModel bert = small_bert();
-  save_labeller_model(make_labeller(recipe_of(LabelTask::tag, TagScheme::iob2), text(), &bert),
+  save_labeller_model(make_labeller(recipe_of(LabelTask::tag, TagScheme::iob2), text(), 1, &bert),
                       folder.path());
   const Json good = read_json(folder / kConfigFile);
   const auto error_of = [&](const char* field, const Json& value) -> std::string {

@@ -36,7 +36,7 @@ LabellingRecipe small_recipe(LabelTask task, TagScheme scheme = TagScheme::iob2,
 TEST(Labelling, LabelsAreLearntInTheSchemeAskedFor) {
   const LabelledText text = small_text();
   const LabellerModel model =
-      make_labeller(small_recipe(LabelTask::intent, TagScheme::iobes), text);
+      make_labeller(small_recipe(LabelTask::intent, TagScheme::iobes), text, 1);
   EXPECT_EQ(model.task(), "intent");
   EXPECT_TRUE(writes_spans(model.tags));
   EXPECT_EQ(label_name(model.tags, 0), "O");  // by falling count
@@ -59,7 +59,8 @@ TEST(Labelling, LabelsAreLearntInTheSchemeAskedFor) {
 
 TEST(Labelling, PackTakesSentencesWithAllThatBelongsToThem) {
   const LabelledText text = small_text();
-  const LabellerModel model = make_labeller(small_recipe(LabelTask::intent, TagScheme::iob2), text);
+  const LabellerModel model =
+      make_labeller(small_recipe(LabelTask::intent, TagScheme::iob2), text, 1);
   const LabelledSet set = encode_labelled(model, text, TagScheme::iob2);
   LabelledText turned;
   for (std::size_t i : {2U, 0U}) {
@@ -85,13 +86,13 @@ TEST(Labelling, PackTakesSentencesWithAllThatBelongsToThem) {
 TEST(Labelling, TextMustHaveWhatTheTaskNeeds) {
   LabelledText text = small_text();
   text.labels.clear();
-  EXPECT_THAT([&] { make_labeller(small_recipe(LabelTask::intent, TagScheme::iob2), text); },
+  EXPECT_THAT([&] { make_labeller(small_recipe(LabelTask::intent, TagScheme::iob2), text, 1); },
               ThrowsMessage<Error>(HasSubstr("intent needs text with a label a sentence")));
   text.tags = {{"O", "O", "O"}, {"O"}, {"O", "O", "O", "O"}};
-  EXPECT_THAT([&] { make_labeller(small_recipe(LabelTask::tag, TagScheme::iob2), text); },
+  EXPECT_THAT([&] { make_labeller(small_recipe(LabelTask::tag, TagScheme::iob2), text, 1); },
               ThrowsMessage<Error>(HasSubstr("at least two tags, the text has 1")));
   text.tags.clear();
-  EXPECT_THAT([&] { make_labeller(small_recipe(LabelTask::tag, TagScheme::iob2), text); },
+  EXPECT_THAT([&] { make_labeller(small_recipe(LabelTask::tag, TagScheme::iob2), text, 1); },
               ThrowsMessage<Error>(HasSubstr("tag needs text with a tag a word")));
   EXPECT_THROW(labelling_recipe("huge", LabelTask::tag, LabelEncoder::rnn), Error);
 }
@@ -99,7 +100,7 @@ TEST(Labelling, TextMustHaveWhatTheTaskNeeds) {
 TEST(Labelling, WhatTheModelCannotHoldGetsTheCommonTag) {
   LabellingRecipe recipe = small_recipe(LabelTask::tag, TagScheme::iobes, LabelEncoder::attention);
   recipe.network.max_length = 4;
-  const LabellerModel model = make_labeller(recipe, small_text());
+  const LabellerModel model = make_labeller(recipe, small_text(), recipe.train.seed);
   ASSERT_EQ(longest_sentence(model), 4);
   const std::vector<std::vector<std::string>> sentences = {
       std::vector<std::string>(7, "Rome"), {}, std::vector<std::string>(4, "Rome")};
@@ -114,33 +115,9 @@ TEST(Labelling, WhatTheModelCannotHoldGetsTheCommonTag) {
   EXPECT_EQ(cut_long(text, 0), 0);
 }
 
-TEST(Labelling, ScoresPutTagsAndLabelsTogether) {
-  const LabelledText gold = small_text();
-  std::vector<Labelled> found(3);
-  found[0] = {.tags = {"B-PER", "O", "B-LOC"}, .label = "tell"};
-  found[1] = {.tags = {"O"}, .label = "tell"};
-  found[2] = {.tags = {"B-LOC", "O", "O", "O"}, .label = "tell"};
-  const LabelScores scores = score_labelled(gold, found);
-  EXPECT_NEAR(scores.spans->all.f1(), 200.0 / 3, 1e-9);
-  EXPECT_NEAR(scores.classes->accuracy(), 200.0 / 3, 1e-9);
-  EXPECT_NEAR(scores.sentence_accuracy(), 100.0 / 3, 1e-9);
-  EXPECT_NEAR(scores.score(), (200.0 + 200.0 + 100.0) / 9, 1e-9);
-  EXPECT_EQ(scores.line(), "F1 66.67  intent 66.67  sentences 33.33");
-  EXPECT_THAT(scores.text(), HasSubstr("everything right: 1 of 3 sentences (33.33%)"));
-  LabelledText words = gold;
-  words.labels.clear();
-  words.tags = {{"NOUN", "VERB", "NOUN"}, {"VERB"}, {"ADJ", "NOUN", "VERB", "ADJ"}};
-  for (std::size_t i = 0; i < 3; ++i) found[i] = {.tags = words.tags[i]};
-  found[2].tags[0] = "NOUN";
-  const LabelScores plain = score_labelled(words, found);
-  EXPECT_FALSE(plain.spans.has_value());
-  EXPECT_DOUBLE_EQ(plain.score(), 87.5);
-  EXPECT_THROW(score_labelled(gold, std::vector<Labelled>(2)), Error);
-}
-
 TEST(Labelling, RecipeSaysHowWordsAreLookedUpAndWhatInformsWhat) {
   LabellingRecipe r = small_recipe(LabelTask::intent);
-  const LabellerModel lower = make_labeller(r, small_text());
+  const LabellerModel lower = make_labeller(r, small_text(), r.train.seed);
   EXPECT_GE(lower.words.id("bob"), Vocabulary::kSpecials);
   EXPECT_TRUE(lower.network.config.class_to_tags && lower.network.config.tags_to_class);
   EXPECT_EQ(lower.network.config.shapes, kWordShapes);
@@ -148,7 +125,7 @@ TEST(Labelling, RecipeSaysHowWordsAreLookedUpAndWhatInformsWhat) {
   r.interaction = LabelInteraction::tags_to_class;
   r.network.character_filters = r.network.shape_embedding = 0;
   r.check();
-  const LabellerModel cased = make_labeller(r, small_text());
+  const LabellerModel cased = make_labeller(r, small_text(), r.train.seed);
   EXPECT_GE(cased.words.id("Bob"), Vocabulary::kSpecials);
   EXPECT_FALSE(cased.word_options.lowercase);
   EXPECT_FALSE(cased.network.config.class_to_tags);
@@ -161,7 +138,7 @@ TEST(Labelling, PriorIsHardFromTheFirstPairUnlessMoreAreAskedFor) {
   LabellingRecipe r = small_recipe(LabelTask::intent);
   r.network.prior = PriorMask::hard;
   const auto allowed = [&](const char* label, const char* tag) {
-    const LabellerModel m = make_labeller(r, small_text());
+    const LabellerModel m = make_labeller(r, small_text(), r.train.seed);
     const auto row = static_cast<std::size_t>(label_id(m.classes, label)),
                column = static_cast<std::size_t>(label_id(m.tags, tag));
     return m.network.prior.values()[row * static_cast<std::size_t>(label_count(m.tags)) + column];
@@ -233,12 +210,12 @@ TEST(Labelling, UnknownLabelsDoNotCountInTheLoss) {
   valid.tags[0][0] = "I-XYZ";
   valid.labels[1] = "none";
   for (const LabelTask task : {LabelTask::tag, LabelTask::classify, LabelTask::intent}) {
-    LabellerModel model = make_labeller(small_recipe(task, TagScheme::iobes), text);
+    LabellerModel model = make_labeller(small_recipe(task, TagScheme::iobes), text, 1);
     const LabelledSet train_set = encode_labelled(model, text, TagScheme::iobes);
     const LabelledSet valid_set = encode_labelled(model, valid, TagScheme::iobes);
     LabellingTraining training{.train = train_set, .valid = valid_set, .valid_text = valid};
     training.batches = {.max_tokens = 5};
-    const TrainTask run = labelling_task(model, training, folder.path());
+    const TrainTask run = labelling_task(model, training);
     const Validation v = run.validate();
     EXPECT_GT(v.loss, 0);
     EXPECT_LT(v.loss, 100);

@@ -227,7 +227,7 @@ TEST(Language, EveryKindLearns) {
     options.validate_every = 60;
     Optimiser optimiser(m, options.optimiser);
     const TrainReport report =
-        train(language_task(m, training, folder / "m"), optimiser, options, folder / "m", false);
+        train(language_task(m, training), optimiser, options, folder / "m", false);
     EXPECT_GT(report.best_score, -0.4);  // the order of the lines is learned too: 0 at best
     const LanguageModel kept = load_language_model(folder / "m");
     EXPECT_NEAR(score_text(kept, stream, {.context = 16}).loss(), -report.best_score, 1e-9);

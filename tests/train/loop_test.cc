@@ -93,7 +93,7 @@ struct Toy {
       if (on_validation) on_validation(v);
       return v;
     };
-    t.save = [this] {
+    t.save = [this](const std::filesystem::path&) {
       if (fail_to_save) throw FileError("the disk is full");
       ++saves;
     };

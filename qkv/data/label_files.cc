@@ -1,4 +1,4 @@
-#include "qkv/train/label_files.h"
+#include "qkv/data/label_files.h"
 
 #include <filesystem>
 #include <utility>
@@ -72,13 +72,11 @@ LabelledText read_labelled(const std::vector<std::string>& paths, const LabelFil
        task == LabelTask::tag ? "columns, conllu, slots" : "table, slots");
 }
 
-LabellingTexts read_labelling_texts(const std::vector<std::string>& train,
-                                    const std::vector<std::string>& valid, const LabelFiles& files,
-                                    LabelTask task) {
-  LabellingTexts texts;
-  texts.train = read_labelled(train, files, task);
-  texts.valid = valid.empty() ? hold_out(texts.train) : read_labelled(valid, files, task);
-  return texts;
+Split<LabelledText> read_labelling_texts(const std::vector<std::string>& train,
+                                         const std::vector<std::string>& valid,
+                                         const LabelFiles& files, LabelTask task) {
+  return read_split(
+      train, valid, [&](const auto& paths) { return read_labelled(paths, files, task); }, hold_out);
 }
 
 }  // namespace qkv

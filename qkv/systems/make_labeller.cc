@@ -1,4 +1,5 @@
-// Fresh labellers: vocabularies and labels from the text, rules and priors, weights of a BERT.
+#include "qkv/systems/make_labeller.h"
+
 #include <algorithm>
 #include <map>
 #include <unordered_set>
@@ -6,9 +7,9 @@
 #include <fmt/format.h>
 
 #include "qkv/base/error.h"
+#include "qkv/systems/label_sentences.h"
 #include "qkv/text/normalise.h"
 #include "qkv/text/split.h"
-#include "qkv/train/labelling.h"
 
 namespace qkv {
 namespace {
@@ -55,12 +56,12 @@ Tensor prior_of(const LabellerModel& model, const LabelledSet& set, const PriorO
   return tag_prior(counts, classes, tags, options);
 }
 
-/// What the recipe's options make of the sizes that it begins with.
-Labeller::Config sizes_of(const LabellingRecipe& r) {
-  Labeller::Config c = r.network;
-  const bool both = r.interaction == LabelInteraction::both;
-  c.class_to_tags = both || r.interaction == LabelInteraction::class_to_tags;
-  c.tags_to_class = both || r.interaction == LabelInteraction::tags_to_class;
+/// What the design's options make of the sizes that it begins with.
+Labeller::Config sizes_of(const LabellerDesign& d) {
+  Labeller::Config c = d.network;
+  const bool both = d.interaction == LabelInteraction::both;
+  c.class_to_tags = both || d.interaction == LabelInteraction::class_to_tags;
+  c.tags_to_class = both || d.interaction == LabelInteraction::tags_to_class;
   c.unknown = Vocabulary::kUnk;
   if (c.character_filters == 0) c.characters = 0;
   if (c.shape_embedding == 0) c.shapes = 0;
@@ -68,10 +69,10 @@ Labeller::Config sizes_of(const LabellingRecipe& r) {
 }
 
 /// The words and characters of the text, and how they are looked up.
-void learn_words(const LabellingRecipe& r, const LabelledText& text, LabellerModel& model,
+void learn_words(const LabellerDesign& d, const LabelledText& text, LabellerModel& model,
                  Labeller::Config& config) {
-  model.word_options = r.words;
-  if (r.cased) model.word_options.lowercase = false;
+  model.word_options = d.words;
+  if (d.cased) model.word_options.lowercase = false;
   TokenCounts words, letters;
   for (const auto& sentence : text.words) {
     for (const std::string& word : sentence) {
@@ -79,9 +80,9 @@ void learn_words(const LabellingRecipe& r, const LabelledText& text, LabellerMod
       for (const std::string_view c : characters(word)) count_token(letters, c);
     }
   }
-  model.words = Vocabulary(words, {.min_count = r.min_count});
+  model.words = Vocabulary(words, {.min_count = d.min_count});
   if (label_count(model.words) == 0) {
-    fail("only 0 words occur {} times; give more text or a lower --min-count", r.min_count);
+    fail("only 0 words occur {} times; give more text or a lower --min-count", d.min_count);
   }
   config.words = model.words.size();
   if (config.characters > 0) {
@@ -122,8 +123,7 @@ void cut_texts(LabelledText& text, WordCut cut) {
   }
 }
 
-void LabellingRecipe::check() const {
-  train.check();
+void LabellerDesign::check() const {
   if (fresh && init.empty()) throw UsageError("--fresh is for --init");
   if (network.encoder == LabelEncoder::bert) {
     if (init.empty()) throw UsageError("--encoder bert: give a BERT with --init");
@@ -140,24 +140,48 @@ void LabellingRecipe::check() const {
   sizes.check();
 }
 
-LabellerModel make_labeller(const LabellingRecipe& r, const LabelledText& text,
+LabelledSet encode_labelled(const LabellerModel& model, const LabelledText& text,
+                            TagScheme scheme) {
+  LabelledSet set;
+  set.all = model.batch(text.words);
+  for (const auto& words : text.words) {
+    set.lengths.push_back({.source = static_cast<std::int64_t>(words.size()), .target = 0});
+  }
+  if (model.network.config.tags > 0) {
+    const bool spans = writes_spans(model.tags);
+    for (const Tags& sentence : text.tags) {
+      const bool converts = spans && std::all_of(sentence.begin(), sentence.end(), is_span_tag);
+      for (const std::string& tag : converts ? convert_tags(sentence, scheme) : sentence) {
+        set.all.tags.push_back(label_id(model.tags, tag));
+      }
+    }
+  }
+  if (model.network.config.classes > 0) {
+    for (const std::string& label : text.labels) {
+      set.all.classes.push_back(label_id(model.classes, label));
+    }
+  }
+  return set;
+}
+
+LabellerModel make_labeller(const LabellerDesign& d, const LabelledText& text, std::uint64_t seed,
                             const BertModel* begin) {
-  const bool tags = r.task != LabelTask::classify, classes = r.task != LabelTask::tag;
-  if (tags && text.tags.empty()) fail("{} needs text with a tag a word", name_of(r.task));
+  const bool tags = d.task != LabelTask::classify, classes = d.task != LabelTask::tag;
+  if (tags && text.tags.empty()) fail("{} needs text with a tag a word", name_of(d.task));
   if (classes && text.labels.empty()) {
-    fail("{} needs text with a label a sentence", name_of(r.task));
+    fail("{} needs text with a label a sentence", name_of(d.task));
   }
   LabellerModel model;
-  model.preset = r.preset;
-  Labeller::Config config = sizes_of(r);
+  model.preset = d.preset;
+  Labeller::Config config = sizes_of(d);
   if (config.encoder == LabelEncoder::bert) {
     if (begin == nullptr) fail("a labeller over a BERT begins with one: give --init");
-    read_as(*begin, r.words.cut, model, config);
+    read_as(*begin, d.words.cut, model, config);
   } else {
-    learn_words(r, text, model, config);
+    learn_words(d, text, model, config);
   }
   if (tags) {
-    model.tags = labels_of(tags_in(text, r.scheme), "tags");
+    model.tags = labels_of(tags_in(text, d.scheme), "tags");
     config.tags = label_count(model.tags);
   }
   if (classes) {
@@ -165,18 +189,18 @@ LabellerModel make_labeller(const LabellingRecipe& r, const LabelledText& text,
     config.classes = label_count(model.classes);
   }
   config.crf = tags && config.crf;
-  model.network = Labeller::make(r.train.seed, config);
+  model.network = Labeller::make(seed, config);
   if (tags && writes_spans(model.tags)) {
-    const LegalTransitions legal = legal_transitions(names_of(model.tags), r.scheme);
+    const LegalTransitions legal = legal_transitions(names_of(model.tags), d.scheme);
     model.network.set_rules(
         {.transition = legal.follows, .start = legal.starts, .end = legal.ends});
   }
   if (config.prior != PriorMask::none) {
-    const std::int64_t least = r.prior_least.value_or(config.prior == PriorMask::hard ? 1 : 0);
+    const std::int64_t least = d.prior_least.value_or(config.prior == PriorMask::hard ? 1 : 0);
     model.network.set_prior(
-        prior_of(model, encode_labelled(model, text, r.scheme), {.least = least}));
+        prior_of(model, encode_labelled(model, text, d.scheme), {.least = least}));
   }
-  if (begin != nullptr && !r.fresh) take_weights(model, *begin);
+  if (begin != nullptr && !d.fresh) take_weights(model, *begin);
   return model;
 }
 

@@ -1,10 +1,11 @@
-// The scores of labelled text: which apply, and how they are put together.
+#include "qkv/systems/label_scores.h"
+
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
 
 #include "qkv/base/error.h"
-#include "qkv/train/labelling.h"
+#include "qkv/systems/make_labeller.h"
 
 namespace qkv {
 

@@ -7,10 +7,19 @@
 #include <vector>
 
 #include "qkv/base/options.h"
+#include "qkv/data/hold_out.h"
 #include "qkv/data/labelled.h"
-#include "qkv/train/labelling.h"
 
 namespace qkv {
+
+enum class LabelTask : std::uint8_t {
+  tag,       ///< one label a word
+  classify,  ///< one label a sentence
+  intent,    ///< both
+};
+constexpr std::array<std::string_view, 3> spelling(LabelTask) {
+  return {"tag", "classify", "intent"};
+}
 
 enum class LabelFormat : std::uint8_t { automatic, columns, conllu, slots, table };
 constexpr std::array<std::string_view, 5> spelling(LabelFormat) {
@@ -47,9 +56,9 @@ LabelledText read_labelled(const std::vector<std::string>& paths, const LabelFil
 /// Without validation files: every 10th sentence, at most 1,000, taken out of the training text.
 LabelledText hold_out(LabelledText& train);
 
-/// What train_labeller() wants; without validation files they are held out.
-LabellingTexts read_labelling_texts(const std::vector<std::string>& train,
-                                    const std::vector<std::string>& valid, const LabelFiles& files,
-                                    LabelTask task);
+/// What is learnt from and what judges it; without validation files they are held out.
+Split<LabelledText> read_labelling_texts(const std::vector<std::string>& train,
+                                         const std::vector<std::string>& valid,
+                                         const LabelFiles& files, LabelTask task);
 
 }  // namespace qkv
