@@ -20,6 +20,7 @@ A folder has what save_pretrained() writes, and golden.safetensors, all numbers 
                                           logits sum state * weight + sum pooled
   grad.NAME                               its gradient
   N.greedy, N.beam, N.beam.score          generate(): greedy, 4 beams, length penalty 1
+"blocks" has inputs and results of single parts.
 """
 import argparse
 import os
@@ -344,6 +345,49 @@ def write(name, directory):
     print(f"{name}: seed {SEED}, {size} bytes, loss {out['loss'].item():.6f}", flush=True)
 
 
+def blocks():
+    """Parts of models that are not here as a whole: weights as they lie there, [out in]."""
+    from transformers.models.gpt_neox import modeling_gpt_neox as neox
+    from transformers.models.gptj import modeling_gptj as gptj
+    from transformers.models.llama.modeling_llama import LlamaRMSNorm
+    from transformers.models.t5.modeling_t5 import T5DenseGatedActDense
+    torch.manual_seed(0)
+    out = {"x": torch.randn(5, C, requires_grad=True), "dy": torch.randn(5, C)}
+
+    def run(name, module):
+        redraw(module)
+        y = module(out["x"])
+        out[name] = y
+        inputs = [out["x"], *module.parameters()]
+        out[name + ".dx"], *grads = torch.autograd.grad((y * out["dy"]).sum(), inputs)
+        for (k, p), g in zip(module.named_parameters(), grads):
+            out.update({f"{name}.{k}": p, f"{name}.grad.{k}": g})
+
+    run("rms", LlamaRMSNorm(C, eps=1e-2))
+    for name in ("gelu_new", "silu", "relu"):
+        config = hf.T5Config(d_model=C, d_ff=FF, feed_forward_proj="gated-" + name, dropout_rate=0.0)
+        config.dense_act_fn = name
+        run("gated." + name, T5DenseGatedActDense(config))
+    places = torch.tensor([0, 1, 2, 7, 100, 4000])
+    q = out["heads"] = torch.randn(6, 3, 8)  # [T H D]
+    out["places"] = places
+    batch = q.permute(1, 0, 2)[None]  # [1 H T D]
+    table = neox.GPTNeoXRotaryEmbedding(4, 5000, base=10000)  # rotary_pct 0.5 of D 8
+    cos, sin = table(batch, seq_len=5000)
+    turned, _ = neox.apply_rotary_pos_emb(batch[..., :4], batch[..., :4], cos, sin, places[None])
+    out["rotary.neox"] = torch.cat([turned, batch[..., 4:]], -1)[0].permute(1, 0, 2)
+    angles = gptj.create_sinusoidal_positions(5000, 8)[places]  # sines, then cosines
+    sin, cos = angles[None].split(4, -1)
+    out["rotary.gptj"] = gptj.apply_rotary_pos_emb(q[None], sin, cos)[0]
+    return out
+
+
+def write_blocks(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.detach().to(torch.float32).contiguous().clone() for k, v in blocks().items()},
+              folder / "golden.safetensors")
+
+
 def main():
     here = pathlib.Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -351,6 +395,8 @@ def main():
     parser.add_argument("directory", nargs="?", type=pathlib.Path, default=here / "tests/golden/hf")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.only in "blocks":
+        write_blocks(options.directory / "blocks")
     for name in MODELS:
         if options.only in name:
             write(name, options.directory)
