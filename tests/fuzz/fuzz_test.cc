@@ -13,6 +13,7 @@
 #include "fuzz/sentences.h"
 #include "fuzz/tables.h"
 #include "fuzz/text.h"
+#include "fuzz/weights_index.h"
 #include <gtest/gtest.h>
 
 namespace qkv {
@@ -52,6 +53,7 @@ TEST(Fuzz, Tables) { run(fuzz_tables, tables_seeds(), 3000); }
 TEST(Fuzz, Pieces) { run(fuzz_pieces, pieces_seeds(), 3000); }
 TEST(Fuzz, Sentences) { run(fuzz_sentences, sentences_seeds(), 3000); }
 TEST(Fuzz, Mask) { run(fuzz_mask, mask_seeds(), 5000); }
+TEST(Fuzz, WeightsIndex) { run(fuzz_weights_index, weights_index_seeds(), 5000); }
 
 // A target that cannot fail, or mutations that nothing accepts, would find nothing.
 TEST(Fuzz, SeedsAreAcceptedAndMutationsAreBoth) {
