@@ -267,6 +267,12 @@ std::uint32_t SafetensorsFile::checksum() const {
 
 std::uint64_t SafetensorsFile::bytes() const { return contents_->bytes.size(); }
 
+std::uint64_t SafetensorsFile::number_bytes() const {
+  return contents_->bytes.size() - contents_->header.data_begin;
+}
+
+const std::string& SafetensorsFile::path() const { return contents_->file; }
+
 void SafetensorsFile::check_finite() const {
   for (const StoredTensor& t : contents_->header.tensors) {
     const std::byte* numbers = contents_->numbers(t);

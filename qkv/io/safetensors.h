@@ -85,8 +85,11 @@ class SafetensorsFile {
   bool verify_header() const;
   /// CRC-32 of the whole file, without reading the numbers again after verify() has passed.
   std::uint32_t checksum() const;
-  /// The size of the file.
+  /// The size of the file, and of all its numbers.
   std::uint64_t bytes() const;
+  std::uint64_t number_bytes() const;
+  /// For messages.
+  const std::string& path() const;
   /// Throws DataError naming the first tensor and index with NaN or infinity. Skips integers.
   void check_finite() const;
 

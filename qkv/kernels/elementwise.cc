@@ -13,68 +13,12 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "qkv/kernels/activation-inl.h"
 #include "qkv/kernels/loops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels {
 namespace HWY_NAMESPACE {
-
-/// 2·√(2/π)·(z + 0.044715 z³): gelu_tanh(z) = z·sigmoid of this, as (1 + tanh u)/2 = sigmoid(2u).
-HWY_INLINE VF GeluArgument(F d, VF z) {
-  const VF inner = hn::MulAdd(hn::Mul(hn::Set(d, 0.044715f), z), z, hn::Set(d, 1.0f));
-  return hn::Mul(hn::Mul(hn::Set(d, 1.5957691f), z), inner);
-}
-
-HWY_INLINE VF Apply(F d, Activation activation, VF z) {
-  VF unused;
-  switch (activation) {
-    case Activation::none:
-      return z;
-    case Activation::relu:
-      return hn::IfThenZeroElse(hn::Le(z, hn::Zero(d)), z);  // NaN passes
-    case Activation::gelu:
-      return hn::Mul(z, NormalDistribution(d, z, unused));
-    case Activation::gelu_tanh:
-      return hn::Mul(z, Sigmoid(d, GeluArgument(d, z)));
-    case Activation::tanh:
-      return Tanh(d, z);
-    case Activation::sigmoid:
-      return Sigmoid(d, z);
-  }
-  return z;
-}
-
-HWY_INLINE VF Derivative(F d, Activation activation, VF z) {
-  const VF one = hn::Set(d, 1.0f);
-  switch (activation) {
-    case Activation::none:
-    case Activation::relu:
-      return one;  // handled from y
-    case Activation::gelu: {
-      VF density;
-      const VF below = NormalDistribution(d, z, density);
-      return hn::MulAdd(hn::Mul(z, hn::Set(d, 0.39894228f)), density, below);
-    }
-    case Activation::gelu_tanh: {
-      VF slope;
-      const VF s = Sigmoid(d, GeluArgument(d, z), slope);
-      const VF inner = hn::MulAdd(hn::Mul(hn::Set(d, 0.134145f), z), z, one);  // 3·0.044715·z² + 1
-      const VF chain = hn::Mul(hn::Mul(hn::Mul(z, hn::Set(d, 1.5957691f)), inner), slope);
-      // Far out the slope is 0 and z² may be infinite.
-      return hn::Add(s, hn::IfThenZeroElse(hn::Eq(slope, hn::Zero(d)), chain));
-    }
-    case Activation::tanh: {
-      const VF t = Tanh(d, z);
-      return hn::NegMulAdd(t, t, one);
-    }
-    case Activation::sigmoid: {
-      VF slope;
-      Sigmoid(d, z, slope);
-      return slope;
-    }
-  }
-  return one;
-}
 
 void BiasActivationRun(std::int64_t n, const float* z, const float* bias, Activation activation,
                        const Dropout& drop, std::uint64_t index, float* y) {
@@ -82,7 +26,7 @@ void BiasActivationRun(std::int64_t n, const float* z, const float* bias, Activa
   ForEachWithDropout(d, n, drop, index, [&](std::int64_t c, auto at, VF factor) {
     VF x = at.load(d, z + c);
     if (bias) x = hn::Add(x, at.load(d, bias + c));
-    at.store(d, hn::Mul(Apply(d, activation, x), factor), y + c);
+    at.store(d, hn::Mul(Activated(d, activation, x), factor), y + c);
   });
 }
 
@@ -104,7 +48,7 @@ void BiasActivationBackwardRun(std::int64_t n, const float* z, const float* bias
     if (activation != Activation::none) {
       VF x = at.load(d, z + c);
       if (bias) x = hn::Add(x, at.load(d, bias + c));
-      g = hn::Mul(g, Derivative(d, activation, x));
+      g = hn::Mul(g, Slope(d, activation, x));
     }
     at.store(d, g, dz + c);
   });
@@ -203,52 +147,6 @@ namespace definition {
 namespace {
 
 template <class T>
-T apply(Activation activation, T z) {
-  const T c = T(0.7978845608028654), k = T(0.044715);  // √(2/π); Hendrycks & Gimpel 2016
-  switch (activation) {
-    case Activation::none:
-      return z;
-    case Activation::relu:
-      return z <= 0 ? T(0) : z;
-    case Activation::gelu:
-      return T(0.5) * z * (1 + std::erf(z * T(0.7071067811865476)));
-    case Activation::gelu_tanh:
-      return T(0.5) * z * (1 + std::tanh(c * (z + k * z * z * z)));
-    case Activation::tanh:
-      return std::tanh(z);
-    case Activation::sigmoid:
-      return 1 / (1 + std::exp(-z));
-  }
-  return z;
-}
-
-template <class T>
-T derivative(Activation activation, T z) {
-  const T c = T(0.7978845608028654), k = T(0.044715);
-  switch (activation) {
-    case Activation::none:
-    case Activation::relu:
-      return 1;
-    case Activation::gelu:
-      return T(0.5) * (1 + std::erf(z * T(0.7071067811865476))) +
-             z * T(0.3989422804014327) * std::exp(-z * z / 2);
-    case Activation::gelu_tanh: {
-      const T t = std::tanh(c * (z + k * z * z * z));
-      return T(0.5) * (1 + t) + T(0.5) * z * (1 - t * t) * c * (1 + 3 * k * z * z);
-    }
-    case Activation::tanh: {
-      const T t = std::tanh(z);
-      return 1 - t * t;
-    }
-    case Activation::sigmoid: {
-      const T s = 1 / (1 + std::exp(-z));
-      return s * (1 - s);
-    }
-  }
-  return 1;
-}
-
-template <class T>
 T factor(const Dropout& drop, std::int64_t index) {
   return static_cast<T>(dropout_factor(drop, static_cast<std::uint64_t>(index)));
 }
@@ -259,7 +157,7 @@ template <class T>
 void bias_activation(std::int64_t rows, std::int64_t cols, const T* z, const T* bias,
                      Activation activation, const Dropout& dropout, T* y) {
   for (std::int64_t i = 0; i < rows * cols; ++i) {
-    y[i] = apply(activation, bias ? z[i] + bias[i % cols] : z[i]) * factor<T>(dropout, i);
+    y[i] = activated(activation, bias ? z[i] + bias[i % cols] : z[i]) * factor<T>(dropout, i);
   }
 }
 
@@ -274,7 +172,7 @@ void bias_activation_backward(std::int64_t rows, std::int64_t cols, const T* z, 
     } else if (activation == Activation::none) {
       dz[i] = g;
     } else {
-      dz[i] = g * derivative(activation, bias ? z[i] + bias[i % cols] : z[i]);
+      dz[i] = g * slope(activation, bias ? z[i] + bias[i % cols] : z[i]);
     }
   }
 }

@@ -3,21 +3,12 @@
 // alignment. All work in parallel over fixed pieces: same bits for any thread count.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <string_view>
 
 #include "qkv/base/random.h"
+#include "qkv/kernels/activation.h"
 
 namespace qkv::kernels {
-
-enum class Activation : std::uint8_t { none, relu, gelu, gelu_tanh, tanh, sigmoid };
-constexpr std::array<std::string_view, 6> spelling(Activation) {
-  return {"none", "relu", "gelu", "gelu_tanh", "tanh", "sigmoid"};
-}
-constexpr std::array<std::string_view, 6> synonyms(Activation) {
-  return {"none", "relu", "gelu", "gelu_new", "tanh", "sigmoid"};
-}
 
 namespace definition {
 

@@ -11,6 +11,7 @@
 #include "qkv/kernels/elementwise.h"
 #include "qkv/kernels/embedding.h"
 #include "qkv/kernels/features.h"
+#include "qkv/kernels/gate.h"
 #include "qkv/kernels/gemm.h"
 #include "qkv/kernels/heads.h"
 #include "qkv/kernels/loss.h"
@@ -38,6 +39,8 @@
   ROW(dropout)                  \
   ROW(embed)                    \
   ROW(embed_backward)           \
+  ROW(gate)                     \
+  ROW(gate_backward)            \
   ROW(layer_norm)               \
   ROW(layer_norm_backward)      \
   ROW(linear_attend)            \

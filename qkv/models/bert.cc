@@ -4,6 +4,7 @@
 #include <string>
 
 #include "qkv/base/error.h"
+#include "qkv/nn/positions.h"
 #include "qkv/nn/residual.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/embedding.h"
@@ -21,18 +22,12 @@ void draw_matrices(Initialiser& init, M& part, double deviation) {
   });
 }
 
-std::vector<std::int32_t> places(const Segments& segments, std::int64_t limit) {
+std::vector<std::int32_t> places_below(const Segments& segments, std::int64_t limit) {
   if (segments.longest() > limit) {
     fail<ShapeError>("bert: a sequence of {} tokens, max_position_embeddings is {}",
                      segments.longest(), limit);
   }
-  std::vector<std::int32_t> places;
-  for (std::int64_t b = 0; b < segments.count(); ++b) {
-    for (std::int64_t p = 0; p < segments.length(b); ++p) {
-      places.push_back(static_cast<std::int32_t>(p));
-    }
-  }
-  return places;
+  return places(segments);
 }
 
 }  // namespace
@@ -115,8 +110,8 @@ Tensor BertEncoder::embedded(const BertRows& rows) const {
     fail<ShapeError>("bert: {} tokens and {} segment numbers in sequences of {}", rows.ids.size(),
                      rows.types.size(), rows.segments.total());
   }
-  const Tensor placed =
-      embed(rows.ids, words, {}, positions, places(rows.segments, config.max_position_embeddings));
+  const Tensor placed = embed(rows.ids, words, {}, positions,
+                              places_below(rows.segments, config.max_position_embeddings));
   const Tensor typed =
       embed(rows.types.empty() ? std::vector<std::int32_t>(rows.ids.size(), 0) : rows.types, types);
   return residual_norm(placed, typed, norm.weight, norm.bias, {.eps = norm.eps}).out;

@@ -76,14 +76,7 @@ std::vector<std::int32_t> positions_of(const Segments& segments, std::int64_t li
     fail<ShapeError>("transformer: a sequence of {} tokens, max_length is {}", segments.longest(),
                      limit);
   }
-  std::vector<std::int32_t> positions;
-  positions.reserve(static_cast<std::size_t>(segments.total()));
-  for (std::int64_t b = 0; b < segments.count(); ++b) {
-    for (std::int64_t p = 0; p < segments.length(b); ++p) {
-      positions.push_back(static_cast<std::int32_t>(p));
-    }
-  }
-  return positions;
+  return places(segments);
 }
 
 Tensor Transformer::embed_rows(std::span<const std::int32_t> ids, const Tensor& table,

@@ -13,7 +13,8 @@ bool by_layer(HeadNorm norm) { return norm == HeadNorm::layer || norm == HeadNor
 
 }  // namespace
 
-MultiHead MultiHead::make(Initialiser& init, Config c) {
+MultiHead MultiHead::make(Initialiser& init, const Config& config) {
+  Config c = config;
   if (c.kv_heads == 0) c.kv_heads = c.heads;
   if (c.kv_width == 0) c.kv_width = c.width;
   if (c.heads <= 0 || c.heads % c.kv_heads != 0) {

@@ -42,7 +42,7 @@ struct MultiHead {
   Linear q, k, v, o;
   LayerNorm q_norm, k_norm;  // [H·D] and [Hkv·D], or [D] per head; undefined without head_norm
 
-  static MultiHead make(Initialiser& init, Config config);
+  static MultiHead make(Initialiser& init, const Config& config);
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     visit("q", m.q);

@@ -1,8 +1,8 @@
 // The residual stream that Transformer blocks write to, in both orders of normalisation:
 //   post-norm (Vaswani et al. 2017):  x ← LN(x + drop(f(x)))
 //   pre-norm  (Xiong et al. 2020):    x ← x + drop(f(LN(x)))
-// Pre-norm keeps f's output pending until the next norm, so that both orders run the fused
-// residual + dropout + norm.
+// Pre-norm keeps f's output pending until the next norm, so that both orders run
+// residual + dropout + norm as one, fused for LayerNorm.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "qkv/nn/linear.h"
+#include "qkv/nn/rms_norm.h"
 #include "qkv/ops/elementwise.h"
 
 namespace qkv {
@@ -23,8 +24,9 @@ class ResidualStream {
   ResidualStream(Tensor x, NormPlacement placement, double dropout)
       : x_(std::move(x)), placement_(placement), dropout_(dropout) {}
 
-  template <class F>
-  void sub_layer(const LayerNorm& norm, F&& f) {
+  /// `norm`: a LayerNorm or an RmsNorm.
+  template <class Norm, class F>
+  void sub_layer(const Norm& norm, F&& f) {
     if (placement_ == NormPlacement::post) {
       x_ = joined(norm, f(x_)).out;
     } else {
@@ -33,7 +35,8 @@ class ResidualStream {
   }
 
   /// The stream's end, through `norm` when there is one (may have no weight: then none).
-  Tensor finish(const LayerNorm& norm) {
+  template <class Norm = LayerNorm>
+  Tensor finish(const Norm& norm) {
     if (norm.weight.defined()) return normed(norm);
     return pending_.defined() ? add(x_, qkv::dropout(pending_, dropout_)) : x_;
   }
@@ -43,7 +46,14 @@ class ResidualStream {
     return residual_norm(x_, branch, norm.weight, norm.bias,
                          {.eps = norm.eps, .dropout = dropout_});
   }
-  Tensor normed(const LayerNorm& norm) {
+  ResidualNorm joined(const RmsNorm& norm, const Tensor& branch) const {
+    ResidualNorm both;
+    both.sum = add(x_, qkv::dropout(branch, dropout_));
+    both.out = norm(both.sum);
+    return both;
+  }
+  template <class Norm>
+  Tensor normed(const Norm& norm) {
     if (!pending_.defined()) return norm(x_);
     ResidualNorm both = joined(norm, std::exchange(pending_, Tensor()));
     x_ = std::move(both.sum);

@@ -95,6 +95,29 @@ Tensor activate(const Tensor& x, Activation activation) {
   return y;
 }
 
+Tensor gated(const Tensor& gate, const Tensor& up, Activation activation) {
+  check_same("gated", gate, up);
+  Tensor y = Tensor::empty(gate.shape(), gate.dtype());
+  dispatch(gate, [&](auto zero) {
+    using T = decltype(zero);
+    kernels_for<T>().gate(gate.count(), gate.data<T>(), up.data<T>(), activation, y.data<T>());
+  });
+  record(y, {&gate, &up}, [gate, up, activation](const Tensor& dy) {
+    Tensor dgate, dup;
+    if (needs_gradient(gate)) dgate = Tensor::empty(gate.shape(), gate.dtype());
+    if (needs_gradient(up)) dup = Tensor::empty(up.shape(), up.dtype());
+    dispatch(gate, [&](auto zero) {
+      using T = decltype(zero);
+      kernels_for<T>().gate_backward(gate.count(), gate.data<T>(), up.data<T>(), activation,
+                                     dy.data<T>(), dgate.defined() ? dgate.data<T>() : nullptr,
+                                     dup.defined() ? dup.data<T>() : nullptr);
+    });
+    if (dgate.defined()) accumulate(gate, std::move(dgate));
+    if (dup.defined()) accumulate(up, std::move(dup));
+  });
+  return y;
+}
+
 Tensor dropout(const Tensor& x, double probability) {
   const Dropout drop = draw_dropout(probability);
   if (!drop.active()) return x;

@@ -15,6 +15,9 @@ Tensor scale(const Tensor& x, double factor);
 void add_scaled(double factor, const Tensor& x, Tensor& sum);
 /// Any rank.
 Tensor activate(const Tensor& x, Activation activation);
+/// activation(gate) ⊙ up, in one pass and with nothing else kept: the inside of a gated
+/// feed-forward block.
+Tensor gated(const Tensor& gate, const Tensor& up, Activation activation);
 /// Zeroes elements with this probability and scales the others, while recording; else x itself.
 Tensor dropout(const Tensor& x, double probability);
 

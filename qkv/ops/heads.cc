@@ -1,5 +1,6 @@
 #include "qkv/ops/heads.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -109,11 +110,7 @@ void project_heads_backward(const Tensor& x, const Tensor& w, const Tensor& dy) 
 /// cos and sin [T pairs] of every row's angles, in double until they are stored.
 void angles(std::span<const std::int32_t> positions, std::int64_t pairs, const RotaryOptions& o,
             Tensor& cos, Tensor& sin) {
-  std::vector<double> frequency(static_cast<std::size_t>(pairs));
-  for (std::int64_t i = 0; i < pairs; ++i) {
-    frequency[static_cast<std::size_t>(i)] =
-        o.scale * std::pow(o.base, -static_cast<double>(i) / static_cast<double>(pairs));
-  }
+  const std::vector<double> frequency = rotary_frequencies(pairs, o);
   dispatch(cos, [&](auto zero) {
     using T = decltype(zero);
     T *c = cos.data<T>(), *s = sin.data<T>();
@@ -130,6 +127,25 @@ void angles(std::span<const std::int32_t> positions, std::int64_t pairs, const R
       }
     });
   });
+}
+
+void check(const RotaryOptions& o) {
+  if (!(o.base > 0.0)) fail<ShapeError>("rotary: base {} must be positive", o.base);
+  const RotaryBands& b = o.bands;
+  if (!(b.factor > 0.0 && b.original > 0.0 && b.low >= 0.0 && b.high > b.low)) {
+    fail<ShapeError>(
+        "rotary: bands need a positive factor and length and low < high, got {}, {}, "
+        "{} and {}",
+        b.factor, b.original, b.low, b.high);
+  }
+}
+
+double stretched(double frequency, const RotaryBands& b) {
+  if (b.factor == 1.0) return frequency;       // to the last bit
+  constexpr double kTurn = 6.283185307179586;  // 2π
+  const double turns = b.original * frequency / kTurn;
+  const double kept = std::clamp((turns - b.low) / (b.high - b.low), 0.0, 1.0);
+  return frequency * (kept + (1.0 - kept) / b.factor);
 }
 
 Tensor rotated(const Tensor& x, const Tensor& cos, const Tensor& sin, bool interleaved, bool back) {
@@ -200,6 +216,16 @@ Tensor clamp(const Tensor& x, double low, double high) {
     accumulate(x, std::move(dx));
   });
   return y;
+}
+
+std::vector<double> rotary_frequencies(std::int64_t pairs, const RotaryOptions& options) {
+  check(options);
+  std::vector<double> frequencies;
+  for (std::int64_t i = 0; i < pairs; ++i) {
+    const double f = std::pow(options.base, -static_cast<double>(i) / static_cast<double>(pairs));
+    frequencies.push_back(options.scale * stretched(f, options.bands));
+  }
+  return frequencies;
 }
 
 Tensor rotary(const Tensor& x, std::span<const std::int32_t> positions,

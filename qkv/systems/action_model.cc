@@ -89,7 +89,7 @@ ActionModel make_action_model(const ActionDesign& d, std::span<const Clip> clips
   c.features = model.poses.features();
   c.frames = model.poses.frames;
   c.classes = static_cast<std::int64_t>(names.size());
-  model.network = ActionNetwork::make(of_equal_size(c, d.network.architecture), seed);
+  model.network = ActionNetwork::make(seed, of_equal_size(c, d.network.architecture));
   return model;
 }
 

@@ -11,6 +11,7 @@
 #include "qkv/ops/choose.h"
 #include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
+#include "qkv/systems/import/activations.h"
 #include "qkv/systems/import/bert_weights.h"
 #include "qkv/systems/import/fields.h"
 #include "qkv/systems/weights_file.h"
@@ -20,18 +21,6 @@ namespace {
 
 constexpr const char* kLongestWordField = "max_input_chars_per_word";
 constexpr IntegerRange kSize = {.least = 0, .most = std::int64_t{1} << 30};
-// Hugging Face's spellings; the last two are the same function.
-constexpr std::string_view kActivations[] = {"gelu", "relu", "gelu_new", "gelu_pytorch_tanh"};
-constexpr Activation kActivationOf[] = {Activation::gelu, Activation::relu, Activation::gelu_tanh,
-                                        Activation::gelu_tanh};
-
-std::string_view activation_name(Activation activation) {
-  for (std::size_t i = 0; i < std::size(kActivations); ++i) {
-    if (kActivationOf[i] == activation) return kActivations[i];
-  }
-  fail("bert: this activation has no published name");
-}
-
 bool of_bert(const Json& config) {
   return config.is_object() && config.contains("model_type") && config["model_type"] == "bert";
 }
@@ -117,7 +106,7 @@ BertConfig bert_config_from(const Json& json, const std::string& path) {
   c.intermediate_size = r.integer("intermediate_size", kSize);
   c.max_position_embeddings = r.integer("max_position_embeddings", kSize);
   c.type_vocab_size = r.integer("type_vocab_size", kSize, 2);
-  c.hidden_act = kActivationOf[r.choice("hidden_act", kActivations)];
+  c.hidden_act = kActivationOf[r.choice("hidden_act", kActivationNames)];
   c.hidden_dropout_prob = r.number("hidden_dropout_prob", {0, 1}, 0.1);
   c.attention_probs_dropout_prob = r.number("attention_probs_dropout_prob", {0, 1}, 0.1);
   c.layer_norm_eps = r.number("layer_norm_eps", {0, 1}, 1e-12);
@@ -201,6 +190,7 @@ BertModel read_bert_model(const ModelDirectory& directory) {
   }
   const bool foreign = is_foreign(config);
   BertWeights weights = read_bert_weights(directory);
+  model.notes = weights.notes;
   if (foreign) {
     read_foreign_pieces(directory, model, sizes, weights);
   } else {
@@ -264,7 +254,7 @@ BertModel make_bert(const BertDesign& d, const WordPiece& pieces, std::uint64_t 
   config.vocab_size = pieces.size();
   // Positions that training never reaches would stay noise.
   config.max_position_embeddings = d.masks.max_length;
-  model.network = Bert::make(config, {.pooler = d.masks.pairs, .next = d.masks.pairs}, seed);
+  model.network = Bert::make(seed, config, {.pooler = d.masks.pairs, .next = d.masks.pairs});
   return model;
 }
 

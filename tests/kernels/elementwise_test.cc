@@ -5,9 +5,9 @@
 namespace qkv::kernels {
 namespace {
 
-constexpr Activation kActivations[] = {Activation::none, Activation::relu,
-                                       Activation::gelu, Activation::gelu_tanh,
-                                       Activation::tanh, Activation::sigmoid};
+constexpr Activation kActivations[] = {
+    Activation::none, Activation::relu,    Activation::gelu, Activation::gelu_tanh,
+    Activation::tanh, Activation::sigmoid, Activation::silu, Activation::quick_gelu};
 
 Dropout some_dropout(double probability) { return Dropout::make(probability, key_of(7, 11)); }
 
@@ -119,6 +119,20 @@ TEST(BiasActivation, GeluHasItsPublishedValues) {
   });
 }
 
+// torch 1.13: silu(x); x·sigmoid(1.702 x).
+TEST(BiasActivation, SiluAndQuickGeluAreThoseOfTorch) {
+  const std::vector<float> x = {-2.0f, -1.0f, 0.5f, 1.0f};
+  const std::vector<double> silu = {-0.238405844, -0.268941421, 0.311229666, 0.731058579};
+  const std::vector<double> quick = {-0.064341377, -0.154204234, 0.350388437, 0.845795766};
+  on_every_target([&] {
+    std::vector<float> y(4);
+    bias_activation(1, 4, x.data(), nullptr, Activation::silu, {}, y.data());
+    EXPECT_TRUE(close(y, silu, 2e-7));
+    bias_activation(1, 4, x.data(), nullptr, Activation::quick_gelu, {}, y.data());
+    EXPECT_TRUE(close(y, quick, 2e-7));
+  });
+}
+
 TEST(BiasActivation, ExtremeValues) {
   const float inf = std::numeric_limits<float>::infinity();
   const float nan = std::numeric_limits<float>::quiet_NaN();
@@ -139,14 +153,15 @@ TEST(BiasActivation, ExtremeValues) {
       }
       EXPECT_TRUE(close(y, want, 2e-7)) << static_cast<int>(activation) << " alone";
     }
-    for (Activation activation : {Activation::gelu, Activation::gelu_tanh}) {
-      const std::vector<float> far = {-1e30f, -50.0f, -10.0f, 10.0f, 50.0f, 1e15f};
-      const std::vector<float> want = {0.0f, 0.0f, 0.0f, 10.0f, 50.0f, 1e15f};
+    for (Activation activation :
+         {Activation::gelu, Activation::gelu_tanh, Activation::silu, Activation::quick_gelu}) {
+      const std::vector<float> far = {-1e30f, -50.0f, -30.0f, 30.0f, 50.0f, 1e15f};
+      const std::vector<float> want = {0.0f, 0.0f, 0.0f, 30.0f, 50.0f, 1e15f};
       std::vector<float> y(6), ones(6, 1.0f);
       bias_activation(1, 6, far.data(), nullptr, activation, {}, y.data());
       EXPECT_TRUE(close(y, want, 1e-6)) << static_cast<int>(activation);
       const std::vector<float> slope = {0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f};
-      const std::vector<float> z = {-100.0f, -50.0f, -10.0f, 10.0f, 50.0f, 100.0f};
+      const std::vector<float> z = {-1e30f, -50.0f, -30.0f, 30.0f, 50.0f, 1e30f};
       bias_activation_backward(1, 6, z.data(), nullptr, nullptr, activation, {}, ones.data(),
                                y.data());
       EXPECT_TRUE(close(y, slope, 1e-6)) << static_cast<int>(activation);

@@ -49,6 +49,29 @@ TEST(Sinusoid, BlocksOfSinesAndCosines) {
              {std::sin(2.0), std::sin(2e-4), std::cos(2.0), std::cos(2e-4)});
 }
 
+TEST(Sinusoid, HalvesAreInterleavedInAnotherOrder) {
+  for (const std::int64_t width : {1, 2, 5, 6, 12}) {
+    const Tensor mixed = sinusoid(9, width), t = sinusoid(9, width, Sinusoid::halves);
+    const std::int64_t sines = (width + 1) / 2;
+    for (std::int64_t p = 0; p < 9; ++p) {
+      for (std::int64_t c = 0; c < width; ++c) {
+        const std::int64_t to = c % 2 == 0 ? c / 2 : sines + c / 2;
+        EXPECT_EQ(t.data()[p * width + to], mixed.data()[p * width + c]) << width << " " << c;
+      }
+    }
+  }
+  // Marian itself has other frequencies in the same places.
+  EXPECT_GT(testing::distance(sinusoid(9, 12, Sinusoid::halves), sinusoid(9, 12, Sinusoid::blocks)),
+            0.1);
+}
+
+TEST(Places, CountInEverySequence) {
+  using Rows = std::vector<std::int32_t>;
+  EXPECT_EQ(places(Segments({2, 0, 3})), (Rows{0, 1, 0, 1, 2}));
+  EXPECT_EQ(places(Segments({2, 0, 3}), 2), (Rows{2, 3, 2, 3, 4}));
+  EXPECT_EQ(places(Segments({})), Rows{});
+}
+
 TEST(Sinusoid, OddWidthsDropTheLastCosine) {
   // Frequencies of width 5: 1, 10000^{−2/5}, 10000^{−4/5}.
   const double second = std::pow(10000.0, -0.4), third = std::pow(10000.0, -0.8);
@@ -60,7 +83,8 @@ TEST(Sinusoid, OddWidthsDropTheLastCosine) {
 }
 
 TEST(Sinusoid, OffsetGivesTheSameRows) {
-  for (const Sinusoid form : {Sinusoid::interleaved, Sinusoid::blocks, Sinusoid::legacy}) {
+  for (const Sinusoid form :
+       {Sinusoid::interleaved, Sinusoid::blocks, Sinusoid::halves, Sinusoid::legacy}) {
     const Tensor whole = sinusoid(50, 12, form);
     const Tensor part = sinusoid(7, 12, form, 31);
     EXPECT_EQ(testing::distance(whole.rows(31, 38), part), 0.0);

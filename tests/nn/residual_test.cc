@@ -54,6 +54,27 @@ TEST(ResidualStream, PreNormEqualsTheFormula) {
   EXPECT_LT(distance(m.run(x, NormPlacement::pre, 0, m.last), m.last(z)), 1e-5);
 }
 
+TEST(ResidualStream, TakesRmsNormsToo) {
+  const Blocks m;
+  const RmsNorm norm1{random_tensor({6}, 7), 1e-3}, norm2{random_tensor({6}, 8), 1e-3};
+  const Tensor x = random_tensor({5, 6}, 1);
+  for (const NormPlacement placement : {NormPlacement::pre, NormPlacement::post}) {
+    ResidualStream stream(x, placement, 0.0);
+    stream.sub_layer(norm1, [&](const Tensor& y) { return m.f(y); });
+    stream.sub_layer(norm2, [&](const Tensor& y) { return m.g(y); });
+    const Tensor out = stream.finish(norm2);
+    Tensor want;
+    if (placement == NormPlacement::pre) {
+      const Tensor y = add(x, m.f(norm1(x)));
+      want = norm2(add(y, m.g(norm2(y))));
+    } else {
+      const Tensor y = norm1(add(x, m.f(x)));
+      want = norm2(norm2(add(y, m.g(y))));
+    }
+    EXPECT_LT(distance(out, want), 1e-6);
+  }
+}
+
 TEST(ResidualStream, DropsEachBranchOnce) {
   const Blocks m;
   const Tensor x = random_tensor({5, 6}, 1);

@@ -137,6 +137,48 @@ TEST(Rotary, ProductsDependOnTheDistanceAlone) {
   }
 }
 
+TEST(Rotary, BandsStretchLongWavesAlone) {
+  const RotaryBands bands{.factor = 8, .low = 1, .high = 4, .original = 8192};
+  const auto plain = rotary_frequencies(64, {.base = 500000});
+  const auto slow = rotary_frequencies(64, {.base = 500000, .bands = bands});
+  int kept = 0, mixed = 0, stretched = 0;
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    const double wave = 2 * 3.141592653589793 / plain[i];  // positions of a whole turn
+    if (wave < 8192.0 / 4) {
+      EXPECT_EQ(slow[i], plain[i]);
+      ++kept;
+    } else if (wave > 8192.0) {
+      EXPECT_DOUBLE_EQ(slow[i], plain[i] / 8);
+      ++stretched;
+    } else {
+      EXPECT_LT(slow[i], plain[i]);
+      EXPECT_GT(slow[i], plain[i] / 8);
+      ++mixed;
+    }
+    if (i > 0) {
+      EXPECT_LT(slow[i], slow[i - 1]);
+    }
+  }
+  EXPECT_GT(kept, 20);
+  EXPECT_GT(mixed, 4);
+  EXPECT_GT(stretched, 20);
+  // A scale is one of the positions, whatever the bands.
+  const auto both = rotary_frequencies(64, {.base = 500000, .scale = 0.25, .bands = bands});
+  for (std::size_t i = 0; i < both.size(); ++i) EXPECT_DOUBLE_EQ(both[i], slow[i] / 4);
+}
+
+TEST(Rotary, OptionsWithoutMeaningAreRefused) {
+  const Tensor x = normal({1, 1, 4}, 1);
+  const std::vector<std::int32_t> at = {0};
+  for (const RotaryBands& bad :
+       {RotaryBands{.factor = 0}, RotaryBands{.low = 4, .high = 4}, RotaryBands{.low = -1},
+        RotaryBands{.original = 0}, RotaryBands{.factor = std::nan("")}}) {
+    EXPECT_THROW((void)rotary(x, at, {.bands = bad}), ShapeError);
+  }
+  EXPECT_THROW((void)rotary(x, at, {.base = 0}), ShapeError);
+  EXPECT_THROW((void)rotary(x, at, {.base = std::nan("")}), ShapeError);
+}
+
 TEST(Rotary, TurnsPairsByTheirOwnFrequency) {
   const Tensor x = Tensor::of(std::vector<double>{1, 2, 3, 4}, {1, 1, 4});
   const std::vector<std::int32_t> at = {3};

@@ -61,6 +61,11 @@ inline void add_head_rows(std::vector<OpRow>& rows, std::int64_t n) {
                       return rotary(x[0], std::vector<std::int32_t>{0, 1, 7, 1000},
                                     {.interleaved = interleaved});
                     }});
+    rows.push_back({"rotary in bands" + form + size, {{4, 3, 2 * n}}, [interleaved](auto x) {
+                      const RotaryBands bands{.factor = 4, .original = 100};
+                      return rotary(x[0], std::vector<std::int32_t>{0, 1, 7, 1000},
+                                    {.interleaved = interleaved, .bands = bands});
+                    }});
     rows.push_back({"rotary of the first" + form + size, {{4, 3, 2 * n + 3}}, [=](auto x) {
                       return rotary(
                           x[0], std::vector<std::int32_t>{3, -1, 0, 2},
@@ -191,8 +196,12 @@ inline void add_linear_rows(std::vector<OpRow>& rows, std::int64_t n) {
   for (const auto& [name, activation] :
        {std::pair{"none", Activation::none}, std::pair{"relu", Activation::relu},
         std::pair{"gelu", Activation::gelu}, std::pair{"gelu_tanh", Activation::gelu_tanh},
-        std::pair{"tanh", Activation::tanh}, std::pair{"sigmoid", Activation::sigmoid}}) {
+        std::pair{"tanh", Activation::tanh}, std::pair{"sigmoid", Activation::sigmoid},
+        std::pair{"silu", Activation::silu}, std::pair{"quick_gelu", Activation::quick_gelu}}) {
     const Activation a = activation;
+    rows.push_back({"gated " + std::string(name) + size, {{5, n}, {5, n}}, [a](auto x) {
+                      return gated(x[0], x[1], a);
+                    }});
     rows.push_back({"linear " + std::string(name) + size, {{5, 3}, {3, n}, {n}}, [a](auto x) {
                       return linear(x[0], x[1], x[2], a);
                     }});

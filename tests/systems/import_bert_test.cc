@@ -190,7 +190,7 @@ TEST_F(ForeignBert, FieldsThatMakeAnotherNetworkAreRefused) {
                                    {"tie_word_embeddings", false},
                                    {"embedding_size", 4},
                                    {"position_embedding_type", "relative_key"},
-                                   {"hidden_act", "swish"},
+                                   {"hidden_act", "mish"},
                                    {"pruned_heads", {{"0", {1}}}},
                                    {"quantization_config", {{"bits", 8}}},
                                    {"auto_map", {{"AutoModel", "own.py"}}},

@@ -1,90 +1,21 @@
 #include "qkv/systems/import/bert_weights.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 #include <utility>
 
 #include "qkv/base/error.h"
-#include "qkv/io/quote.h"
+#include "qkv/io/weight_files.h"
 #include "qkv/systems/import/fields.h"
 #include "qkv/systems/weights_file.h"
 
 namespace qkv {
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr const char* kWords = "bert.embeddings.word_embeddings.weight";
 constexpr const char* kBias = "cls.predictions.bias";
 constexpr const char* kDecoder = "cls.predictions.decoder.weight";
 constexpr const char* kDecoderBias = "cls.predictions.decoder.bias";
-
-bool there(const fs::path& path) {
-  std::error_code code;
-  return fs::exists(path, code);
-}
-
-/// Which file holds which tensor, by file.
-std::map<std::string, std::set<std::string>> shards_of(const fs::path& index) {
-  const Json json = read_json(index);
-  ForeignFields f(json, index.string());
-  const Json& map = f["weight_map"];
-  if (!map.is_object() || map.empty()) {
-    f.refuse("weight_map", "expected an object with the file of each tensor");
-  }
-  std::map<std::string, std::set<std::string>> shards;
-  for (const auto& [tensor, file] : map.items()) {
-    const std::string name = file.is_string() ? file.get<std::string>() : "";
-    if (name.empty() || name.front() == '.' || name.find('/') != name.npos) {
-      f.refuse("weight_map", fmt::format("{} is no name of a file", in_quotes(file.dump())));
-    }
-    shards[name].insert(tensor);
-  }
-  return shards;
-}
-
-/// The open files of a directory, each checked.
-std::vector<SafetensorsFile> open_files(const ModelDirectory& directory, BertWeights& weights) {
-  const fs::path single = directory.file(kWeightsFile), index = directory.file(kIndex);
-  std::vector<SafetensorsFile> files;
-  weights.path = single.string();
-  if (there(single) || !there(index)) {
-    for (const char* pickle : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-      if (there(single) || !there(directory.file(pickle))) continue;
-      fail<FileError>(
-          "{}: there is only {}, which could run any program; convert it to "
-          "safetensors",
-          single.string(), pickle);
-    }
-    files.emplace_back(single);
-  } else {
-    weights.path = index.string();
-    const auto shards = shards_of(index);
-    for (const auto& [name, tensors] : shards) {
-      if (there(directory.file(name))) continue;
-      fail<FileError>("{}: is missing, but {} names it; copy the whole directory again",
-                      directory.file(name).string(), kIndex);
-    }
-    for (const auto& [name, tensors] : shards) {
-      const fs::path path = directory.file(name);
-      files.emplace_back(path);
-      const std::vector<std::string>& names = files.back().names();
-      if (std::set<std::string>(names.begin(), names.end()) != tensors) {
-        throw DataError(path.string(), 0,
-                        fmt::format("does not hold just the tensors that {} says; files of two "
-                                    "models mixed?",
-                                    kIndex));
-      }
-    }
-  }
-  for (const SafetensorsFile& file : files) {
-    file.verify();
-    file.check_finite();
-  }
-  return files;
-}
 
 const Tensor* find(const StateDict& state, std::string_view name) {
   const auto found = std::find_if(state.begin(), state.end(),
@@ -123,36 +54,33 @@ bool BertWeights::has(std::string_view name) const { return find(state, name) !=
 
 BertWeights read_bert_weights(const ModelDirectory& directory) {
   BertWeights weights;
-  const std::vector<SafetensorsFile> files = open_files(directory, weights);
-  bool bare = true;
-  for (const SafetensorsFile& file : files) {
-    for (const std::string& name : file.names()) {
-      bare = bare && !name.starts_with("bert.") && !name.starts_with("cls.");
-    }
-  }
+  const WeightFiles files(directory.path());
+  weights.path = files.path();
+  weights.notes = files.notes();
+  const bool bare = std::ranges::none_of(files.names(), [](const std::string& name) {
+    return name.starts_with("bert.") || name.starts_with("cls.");
+  });
   Tensor decoder, decoder_bias;
-  for (const SafetensorsFile& file : files) {
-    for (const std::string& own : file.names()) {
-      const std::string name = modern_bert_name((bare ? "bert." : "") + own);
-      if (name.ends_with("embeddings.position_ids") ||
-          name.ends_with("embeddings.token_type_ids")) {
-        if (!file.counts_up(own, name.ends_with("position_ids") ? 1 : 0)) {
-          throw DataError(weights.path, 0,
-                          fmt::format("tensor '{}' is not 0, {}; this program knows nothing else",
-                                      own, name.ends_with("position_ids") ? "1, 2 …" : "0, 0 …"));
-        }
-      } else if (name == kDecoder) {
-        decoder = file.float_tensor(own);
-      } else if (name == kDecoderBias) {
-        decoder_bias = file.float_tensor(own);
-      } else {
-        weights.state.emplace_back(name, file.float_tensor(own));
+  for (const std::string& own : files.names()) {
+    const SafetensorsFile& file = files.file_of(own);
+    const std::string name = modern_bert_name((bare ? "bert." : "") + own);
+    if (name.ends_with("embeddings.position_ids") || name.ends_with("embeddings.token_type_ids")) {
+      if (!file.counts_up(own, name.ends_with("position_ids") ? 1 : 0)) {
+        throw DataError(weights.path, 0,
+                        fmt::format("tensor '{}' is not 0, {}; this program knows nothing else",
+                                    own, name.ends_with("position_ids") ? "1, 2 …" : "0, 0 …"));
       }
+    } else if (name == kDecoder) {
+      decoder = file.float_tensor(own);
+    } else if (name == kDecoderBias) {
+      decoder_bias = file.float_tensor(own);
+    } else {
+      weights.state.emplace_back(name, file.float_tensor(own));
     }
   }
   check_copies(weights, decoder, decoder_bias);
   for (const auto& entry : weights.state) weights.numbers += entry.second.count();
-  if (files.size() == 1 && weights.path.ends_with(kWeightsFile)) know(directory, files.front());
+  if (!files.sharded()) know(directory, files.files().front());
   return weights;
 }
 

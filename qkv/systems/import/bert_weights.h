@@ -17,6 +17,7 @@ struct BertWeights {
   std::string path;  // of the file or of the index, for messages
   StateDict state;   // f32; without copies
   std::int64_t numbers = 0;
+  std::vector<std::string> notes;  // of the files, for people
 
   bool has(std::string_view name) const;
 };
