@@ -136,8 +136,25 @@ Subword Subword::from_model(std::string bytes, std::string_view path) {
 struct Subword::Runs {
   std::string text;
   std::vector<std::string_view> whole;  // every run of the text, as it was
+  struct Gap {
+    std::size_t at = 0, bytes = 0;  // what is missing in `text`, and before which of its bytes
+  };
+  std::vector<Gap> gaps;
   bool shortened = false;
 };
+
+/// No character of the run is part of a piece, not even after the model's own normalisation.
+bool Subword::is_unknown(std::string_view run) const {
+  std::vector<std::string_view> distinct;
+  for (const CodePoint& c : code_points(run)) distinct.push_back(c.bytes);
+  std::sort(distinct.begin(), distinct.end());
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  return std::ranges::all_of(distinct, [this](std::string_view c) {
+    std::vector<int> ids;
+    const sp::util::Status status = processor_->Encode(c, &ids);
+    return status.ok() && !ids.empty() && ids.back() == unk();
+  });
+}
 
 Subword::Runs Subword::shorten(std::string_view text) const {
   constexpr std::size_t kLong = 64;  // bytes; below it the square is nothing
@@ -147,8 +164,10 @@ Subword::Runs Subword::shorten(std::string_view text) const {
   const auto flush = [&] {
     if (run.empty()) return;
     runs.whole.push_back(run);
-    const bool cut = run.size() > kLong;
-    runs.text += cut ? first_code_point(run).bytes : run;
+    const bool cut = run.size() > kLong && is_unknown(run);
+    const std::string_view kept = cut ? first_code_point(run).bytes : run;
+    runs.text += kept;
+    if (cut) runs.gaps.push_back({runs.text.size(), run.size() - kept.size()});
     runs.shortened = runs.shortened || cut;
     run = {};
   };
@@ -210,6 +229,32 @@ std::vector<std::string> Subword::pieces(std::string_view text) const {
     piece = std::move(restored);
   }
   return pieces;
+}
+
+std::vector<SubwordPiece> Subword::traced(std::string_view text) const {
+  const Runs runs = has_bytes() ? Runs{} : shorten(text);
+  const sp::ImmutableSentencePieceText encoded =
+      processor_->EncodeAsImmutableProto(runs.shortened ? runs.text : text);
+  std::size_t next = 0, missing = 0;
+  const auto in_text = [&](std::size_t at) {  // of rising places
+    while (next < runs.gaps.size() && runs.gaps[next].at <= at) missing += runs.gaps[next++].bytes;
+    return at + missing;
+  };
+  std::vector<SubwordPiece> pieces;
+  pieces.reserve(encoded.pieces_size());
+  for (const auto& piece : encoded.pieces()) {
+    const std::size_t begin = in_text(piece.begin());
+    pieces.push_back(
+        {piece.piece(), static_cast<std::int32_t>(piece.id()), begin, in_text(piece.end())});
+  }
+  return pieces;
+}
+
+std::string Subword::join(const std::vector<std::string>& pieces) const {
+  std::string text;
+  const sp::util::Status status = processor_->Decode(pieces, &text);
+  if (!status.ok()) fail("tokeniser: cannot decode: {}", reason_of(status));
+  return text;
 }
 
 bool Subword::has_bytes() const {

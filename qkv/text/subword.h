@@ -25,6 +25,13 @@ struct SubwordOptions {
   Normalisation normalise = {};
 };
 
+/// A piece, its number and the bytes of the text that it stands for; none for what the model adds.
+struct SubwordPiece {
+  std::string text;
+  std::int32_t id = 0;
+  std::size_t begin = 0, end = 0;
+};
+
 class Subword {
  public:
   /// Learns from sentences in memory, on one thread, the same pieces every time. Throws Error when
@@ -49,10 +56,16 @@ class Subword {
   std::vector<std::int32_t> encode(std::string_view text) const;
   std::vector<std::string> pieces(std::string_view text) const;
   std::string decode(std::span<const std::int32_t> ids) const;
+  /// The library's own pieces of valid UTF-8: spaces of other kinds are what the model's rules make
+  /// of them, whereas encode() makes them plain first.
+  std::vector<SubwordPiece> traced(std::string_view text) const;
+  /// The text of pieces by their names, which the model need not have.
+  std::string join(const std::vector<std::string>& pieces) const;
 
  private:
   struct Runs;
   bool has_bytes() const;  // unknown characters become byte pieces
+  bool is_unknown(std::string_view run) const;
   Runs shorten(std::string_view text) const;
 
   std::shared_ptr<const std::string> model_;
