@@ -24,6 +24,11 @@ bool is_enclosed_letter(char32_t c) {
          (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
 }
 
+// Characters of category Cf that came after Unicode 8, which the tokenisers' tables know.
+bool is_later_format(char32_t c) {
+  return c == 0x890 || c == 0x891 || c == 0x8E2 || c == 0x110CD || (c >= 0x13430 && c <= 0x13438);
+}
+
 }  // namespace
 
 bool is_letter(char32_t c) {
@@ -63,7 +68,8 @@ bool is_dropped(char32_t c) {
   if (c < 0x7F) return c < 0x20 && c != U'\t' && c != U'\n' && c != U'\r';
   if (c == 0xFFFD) return true;
   const utf8proc_category_t k = category(c);
-  return k == UTF8PROC_CATEGORY_CN || between(k, UTF8PROC_CATEGORY_CC, UTF8PROC_CATEGORY_CO);
+  return (k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF || k == UTF8PROC_CATEGORY_CO) &&
+         !is_later_format(c);
 }
 
 bool is_ideograph(char32_t c) {

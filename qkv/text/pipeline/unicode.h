@@ -16,7 +16,7 @@ bool is_word(char32_t c);                  // \w: letters, marks, digits, connec
 bool is_mark(char32_t c);                  // \p{M}
 bool is_nonspacing(char32_t c);            // \p{Mn}
 bool is_punctuation_or_ascii(char32_t c);  // \p{P} and all signs of ASCII
-/// What BERT drops: U+0000, U+FFFD and categories C* but tab and line ends.
+/// What BERT drops: U+FFFD and categories Cc, Cf and Co but tab and line ends.
 bool is_dropped(char32_t c);
 /// The blocks of ideographs that BERT cuts one by one.
 bool is_ideograph(char32_t c);
