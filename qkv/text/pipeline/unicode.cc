@@ -4,6 +4,8 @@
 
 #include <utf8proc.h>
 
+#include "qkv/text/pipeline/later_characters.h"
+
 namespace qkv::pipeline {
 namespace {
 
@@ -22,11 +24,6 @@ bool is_ascii_digit(char32_t c) { return c >= U'0' && c <= U'9'; }
 bool is_enclosed_letter(char32_t c) {
   return (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
          (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
-}
-
-// Characters of category Cf that came after Unicode 8, which the tokenisers' tables know.
-bool is_later_format(char32_t c) {
-  return c == 0x890 || c == 0x891 || c == 0x8E2 || c == 0x110CD || (c >= 0x13430 && c <= 0x13438);
 }
 
 }  // namespace
@@ -50,7 +47,10 @@ bool is_mark(char32_t c) {
   return c >= 0x300 && between(category(c), UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME);
 }
 
-bool is_nonspacing(char32_t c) { return c >= 0x300 && category(c) == UTF8PROC_CATEGORY_MN; }
+bool is_nonspacing(char32_t c) {
+  if (c < 0x300) return false;
+  return (category(c) == UTF8PROC_CATEGORY_MN && !is_later_nonspacing(c)) || c == 0x1734;
+}
 
 bool is_word(char32_t c) {
   if (c < 0x80) return is_ascii_letter(c) || is_ascii_digit(c) || c == U'_';
@@ -61,7 +61,9 @@ bool is_word(char32_t c) {
 
 bool is_punctuation_or_ascii(char32_t c) {
   if (c < 0x80) return c > 0x20 && c < 0x7F && !is_ascii_letter(c) && !is_ascii_digit(c);
-  return between(category(c), UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO);
+  return (between(category(c), UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO) &&
+          !is_later_punctuation(c)) ||
+         c == 0x166D || c == 0x111C9;  // were punctuation in Unicode 8
 }
 
 bool is_dropped(char32_t c) {
