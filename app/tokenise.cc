@@ -12,6 +12,7 @@
 #include "qkv/base/utf8.h"
 #include "qkv/io/json.h"
 #include "qkv/text/token_pipeline.h"
+#include "qkv/text/tokeniser.h"
 
 namespace qkv::app {
 namespace {
@@ -81,10 +82,44 @@ std::vector<std::int32_t> ids_of(const std::string& line, const LineReader& read
   return ids;
 }
 
+/// The stem of our own tokeniser in the directory; empty when there is none.
+std::string own_stem(const Settings& s) {
+  std::vector<std::string> stems;
+  constexpr std::string_view kEnd = ".tokeniser.json";
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(s.model, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(kEnd)) stems.push_back(name.substr(0, name.size() - kEnd.size()));
+  }
+  if (stems.size() < 2) return stems.empty() ? "" : stems[0];
+  return s.target ? "target" : "source";
+}
+
+void tokenise_own(const Settings& s, const std::string& stem, Program& program) {
+  if (s.offsets) throw UsageError("--offsets: the tokenisers of qkv train do not keep them");
+  const Tokeniser tokeniser = Tokeniser::load(s.model, stem);
+  LineReader reader("-");
+  by_lines(reader, 64, [&](const std::vector<std::string>& lines, std::int64_t number) {
+    for (const std::string& line : lines) {
+      std::string answer;
+      if (s.decode) {
+        const std::string text = tokeniser.decode(ids_of(line, reader, number++));
+        answer = program.json ? Json{{"text", text}}.dump() : text;
+      } else {
+        TokenEncoding e = {.ids = tokeniser.encode(line), .pieces = tokeniser.pieces(line)};
+        e.spans.resize(e.ids.size());
+        answer = program.json ? Json{{"ids", e.ids}, {"pieces", e.pieces}}.dump() : plain(e, s);
+      }
+      write_output(answer + "\n");
+    }
+  });
+}
+
 void tokenise(const Settings& s, Program& program) {
   if (s.decode && (s.ids || s.pieces || s.offsets)) {
     throw UsageError("--decode: goes without --ids, --pieces and --offsets");
   }
+  if (const std::string stem = own_stem(s); !stem.empty()) return tokenise_own(s, stem, program);
   const TokenPipeline pipeline =
       read_token_pipeline(s.model, s.target ? TextSide::target : TextSide::source);
   const bool only_ids = !program.json && !s.pieces && !s.offsets && !s.decode;
@@ -116,12 +151,14 @@ void tokenise(const Settings& s, Program& program) {
 void add_tokenise(Program& program) {
   auto s = std::make_shared<Settings>();
   Command& c =
-      program.command("tokenise", "Text to the tokens of another program's model, and back");
+      program.command("tokenise", "Text to the tokens of a model, another program's too, and back");
   c.footer(
       "Reads lines from stdin and answers each with a line. The directory holds a tokenizer.json, "
       "or\n"
       "vocab.txt (BERT), vocab.json and merges.txt (GPT-2, RoBERTa), sentencepiece.bpe.model\n"
-      "(XLM-R), tokenizer.model (Llama) or source.spm, target.spm and vocab.json (Marian).");
+      "(XLM-R), tokenizer.model (Llama) or source.spm, target.spm and vocab.json (Marian); or it "
+      "is one\n"
+      "of qkv train, whose tokens have no offsets.");
   c.options(*s);
   program.add_json(c, "One JSON object a line");
   program.add_threads(c);

@@ -64,6 +64,9 @@ class TokenPipeline {
   /// `special`: with the tokens that the post-processor puts around a text, [CLS] say.
   TokenEncoding encode(std::string_view text, bool special = true) const;
   TokenEncoding encode(std::string_view text, std::string_view pair, bool special = true) const;
+  TokenEncoding encode(std::string_view text, const char* pair, bool special = true) const {
+    return encode(text, std::string_view(pair), special);  // or a literal would be taken for a bool
+  }
   /// The numbers alone, which is faster.
   std::vector<std::int32_t> ids(std::string_view text, bool special = true) const;
   /// Of many texts, by all threads; the same for any number of them.

@@ -8,6 +8,8 @@
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
 #include "qkv/text/normalise.h"
+#include "qkv/text/pipeline/greedy_pieces.h"
+#include "qkv/text/pipeline/unicode.h"
 #include "qkv/text/split.h"
 
 namespace qkv {
@@ -25,13 +27,6 @@ bool is_white(char32_t c) {
          (c > 0x7F && category(c) >= UTF8PROC_CATEGORY_ZS && category(c) <= UTF8PROC_CATEGORY_ZP);
 }
 
-bool is_dropped(char32_t c) {
-  if (c == U'\t' || c == U'\n' || c == U'\r') return false;
-  if (c == U'\uFFFD') return true;
-  const utf8proc_category_t k = category(c);
-  return k == UTF8PROC_CATEGORY_CN || (k >= UTF8PROC_CATEGORY_CC && k <= UTF8PROC_CATEGORY_CO);
-}
-
 /// The blocks of ideographs; kana and Hangul are written with spaces or cut by the pieces.
 bool is_ideograph(char32_t c) {
   return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) ||
@@ -39,38 +34,19 @@ bool is_ideograph(char32_t c) {
          (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-/// All signs of ASCII, and what Unicode calls punctuation (not symbols).
-bool is_mark(char32_t c) {
-  if (c < 0x80) {
-    return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
-           (c >= 123 && c <= 126);
-  }
-  return category(c) >= UTF8PROC_CATEGORY_PC && category(c) <= UTF8PROC_CATEGORY_PO;
-}
-
-void append(std::string& text, utf8proc_int32_t value) {
-  utf8proc_uint8_t buffer[4];
-  const utf8proc_ssize_t n = utf8proc_encode_char(value, buffer);
-  text.append(reinterpret_cast<const char*>(buffer), static_cast<std::size_t>(n));
-}
-
 /// Lower case, decomposed, without non-spacing marks.
 std::string plain_letters(std::string_view text) {
   std::string lower;
   for (const CodePoint& c : code_points(text)) {
-    append(lower, utf8proc_tolower(static_cast<utf8proc_int32_t>(c.value)));
+    pipeline::append(
+        lower, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c.value))));
   }
   const std::string letters = decompose(lower);
   std::string plain;
   for (const CodePoint& c : code_points(letters)) {
-    if (category(c.value) != UTF8PROC_CATEGORY_MN) plain += c.bytes;
+    if (!pipeline::is_nonspacing(c.value)) plain += c.bytes;
   }
   return plain;
-}
-
-bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
 }  // namespace
@@ -83,11 +59,11 @@ std::vector<std::string> basic_tokens(std::string_view text, bool lower) {
       clean += ' ';
     } else if (is_ideograph(c.value)) {
       clean.append(" ").append(c.bytes).append(" ");
-    } else if (!is_dropped(c.value)) {
+    } else if (!pipeline::is_dropped(c.value)) {
       clean += c.bytes;
     }
   }
-  if (lower && is_ascii(clean)) {
+  if (lower && pipeline::is_ascii(clean)) {
     for (char& c : clean) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   } else if (lower) {
     clean = plain_letters(clean);
@@ -97,15 +73,21 @@ std::vector<std::string> basic_tokens(std::string_view text, bool lower) {
   for (const CodePoint& c : code_points(clean)) {
     if (is_white(c.value)) {
       open = false;
-    } else if (open && !is_mark(c.value)) {
+    } else if (open && !pipeline::is_punctuation_or_ascii(c.value)) {
       words.back() += c.bytes;
     } else {
       words.emplace_back(c.bytes);
-      open = !is_mark(c.value);
+      open = !pipeline::is_punctuation_or_ascii(c.value);
     }
   }
   return words;
 }
+
+struct WordPiece::Table {
+  std::vector<std::string> pieces;
+  std::unordered_map<std::string, std::int32_t, TokenHash, std::equal_to<>> ids;
+  pipeline::GreedyPieces greedy;
+};
 
 WordPiece::WordPiece()
     : WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]", std::string(kMask)}, "wordpiece", true) {}
@@ -121,8 +103,10 @@ WordPiece::WordPiece(std::vector<std::string> pieces, std::string_view path, boo
     if (!table->ids.emplace(piece, static_cast<std::int32_t>(i)).second) {
       throw DataError(path, line, fmt::format("piece '{}' is there twice", piece));
     }
-    table->longest = std::max(table->longest, piece.size());
   }
+  const std::vector<std::pair<std::string_view, std::int32_t>> entries(table->ids.begin(),
+                                                                       table->ids.end());
+  table->greedy = pipeline::GreedyPieces(entries, kInside);
   table_ = std::move(table);
   pad_ = id("[PAD]");
   unk_ = id("[UNK]");
@@ -192,24 +176,8 @@ void WordPiece::cut_word(const std::string& word, std::vector<std::int32_t>& ids
       static_cast<std::size_t>(std::count_if(word.begin(), word.end(), [](char c) {
         return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
       }));
-  bool known = characters <= longest_word_;
-  std::string candidate;
-  for (std::size_t begin = 0; known && begin < word.size();) {
-    known = false;
-    for (std::size_t end = std::min(word.size(), begin + table_->longest); end > begin; --end) {
-      // Never inside a character.
-      if (end < word.size() && (static_cast<unsigned char>(word[end]) & 0xC0) == 0x80) continue;
-      candidate = begin > 0 ? kInside : "";
-      candidate.append(word, begin, end - begin);
-      const std::int32_t found = id(candidate);
-      if (found < 0) continue;
-      ids.push_back(found);
-      begin = end;
-      known = true;
-      break;
-    }
-  }
-  if (known) return;
+  const auto add = [&ids](std::int32_t id, std::size_t, std::size_t) { ids.push_back(id); };
+  if (characters <= longest_word_ && table_->greedy.cut(word, add)) return;
   ids.resize(before);
   ids.push_back(unk_);
 }

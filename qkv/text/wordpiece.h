@@ -6,7 +6,7 @@
 // [UNK], [CLS], [SEP] and [MASK].
 //
 // Source of the rules: tokenization.py of https://github.com/google-research/bert; which characters
-// count as control follows Hugging Face (every category C*).
+// count as control follows Hugging Face.
 #pragma once
 
 #include <cstdint>
@@ -90,11 +90,7 @@ class WordPiece {
   std::string decode(std::span<const std::int32_t> ids) const;
 
  private:
-  struct Table {
-    std::vector<std::string> pieces;
-    std::unordered_map<std::string, std::int32_t, TokenHash, std::equal_to<>> ids;
-    std::size_t longest = 0;  // bytes
-  };
+  struct Table;
   WordPiece(std::vector<std::string> pieces, std::string_view path, bool lower);
   void cut_word(const std::string& word, std::vector<std::int32_t>& ids) const;
 

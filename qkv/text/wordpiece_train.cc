@@ -155,7 +155,8 @@ WordPiece WordPiece::train(const WordPieceOptions& options,
   }
   if (counts.empty()) fail("wordpiece: there is no text to learn pieces from");
   WordPiece blank;
-  std::vector<std::string> pieces = blank.table_->pieces;
+  std::vector<std::string> pieces;
+  for (std::int32_t id = 0; id < blank.size(); ++id) pieces.push_back(blank.piece(id));
   const auto limit = static_cast<std::size_t>(std::max(options.vocabulary_size, 0));
   Joiner joiner(counts);
   if (pieces.size() + joiner.pieces.size() > limit) {

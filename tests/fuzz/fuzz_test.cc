@@ -15,6 +15,7 @@
 #include "fuzz/state.h"
 #include "fuzz/tables.h"
 #include "fuzz/text.h"
+#include "fuzz/token_pipeline.h"
 #include "fuzz/weights_index.h"
 #include <gtest/gtest.h>
 
@@ -57,6 +58,7 @@ TEST(Fuzz, Sentences) { run(fuzz_sentences, sentences_seeds(), 3000); }
 TEST(Fuzz, State) { run(fuzz_state, state_seeds(), 1000); }
 TEST(Fuzz, Settings) { run(fuzz_settings, settings_seeds(), 3000); }
 TEST(Fuzz, Mask) { run(fuzz_mask, mask_seeds(), 5000); }
+TEST(Fuzz, TokenPipeline) { run(fuzz_token_pipeline, token_pipeline_seeds(), 3000); }
 TEST(Fuzz, WeightsIndex) { run(fuzz_weights_index, weights_index_seeds(), 5000); }
 
 // A target that cannot fail, or mutations that nothing accepts, would find nothing.

@@ -1,5 +1,5 @@
-// What became punctuation or a non-spacing mark after Unicode 8, whose tables Hugging Face's BERT
-// tokenisers go by: they do not take these characters for such, and neither does who wants the same
+// Characters that Unicode 14 has and the older tables of Hugging Face's tokenisers (versions 8 and
+// 9) have not: they do not take them for punctuation or marks, and neither does who wants the same
 // tokens.
 #pragma once
 
@@ -9,6 +9,10 @@ namespace qkv::pipeline {
 bool is_later_punctuation(char32_t c);
 /// Category Mn in Unicode 14, but not in 8.
 bool is_later_nonspacing(char32_t c);
+/// Any mark in Unicode 14, but not in 9.
+bool is_later_mark(char32_t c);
+/// Has a decomposition in Unicode 14, but not in 9.
+bool is_later_decomposition(char32_t c);
 /// Category Cf in Unicode 14, but not in 8.
 bool is_later_format(char32_t c);
 

@@ -89,9 +89,31 @@ void WordLevelModel::cut(std::string_view word, std::vector<Token>& tokens) cons
 }
 
 void SentencePieceModel::cut(std::string_view text, std::vector<Token>& tokens) const {
-  for (const SubwordPiece& p : model.traced(text)) {
-    const auto found = pieces.find(p.text);
-    tokens.push_back({found == pieces.end() ? unk : found->second, u32(p.begin), u32(p.end)});
+  // ">>fra<<" names the target language: a token at the beginning, and no text anywhere else. On
+  // each line it goes from the first >> to the last <<.
+  std::string rest;
+  std::vector<std::uint32_t> places;  // of the rest's bytes in the text
+  const auto add = [&](std::string_view id_of, std::size_t begin, std::size_t end) {
+    const auto found = pieces.find(id_of);
+    tokens.push_back({found == pieces.end() ? unk : found->second, u32(begin), u32(end)});
+  };
+  for (std::size_t line = 0; line < text.size();) {
+    const std::size_t end = std::min(text.find('\n', line), text.size() - 1) + 1;
+    const std::string_view whole = text.substr(line, end - line);
+    const std::size_t open = whole.find(">>"), close = whole.rfind("<<");
+    const bool code =
+        open != std::string_view::npos && close != std::string_view::npos && close >= open + 3;
+    if (code && line + open == 0) add(whole.substr(0, close + 2), 0, close + 2);
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      if (code && i >= open && i < close + 2) continue;
+      rest += whole[i];
+      places.push_back(u32(line + i));
+    }
+    line = end;
+  }
+  places.push_back(u32(text.size()));
+  for (const SubwordPiece& p : model.traced(rest)) {
+    add(p.text, places[p.begin], p.end > p.begin ? places[p.end - 1] + 1 : places[p.begin]);
   }
 }
 

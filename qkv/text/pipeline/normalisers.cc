@@ -7,6 +7,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/text/normalise.h"
+#include "qkv/text/pipeline/later_characters.h"
 #include "qkv/text/pipeline/unicode.h"
 
 namespace qkv::pipeline {
@@ -31,6 +32,10 @@ std::vector<Step> decomposed(std::string_view text, bool compatible) {
   std::vector<Step> steps;
   steps.reserve(text.size());
   for_each_point(text, [&](const CodePoint& c) {
+    if (is_later_decomposition(c.value)) {
+      steps.push_back({static_cast<utf8proc_int32_t>(c.value), 0});
+      return;
+    }
     utf8proc_int32_t buffer[32];  // Unicode's longest decomposition has 18
     int last_class = 0;
     const utf8proc_ssize_t n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c.value),

@@ -60,6 +60,12 @@ bool Notes::flag(const char* name, bool otherwise) const {
   return found ? found->flag() : otherwise;
 }
 
+bool Notes::lower_case() const {
+  const bool said = model_.json.is_null() ||
+                    JsonPart(model_.json, model_.path, "").flag_of("do_lower_case", true);
+  return flag("do_lower_case", said);
+}
+
 std::string Notes::kind() const {
   if (const auto name = setting("tokenizer_class")) {
     std::string kind = name->text();

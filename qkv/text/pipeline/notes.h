@@ -26,6 +26,8 @@ class Notes {
   /// A field of tokenizer_config.json; none when it is missing or null.
   std::optional<JsonPart> setting(const char* name) const;
   bool flag(const char* name, bool otherwise) const;
+  /// do_lower_case, which our own directories and old ones have in config.json.
+  bool lower_case() const;
   /// The token with a role ("mask_token"), or `otherwise`; empty: none.
   std::string token(const std::string& role, std::string_view otherwise = "") const;
 

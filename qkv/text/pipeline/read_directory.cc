@@ -108,7 +108,7 @@ Parts read_bert(const Path& directory, const Notes& notes) {
   }
   Parts parts;
   BertNormaliser bert = {.chinese = notes.flag("tokenize_chinese_chars", true),
-                         .lower = notes.flag("do_lower_case", true)};
+                         .lower = notes.lower_case()};
   if (const auto strip = notes.setting("strip_accents")) bert.strip_accents = strip->flag();
   parts.normalisers = {bert};
   parts.pre_tokenisers = {BertWords{}};
@@ -141,7 +141,10 @@ std::vector<std::pair<std::string, std::string>> merges_file(const Path& path) {
 
 Parts read_byte_level(const Path& directory, const Notes& notes) {
   const Path path = directory / "vocab.json", merges = directory / "merges.txt";
+  PieceIds ids = read_vocabulary_file(path);
   std::string kind = notes.kind();
+  if (kind.empty() && ids.contains("<s>") && ids.contains("<mask>")) kind = "Roberta";
+  if (kind.empty() && ids.contains("<|endoftext|>")) kind = "GPT2";
   if (kind == "roberta") kind = "Roberta";
   if (kind == "gpt2") kind = "GPT2";
   if (kind != "Roberta" && kind != "GPT2") {
@@ -153,7 +156,6 @@ Parts read_byte_level(const Path& directory, const Notes& notes) {
                     kind));
   }
   const bool roberta = kind == "Roberta", prefix = notes.flag("add_prefix_space", false);
-  PieceIds ids = read_vocabulary_file(path);
   const Defaults defaults =
       roberta ? Defaults{{"pad_token", named("<pad>")},        {"unk_token", named("<unk>")},
                          {"bos_token", named("<s>")},          {"eos_token", named("</s>")},

@@ -41,9 +41,10 @@ Decoder read_decoder(const JsonPart& json) {
     if (suffix.empty()) json.field("suffix").refuse("is empty");
     return SuffixDecoder{suffix};
   }
-  json.only({"type"});
-  if (type == "ByteFallback") return ByteFallbackDecoder{};
-  if (type == "Fuse") return FuseDecoder{};
+  if (type == "ByteFallback" || type == "Fuse") {
+    json.only({"type"});
+    return type == "Fuse" ? Decoder(FuseDecoder{}) : Decoder(ByteFallbackDecoder{});
+  }
   json.field("type").refuse(fmt::format("'{}' is no decoder that this program knows", type));
 }
 

@@ -66,13 +66,16 @@ Normaliser read_normaliser(const JsonPart& json) {
       map.refuse(e.what());
     }
   }
-  json.only({"type"});
-  if (type == "NFC") return UnicodeForm{true, false};
-  if (type == "NFD") return UnicodeForm{false, false};
-  if (type == "NFKC") return UnicodeForm{true, true};
-  if (type == "NFKD") return UnicodeForm{false, true};
-  if (type == "Lowercase") return LowerCase{};
-  if (type == "StripAccents") return StripAccents{};
+  const auto bare = [&json](Normaliser normaliser) {
+    json.only({"type"});
+    return normaliser;
+  };
+  if (type == "NFC") return bare(UnicodeForm{true, false});
+  if (type == "NFD") return bare(UnicodeForm{false, false});
+  if (type == "NFKC") return bare(UnicodeForm{true, true});
+  if (type == "NFKD") return bare(UnicodeForm{false, true});
+  if (type == "Lowercase") return bare(LowerCase{});
+  if (type == "StripAccents") return bare(StripAccents{});
   json.field("type").refuse(fmt::format("'{}' is no normaliser that this program knows", type));
 }
 
@@ -122,10 +125,13 @@ PreTokeniser read_pre_tokeniser(const JsonPart& json) {
     if (code_points(text).size() != 1) delimiter.refuse("is not one character");
     return Splitting{Literal{text}, Behaviour::removed, false};
   }
-  json.only({"type"});
-  if (type == "BertPreTokenizer") return BertWords{};
-  if (type == "Whitespace") return Splitting{WordOrMarks{}, Behaviour::removed, true};
-  if (type == "WhitespaceSplit") return WhiteSpace{};
+  const auto bare = [&json](PreTokeniser pre_tokeniser) {
+    json.only({"type"});
+    return pre_tokeniser;
+  };
+  if (type == "BertPreTokenizer") return bare(BertWords{});
+  if (type == "Whitespace") return bare(Splitting{WordOrMarks{}, Behaviour::removed, true});
+  if (type == "WhitespaceSplit") return bare(WhiteSpace{});
   json.field("type").refuse(fmt::format("'{}' is no pre-tokeniser that this program knows", type));
 }
 

@@ -44,7 +44,9 @@ bool is_digit(char32_t c) {
 }
 
 bool is_mark(char32_t c) {
-  return c >= 0x300 && between(category(c), UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME);
+  if (c < 0x300) return false;
+  return (between(category(c), UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME) && !is_later_mark(c)) ||
+         c == 0x1CF2 || c == 0x1CF3;  // were marks
 }
 
 bool is_nonspacing(char32_t c) {

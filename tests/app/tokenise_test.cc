@@ -1,0 +1,53 @@
+// qkv tokenise on directories of other programs and on our own.
+#include "app/run_qkv.h"
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "qkv/text/tokeniser.h"
+
+namespace qkv {
+namespace {
+
+const std::string kBert =
+    "tokenise --model '" + std::string(QKV_SOURCE_DIR) + "/tests/text/tokenisers/bert-files' ";
+
+TEST(Tokenise, NumbersPiecesOffsetsAndBack) {
+  const Ran ids = run_qkv(kBert, "The cat\n\n");
+  ASSERT_EQ(ids.exit, 0) << ids.err;
+  EXPECT_EQ(run_qkv(kBert + "--ids", "The cat\n\n").out, ids.out);
+  EXPECT_EQ(run_qkv(kBert + "--decode", ids.out).out, "The cat\n\n");
+  EXPECT_EQ(run_qkv(kBert + "--pieces --offsets", "The cat\n").out,
+            "[CLS]/0-0 The/0-3 cat/4-7 [SEP]/0-0\n");
+  EXPECT_EQ(run_qkv(kBert + "--pieces --bare", "The cat\n").out, "The cat\n");
+  const auto json = nlohmann::json::parse(run_qkv(kBert + "--json", "The cat\n").out);
+  EXPECT_EQ(json["pieces"], nlohmann::json({"[CLS]", "The", "cat", "[SEP]"}));
+  EXPECT_EQ(json["offsets"][2], nlohmann::json({4, 7}));
+  EXPECT_EQ(json["special"], nlohmann::json({1, 0, 0, 1}));
+}
+
+TEST(Tokenise, SaysWhatIsWrong) {
+  const Ran none = run_qkv("tokenise --model /nowhere", "");
+  EXPECT_EQ(none.exit, 1);
+  EXPECT_NE(none.err.find("has no tokenizer.json"), std::string::npos) << none.err;
+  const Ran number = run_qkv(kBert + "--decode", "1 2\n3 x\n");
+  EXPECT_EQ(number.exit, 1);
+  EXPECT_NE(number.err.find("<stdin>:2: 'x' is no number"), std::string::npos) << number.err;
+  EXPECT_EQ(run_qkv(kBert + "--decode --ids", "").exit, 2);
+  EXPECT_EQ(run_qkv(kBert + "--decode", "99999\n").exit, 1);
+}
+
+TEST(Tokenise, OurOwnDirectories) {
+  const Temporary folder;
+  const std::vector<std::string> text = {"the cat sees the dog"};
+  const Tokeniser t = Tokeniser::train({.kind = TokeniserOptions::Kind::word}, text);
+  t.save(folder.path(), "tokens");
+  const std::string own = "tokenise --model '" + folder.path().string() + "' ";
+  const Ran ids = run_qkv(own, "the dog\n");
+  ASSERT_EQ(ids.exit, 0) << ids.err;
+  EXPECT_EQ(run_qkv(own + "--decode", ids.out).out, "the dog\n");
+  EXPECT_EQ(run_qkv(own + "--pieces", "the dog\n").out, "the dog\n");
+  EXPECT_EQ(run_qkv(own + "--offsets", "the dog\n").exit, 2);
+}
+
+}  // namespace
+}  // namespace qkv

@@ -1,0 +1,3 @@
+#include "fuzz/token_pipeline.h"
+
+QKV_FUZZ_MAIN(token_pipeline)
