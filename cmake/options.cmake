@@ -29,3 +29,9 @@ if(QKV_SANITIZE)
   file(GLOB_RECURSE QKV_LOOPS CONFIGURE_DEPENDS qkv/kernels/*.cc demo/*.cc)
   set_source_files_properties(${QKV_LOOPS} PROPERTIES COMPILE_OPTIONS -O1)
 endif()
+if(QKV_BUILD_FUZZERS)
+  # What is fuzzed are the readers: one instruction set for the loops here too.
+  file(GLOB_RECURSE QKV_LOOPS CONFIGURE_DEPENDS qkv/kernels/*.cc)
+  set_source_files_properties(${QKV_LOOPS} PROPERTIES COMPILE_OPTIONS
+                              "-march=native;-DHWY_COMPILE_ONLY_STATIC")
+endif()
