@@ -32,10 +32,8 @@ std::int64_t TranslationModel::max_length() const {
 namespace {
 
 TokeniserOptions side_options(const TranslationDesign& d, TokeniserOptions::Kind kind) {
-  const bool subwords =
-      kind == TokeniserOptions::Kind::bpe || kind == TokeniserOptions::Kind::unigram;
   TokeniserOptions o{.kind = kind, .min_count = d.min_count};
-  o.vocabulary_size = d.vocabulary.value_or(subwords ? d.subwords : 0);
+  o.vocabulary_size = d.vocabulary.value_or(is_subword(kind) ? d.subwords : 0);
   o.normalise.lower = d.lower;
   o.normalise.nfkc = d.nfkc;
   return o;

@@ -97,7 +97,10 @@ TokenEncoding put_together(const Parts& parts, std::span<TokenEncoding> texts, b
 
 }  // namespace
 
-TokenPipeline::TokenPipeline(std::shared_ptr<const Parts> parts) : parts_(std::move(parts)) {}
+TokenPipeline::TokenPipeline(std::shared_ptr<const Parts> parts)
+    : parts_(std::move(parts)), roles_(parts_->roles) {}
+
+const std::string& TokenPipeline::json() const { return parts_->json; }
 
 TokenEncoding TokenPipeline::encode(std::string_view text, bool special) const {
   TokenEncoding texts[] = {encode_one(*parts_, text)};
@@ -165,7 +168,27 @@ bool TokenPipeline::is_special(std::int32_t id) const {
   return id >= 0 && id < size() && parts_->special[static_cast<std::size_t>(id)];
 }
 
-const TokenRoles& TokenPipeline::roles() const { return parts_->roles; }
+std::string TokenPipeline::surface(std::int32_t id) const {
+  if (is_special(id) || !parts_->decoders) return piece(id);
+  // Decoders treat the first piece of a text in ways of their own: put another one there.
+  std::vector<std::string> pieces = {"x", piece(id)};
+  for (const auto& decoder : *parts_->decoders) apply(decoder, pieces);
+  std::string text;
+  for (const std::string& part : pieces) text += part;
+  return text.empty() ? text : text.substr(1);
+}
+
+TokenPipeline TokenPipeline::with_roles(const TokenRoles& roles) const {
+  TokenRoles::each(roles, [this](std::string_view name, std::int32_t id) {
+    if (id != -1 && !parts_->table.piece(id)) {
+      fail("tokeniser: {} is {}, a number without a token", name, id);
+    }
+  });
+  TokenPipeline pipeline = *this;
+  pipeline.roles_ = roles;
+  return pipeline;
+}
+
 const std::optional<TruncationNote>& TokenPipeline::truncation() const {
   return parts_->truncation;
 }

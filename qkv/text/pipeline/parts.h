@@ -30,6 +30,7 @@ struct Parts {
   std::vector<bool> special;                     // by number
   std::optional<TruncationNote> truncation;
   TokenRoles roles;
+  std::string json;  // as tokenizer.json says it
 
   std::int32_t role(std::string_view token) const { return table.id(token); }
 };

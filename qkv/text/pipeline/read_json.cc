@@ -63,8 +63,9 @@ TokenPipeline TokenPipeline::from_json(std::string_view text, std::string_view p
   } catch (const nlohmann::json::exception&) {
     throw DataError(path, 0, "truncated, or no JSON");
   }
-  return TokenPipeline(std::make_shared<const pipeline::Parts>(
-      pipeline::read_parts(pipeline::JsonPart(json, path, ""))));
+  pipeline::Parts parts = pipeline::read_parts(pipeline::JsonPart(json, path, ""));
+  parts.json = text;
+  return TokenPipeline(std::make_shared<const pipeline::Parts>(std::move(parts)));
 }
 
 }  // namespace qkv
