@@ -83,6 +83,9 @@ class TokenPipeline {
   /// `skip_special`: without special tokens. Throws Error for a number without a token.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const;
 
+  /// The text of pieces, which the vocabulary need not have.
+  std::string join(std::vector<std::string> pieces) const;
+
   /// One above the largest number; there may be holes.
   std::int32_t size() const;
   /// Throws Error when there is no such number.

@@ -205,13 +205,18 @@ std::string Tokeniser::decode(std::span<const std::int32_t> ids) const {
                          [this](auto id) { return !is_special(id); });
     return p->decode(plain);
   }
-  std::vector<std::string_view> tokens;
+  std::vector<std::string> tokens;
   for (const std::int32_t id : ids) {
-    const std::string_view token = piece(id);
-    if (!is_special(id)) {
-      tokens.push_back(kind_ == Kind::character && id == unk() ? kUnknownCharacter : token);
-    }
+    const bool hidden = kind_ == Kind::character && id == unk();
+    if (!is_special(id)) tokens.emplace_back(hidden ? kUnknownCharacter : piece(id));
   }
+  return join(tokens);
+}
+
+std::string Tokeniser::join(const std::vector<std::string>& pieces) const {
+  if (const auto* subword = std::get_if<Subword>(&table_)) return subword->join(pieces);
+  if (const TokenPipeline* p = pipeline()) return p->join(pieces);
+  const std::vector<std::string_view> tokens(pieces.begin(), pieces.end());
   if (kind_ == Kind::word) return join_words(tokens);
   std::string text;
   for (const std::string_view token : tokens) {

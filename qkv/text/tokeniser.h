@@ -96,6 +96,8 @@ class Tokeniser {
   /// pad, bos, eos and a pipeline's other special tokens are left out. Throws Error for a number
   /// outside [0, size()).
   std::string decode(std::span<const std::int32_t> ids) const;
+  /// The text of pieces, some of which may not be in the vocabulary; special ones count as text.
+  std::string join(const std::vector<std::string>& pieces) const;
   /// The name of a token: "▁the", "<eos>".
   const std::string& piece(std::int32_t id) const;
 

@@ -91,7 +91,10 @@ void WordLevelModel::cut(std::string_view word, std::vector<Token>& tokens) cons
 void SentencePieceModel::cut(std::string_view text, std::vector<Token>& tokens) const {
   for (const SubwordPiece& p : model.traced(text)) {
     const auto found = pieces.find(p.text);
-    tokens.push_back({found == pieces.end() ? unk : found->second, u32(p.begin), u32(p.end)});
+    const std::int32_t id = found == pieces.end() ? unk : found->second;
+    if (id < 0)
+      fail("tokenise: the text has unknown pieces, and the vocabulary has no token for them");
+    tokens.push_back({id, u32(p.begin), u32(p.end)});
   }
 }
 

@@ -44,6 +44,7 @@ Decoder read_decoder(const JsonPart& json) {
   json.only({"type"});
   if (type == "ByteFallback") return ByteFallbackDecoder{};
   if (type == "Fuse") return FuseDecoder{};
+  if (type == "SentencePiece") return SubwordDecoder{};  // the model's, see read_parts()
   json.field("type").refuse(fmt::format("'{}' is no decoder that this program knows", type));
 }
 
