@@ -10,6 +10,8 @@
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
 #include "qkv/systems/config_fields.h"
+#include "qkv/systems/import/hf_translator.h"
+#include "qkv/systems/translation_tokens.h"
 #include "qkv/systems/weights_file.h"
 
 namespace qkv {
@@ -23,6 +25,17 @@ const char* stem(bool joint, const char* side) { return joint ? "joint" : side; 
 CrossEntropyResult TranslationModel::loss(const TranslationBatch& batch,
                                           const CrossEntropyOptions& options) const {
   return std::visit([&](const auto& n) { return n.loss(batch, options); }, network);
+}
+
+TranslationTokens TranslationModel::tokens() const {
+  if (special) return *special;
+  return {.start = target.bos(),
+          .end = target.eos(),
+          .source_end = source.eos(),
+          .source_begin = {},
+          .target_begin = {},
+          .never = {target.pad(), target.bos(), target.unk()},
+          .language = {}};
 }
 
 std::int64_t TranslationModel::max_length() const {
@@ -119,12 +132,17 @@ void save_translation_model(const TranslationModel& model, const std::filesystem
   model.source.save(writer.folder(), stem(model.joint, "source"));
   if (!model.joint) model.target.save(writer.folder(), "target");
   save_weights(named_parameters(model), writer.folder());
-  writer.commit(
-      {{"task", "translate"},
-       {"architecture", name_of(model.architecture())},
-       {"preset", model.preset},
-       {"joint_vocabulary", model.joint},
-       {"model", std::visit([](const auto& n) { return config_json(n.config); }, model.network)}});
+  Json config = {
+      {"task", "translate"},
+      {"architecture", name_of(model.architecture())},
+      {"preset", model.preset},
+      {"joint_vocabulary", model.joint},
+      {"model", std::visit([](const auto& n) { return config_json(n.config); }, model.network)}};
+  if (model.special) {
+    config["tokens"] = tokens_json(*model.special);
+    config["translate"] = config_json(model.defaults);
+  }
+  writer.commit(std::move(config));
 }
 
 namespace {
@@ -151,6 +169,10 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
   } else {
     sizes = config_from<Transformer::Config>(reader.object("model"), config_path);
   }
+  if (reader.has("tokens")) {
+    model.special = tokens_from(config["tokens"], reader.object("tokens"));
+    model.defaults = translate_options_from(reader.object("translate"));
+  }
   reader.finish();
   model.source = Tokeniser::load(directory.path(), stem(model.joint, "source"));
   model.target = model.joint ? model.source : Tokeniser::load(directory.path(), "target");
@@ -168,6 +190,7 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
     }
   }
 
+  if (model.special) check_tokens(*model.special, model, config_path);
   WeightsFile weights(directory);
   if (rnn) {
     model.network = weights.network<RnnTranslator>(rnn_sizes);
@@ -182,7 +205,9 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
 }  // namespace
 
 TranslationModel load_translation_model(const std::filesystem::path& directory) {
-  return read_whole(directory, read_translation_model);
+  return read_whole(directory, [](const ModelDirectory& d) {
+    return is_hf_translator(d.foreign_config()) ? read_hf_translator(d) : read_translation_model(d);
+  });
 }
 
 }  // namespace qkv
