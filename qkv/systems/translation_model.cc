@@ -10,6 +10,8 @@
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
 #include "qkv/systems/config_fields.h"
+#include "qkv/systems/import/argos_package.h"
+#include "qkv/systems/import/ct2_translator.h"
 #include "qkv/systems/import/hf_translator.h"
 #include "qkv/systems/translation_tokens.h"
 #include "qkv/systems/weights_file.h"
@@ -205,6 +207,8 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
 }  // namespace
 
 TranslationModel load_translation_model(const std::filesystem::path& directory) {
+  if (is_ct2_directory(directory)) return read_ct2_translator(directory);
+  if (is_argos_directory(directory)) return read_argos_translator(directory);
   return read_whole(directory, [](const ModelDirectory& d) {
     return is_hf_translator(d.foreign_config()) ? read_hf_translator(d) : read_translation_model(d);
   });
