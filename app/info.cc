@@ -21,7 +21,10 @@ struct Settings {
 };
 
 nlohmann::json json_of(const Settings& s, const Info& info) {
-  nlohmann::json json = read_json(std::filesystem::path(s.directory) / kConfigFile);
+  const std::filesystem::path config = std::filesystem::path(s.directory) / kConfigFile;
+  std::error_code code;  // CTranslate2's old directories have none
+  nlohmann::json json =
+      std::filesystem::exists(config, code) ? read_json(config) : nlohmann::json();
   json["parameters"] = info.parameters;
   json["options"] = nlohmann::json::object();
   for (const auto& [name, value] : info.options) json["options"][name] = value;
@@ -49,8 +52,11 @@ std::string text_of(const Settings& s, const Info& info) {
   }
   if (line.ends_with(',')) line.pop_back();
   text += line + "\n";
+  const std::filesystem::path config = std::filesystem::path(s.directory) / kConfigFile;
+  std::error_code code;
   text +=
-      fmt::format("  manifest    {}\n", ModelDirectory(s.directory).has_manifest()
+      fmt::format("  manifest    {}\n", std::filesystem::exists(config, code) &&
+                                                ModelDirectory(s.directory).has_manifest()
                                             ? "sizes and checksums of all files fit"
                                             : "none: nothing says that the files belong together");
   for (const std::string& note : info.notes) text += fmt::format("  note        {}\n", note);

@@ -20,7 +20,6 @@ struct Settings {
   template <class Self, class Visit>
   static void each(Self& s, Visit&& visit) {
     visit({.name = "model", .help = "Model directory", .required = true}, s.model);
-    TranslateOptions::each(s.options, visit);
     visit({"scores", "Append the score"}, s.scores);
     visit({"alignment", "Append the alignment of tokens as Pharaoh pairs source-target"},
           s.alignment);
@@ -113,9 +112,12 @@ void translate_text(const Settings& s, const Translator& translator, LineReader&
   say_cut();
 }
 
-void translate(Settings& s, Program& program) {
-  s.options.attention = s.alignment || s.attention || s.coverage;
+void translate(Settings& s, Command& command, Program& program) {
   const Translator translator = Translator::load(s.model);
+  for (const std::string& note : translator.info().notes) program.console.line("qkv: " + note);
+  s.options = translator.defaults();
+  command.lay_over(s.options);
+  s.options.attention = s.alignment || s.attention || s.coverage;
   LineReader reader(s.input);
   if (!s.force.empty()) return force(s, translator, reader, program);
   if (s.sentences || s.document) return translate_text(s, translator, reader, program);
@@ -140,10 +142,12 @@ void add_translate(Program& program) {
       "Results come in the order of the input; a line does not depend on its neighbours, not even "
       "in the\nlast bit of its score. Several fields of a line are separated by \" ||| \".");
   c.options(*s);
+  c.preset_options<TranslateOptions>(
+      "Translating (defaults: those of the model's directory, or these)");
   c.positional("file", s->input, "Text to translate; default: stdin");
   program.add_json(c, "One JSON object a translation");
   program.add_threads(c);
-  c.action([s, &program] { translate(*s, program); });
+  c.action([s, &c, &program] { translate(*s, c, program); });
 }
 
 }  // namespace qkv::app

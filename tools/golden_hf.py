@@ -107,6 +107,7 @@ def marian(**changes):
         m.final_logits_bias[0, pad] = 0
         for table in {m.get_encoder().embed_tokens, m.get_decoder().embed_tokens}:
             table.weight[pad] = 0
+    m.generation_config.renormalize_logits = True  # as OPUS-MT: no probability is lost to pad
     return m
 
 
@@ -278,7 +279,10 @@ def run_translator(m, n, out, lm):
             out[f"{n}.{side}.{i}"] = state[0]
     labels = torch.cat([target[0, 1:], torch.tensor([config.eos_token_id])])
     out[f"{n}.labels"] = labels
-    lm.append((result.logits[0], labels))
+    rows = result.logits[0]
+    if config.model_type == "marian":  # whose own program has no pad
+        rows = rows.masked_fill(torch.arange(rows.shape[1]) == config.pad_token_id, -torch.inf)
+    lm.append((rows, labels))
     generate(m, n, ids, out)
 
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "qkv/base/error.h"
+
 namespace qkv {
 namespace {
 
@@ -22,6 +24,7 @@ std::vector<std::vector<Hypothesis>> draw(const StepModel& model,
   SearchOptions search = options;
   search.beam = std::max(search.beam, search.n_best);  // there is no beam
   search.check(model.vocabulary());
+  const std::int64_t end = model.ends_sources() ? 1 : 0;
   GenerateOptions generating{.sample = how,
                              .stop = options.eos,
                              .batch = std::max<std::int64_t>(
@@ -30,14 +33,18 @@ std::vector<std::vector<Hypothesis>> draw(const StepModel& model,
                              .close = true};
   generating.sample.suppressed.insert(generating.sample.suppressed.end(),
                                       options.suppressed.begin(), options.suppressed.end());
+  Tokens prompt = {options.bos};
+  prompt.insert(prompt.end(), options.begin.begin(), options.begin.end());
+  const auto begun = static_cast<std::int64_t>(options.begin.size());
   std::vector<Draw> texts;
   for (const Tokens* source : sources) {
     const auto [least, most] = options.lengths(model, static_cast<std::int64_t>(source->size()), 1);
+    if (most <= begun) fail("draw: {} tokens to begin with leave no room for more", begun);
     for (int n = 0; n < options.n_best; ++n) {
-      texts.push_back({.prompt = {.tokens = {options.bos}, .source = *source},
+      texts.push_back({.prompt = {.tokens = prompt, .source = *source},
                        .seed = how.seed + static_cast<std::uint64_t>(n),
-                       .max_tokens = most,
-                       .min_tokens = least});
+                       .max_tokens = most - begun,
+                       .min_tokens = std::max<std::int64_t>(0, least - begun)});
     }
   }
   std::vector<Hypothesis> drawn(texts.size());
@@ -52,11 +59,16 @@ std::vector<std::vector<Hypothesis>> draw(const StepModel& model,
   std::vector<std::vector<Hypothesis>> results(sources.size());
   for (std::size_t i = 0; i < drawn.size(); ++i) {
     Hypothesis& h = drawn[i];
-    h.tokens = std::move(tokens[i]);
-    h.sources = static_cast<std::int64_t>(texts[i].prompt.source.size()) + 1;
+    h.tokens = options.begin;
+    h.tokens.insert(h.tokens.end(), tokens[i].begin(), tokens[i].end());
+    h.token_scores.insert(h.token_scores.begin(), options.begin.size(), 0.0f);
+    h.sources = static_cast<std::int64_t>(texts[i].prompt.source.size()) + end;
+    if (options.looks()) {
+      h.attention.insert(h.attention.begin(), static_cast<std::size_t>(begun * h.sources), 0.0f);
+    }
     h.score = h.log_probability / options.penalty(static_cast<std::int64_t>(h.tokens.size()) + 1);
     if (options.coverage != 0.0) {
-      h.score += options.coverage * coverage_penalty(coverage_of(h.attention, h.sources));
+      h.score += options.coverage * coverage_penalty(coverage_of(h.attention, h.sources), end > 0);
     }
     if (!options.attention) {
       h.attention.clear();

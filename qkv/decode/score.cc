@@ -30,18 +30,27 @@ void check(const StepModel& model, std::span<const Tokens* const> sources,
 }  // namespace
 
 std::vector<Hypothesis> score(const StepModel& model, std::span<const Tokens* const> sources,
-                              std::span<const Tokens* const> targets,
-                              const SearchOptions& options) {
+                              std::span<const Tokens* const> given, const SearchOptions& options) {
+  std::vector<Tokens> begun;
+  std::vector<const Tokens*> targets(given.begin(), given.end());
+  if (!options.begin.empty()) {
+    for (const Tokens* target : given) {
+      begun.push_back(options.begin);
+      begun.back().insert(begun.back().end(), target->begin(), target->end());
+    }
+    for (std::size_t i = 0; i < begun.size(); ++i) targets[i] = &begun[i];
+  }
   check(model, sources, targets);
   std::vector<Hypothesis> results(sources.size());
   if (sources.empty()) return results;
+  const std::int64_t end = model.ends_sources() ? 1 : 0;
   const auto state = model.start(sources, options.looks());
   std::vector<std::size_t> pair;  // of each row
   std::vector<std::int32_t> parents, tokens, forced, ids;
   std::vector<float> scores;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     results[i].tokens = *targets[i];
-    if (options.attention) results[i].sources = static_cast<std::int64_t>(sources[i]->size()) + 1;
+    if (options.attention) results[i].sources = static_cast<std::int64_t>(sources[i]->size()) + end;
     pair.push_back(i);
     parents.push_back(static_cast<std::int32_t>(i));
     tokens.push_back(options.bos);
@@ -65,15 +74,16 @@ std::vector<Hypothesis> score(const StepModel& model, std::span<const Tokens* co
       if (std::isnan(scores[r])) {
         fail<NumericError>("score: the model gives NaN for pair {} at token {}", i, t);
       }
-      h.token_scores.push_back(scores[r]);
-      h.log_probability += static_cast<double>(scores[r]);
+      h.token_scores.push_back(t < options.begin.size() ? 0.0f : scores[r]);
+      h.log_probability += static_cast<double>(h.token_scores.back());
       const auto look = state->attention(static_cast<std::int64_t>(r));
       h.attention.insert(h.attention.end(), look.begin(), look.end());
       if (t >= targets[i]->size()) {
         h.score = h.log_probability / options.penalty(static_cast<std::int64_t>(t) + 1);
         if (options.coverage != 0.0) {
-          const auto sources_here = static_cast<std::int64_t>(sources[i]->size()) + 1;
-          h.score += options.coverage * coverage_penalty(coverage_of(h.attention, sources_here));
+          const auto sources_here = static_cast<std::int64_t>(sources[i]->size()) + end;
+          h.score +=
+              options.coverage * coverage_penalty(coverage_of(h.attention, sources_here), end > 0);
           if (!options.attention) h.attention.clear();
         }
         continue;

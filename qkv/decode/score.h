@@ -10,10 +10,10 @@
 
 namespace qkv {
 
-/// Of options only bos, eos, penalty, coverage and attention count; there are no length limits but
-/// the model's. targets[i] is the target of sources[i], without <bos> and <eos>. All pairs run as
-/// one batch; BatchTranslator::score makes batches. Throws when the sizes differ, a sequence is
-/// longer than the model can hold, or an id lies outside the vocabulary.
+/// Of options only bos, eos, begin, penalty, coverage and attention count; there are no length
+/// limits but the model's. targets[i] is the target of sources[i], without <bos>, begin and <eos>.
+/// All pairs run as one batch; BatchTranslator::score makes batches. Throws when the sizes differ,
+/// a sequence is longer than the model can hold, or an id lies outside the vocabulary.
 std::vector<Hypothesis> score(const StepModel& model, std::span<const Tokens* const> sources,
                               std::span<const Tokens* const> targets, const SearchOptions& options);
 std::vector<Hypothesis> score(const StepModel& model, std::span<const Tokens> sources,

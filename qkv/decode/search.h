@@ -13,7 +13,7 @@
 //   3. n_best have finished and no living hypothesis can still beat the n_best-th of them. Its
 //      score is bounded by its present sum, normalised at the maximum length (log-probabilities and
 //      what coverage adds are never positive, so this cannot change the result), or at its present
-//      length with Stop::likely.
+//      length with Stop::likely. Stop::worst takes the beam-th finished one in its place.
 #pragma once
 
 #include <cstdint>
@@ -43,12 +43,22 @@ std::vector<double> coverage_of(std::span<const float> attention, std::int64_t s
 /// Σ log min(coverage, 1) over the words of the source, its <eos> left out (Wu et al. 2016): 0 when
 /// every word was looked at, negative when some were left out. One that got nothing at all, which
 /// attention to a window can do, counts as 1e-4: such a translation shall rank low, not be lost.
-double coverage_penalty(std::span<const double> coverage);
+/// Without `ended` the last one is a word too.
+double coverage_penalty(std::span<const double> coverage, bool ended = true);
 
 enum class Stop : std::uint8_t {
   full,    ///< as soon as `beam` hypotheses have finished (fairseq, CTranslate2)
   likely,  ///< when the best living one would lose if it ended now
   exact,   ///< only when the result is certain; may walk to the maximum length
+  worst,   ///< when `beam` have finished and the worst of the best `beam` beats what the best offer
+           ///< of a step is worth at its length (Hugging Face without early_stopping)
+};
+
+/// What a hypothesis that has reached the greatest length does.
+enum class AtLimit : std::uint8_t {
+  ends,  ///< takes <eos> and pays for it
+  free,  ///< takes <eos>, which costs nothing there (Hugging Face's forced_eos_token_id)
+  cut,   ///< ends as it stands, without <eos> (Hugging Face, CTranslate2)
 };
 
 struct SearchOptions {
@@ -72,6 +82,10 @@ struct SearchOptions {
   // At least min_factor·S + min_length; the maximum wins.
   double min_factor = 0.0;
   std::int64_t min_length = 0;
+  AtLimit at_limit = AtLimit::ends;
+  // What every hypothesis begins with, at no cost: a language's token. It counts in all lengths and
+  // is a part of Hypothesis::tokens.
+  Tokens begin = {};
   bool attention = false;  // fill Hypothesis::attention
 
   struct Lengths {
@@ -92,7 +106,8 @@ struct Hypothesis {
   double log_probability = 0;       // Σ token_scores, in order
   std::vector<float> token_scores;  // of each token, then of <eos> where there is one
   // Row t: how much the decoder looked at each source token when it chose token t, the last row for
-  // <eos>: [tokens + 1, sources], with sources counting the source's <eos>. Empty unless wanted.
+  // <eos> (zeros where it was cut): [tokens + 1, sources], with sources counting what the model put
+  // at the end. Empty unless wanted.
   std::vector<float> attention;
   std::int64_t sources = 0;
 };

@@ -107,9 +107,9 @@ class TransformerState final : public HiddenRows {
     std::vector<std::int64_t> lengths;
     for (const Tokens* source : sources) {
       packed.ids.insert(packed.ids.end(), source->begin(), source->end());
-      packed.ids.push_back(eos);
+      if (eos >= 0) packed.ids.push_back(eos);
       packed.each_once.push_back(static_cast<std::int32_t>(lengths.size()));
-      lengths.push_back(static_cast<std::int64_t>(source->size()) + 1);
+      lengths.push_back(static_cast<std::int64_t>(source->size()) + (eos >= 0 ? 1 : 0));
     }
     packed.segments = Segments(lengths);
     return packed;

@@ -15,7 +15,7 @@
 namespace qkv {
 
 struct TransformerDecoderOptions {
-  std::int32_t source_eos = 2;  // put at the end of every source
+  std::int32_t source_eos = 2;  // put at the end of every source; −1: nothing is
   // Which cross-attention StepState::attention shows. Negative layers count from the end: the last
   // but one aligns best in trained Transformers (Garg et al. 2019). Head −1: the mean of all heads.
   std::int64_t attention_layer = -2;
@@ -31,7 +31,10 @@ class TransformerDecoder final : public StepModel {
                               const TransformerDecoderOptions& options = {});
 
   std::int64_t vocabulary() const override { return head_.vocabulary(); }
-  std::int64_t max_source() const override { return model_.config.max_length - 1; }
+  std::int64_t max_source() const override {
+    return model_.config.max_length - (ends_sources() ? 1 : 0);
+  }
+  bool ends_sources() const override { return options_.source_eos >= 0; }
   std::int64_t max_target() const override { return model_.config.max_length - 1; }
   std::unique_ptr<StepState> start(std::span<const Tokens* const> sources,
                                    bool with_attention) const override;

@@ -57,7 +57,7 @@ void embed(const EmbedForward<T>& a) {
   for (std::int64_t t = 0; t < a.rows; ++t) {
     for (std::int64_t c = 0; c < a.cols; ++c) {
       const std::int64_t i = t * a.cols + c;
-      T v = a.scale * a.table[a.ids[t] * a.cols + c];
+      T v = a.ids[t] < 0 ? T(0) : a.scale * a.table[a.ids[t] * a.cols + c];
       if (a.positions) v += a.positions[a.position[t] * a.cols + c];
       a.out[i] = v * static_cast<T>(dropout_factor(a.dropout, static_cast<std::uint64_t>(i)));
     }
@@ -71,7 +71,7 @@ void embed_backward(const EmbedBackward<T>& a) {
       const std::int64_t i = t * a.cols + c;
       const T g =
           a.dout[i] * static_cast<T>(dropout_factor(a.dropout, static_cast<std::uint64_t>(i)));
-      if (a.dtable) a.dtable[a.ids[t] * a.cols + c] += a.scale * g;
+      if (a.dtable && a.ids[t] >= 0) a.dtable[a.ids[t] * a.cols + c] += a.scale * g;
       if (a.dpositions) a.dpositions[a.position[t] * a.cols + c] += g;
     }
   }
@@ -86,9 +86,13 @@ template void embed_backward(const EmbedBackward<double>&);
 
 void embed(const EmbedForward<float>& a) {
   const auto row = HWY_DYNAMIC_DISPATCH(EmbedRow);
+  std::vector<float> zeros;
+  if (std::any_of(a.ids, a.ids + a.rows, [](std::int32_t id) { return id < 0; })) {
+    zeros.resize(static_cast<std::size_t>(a.cols));
+  }
   parallel_for(a.rows, 64, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t t = first; t < last; ++t) {
-      row(a.cols, a.table + a.ids[t] * a.cols, a.scale,
+      row(a.cols, a.ids[t] < 0 ? zeros.data() : a.table + a.ids[t] * a.cols, a.scale,
           a.positions ? a.positions + a.position[t] * a.cols : nullptr, a.dropout,
           static_cast<std::uint64_t>(t * a.cols), a.out + t * a.cols);
     }
@@ -104,7 +108,7 @@ void embed_backward(const EmbedBackward<float>& a) {
   const auto scatter = [&](const std::int32_t* ids, float scale, float* to) {
     parallel_for(kShares, 1, [&](std::int64_t share, std::int64_t) {
       for (std::int64_t t = 0; t < a.rows; ++t) {
-        if (ids[t] % kShares != share) continue;
+        if (ids[t] % kShares != share) continue;  // −1 is nobody's
         add_row(a.cols, a.dout + t * a.cols, scale, a.dropout,
                 static_cast<std::uint64_t>(t * a.cols), to + ids[t] * a.cols);
       }

@@ -8,7 +8,8 @@
 namespace qkv::kernels {
 
 /// out[t] = dropout(scale · table[ids[t]] + positions[position[t]]); positions may be null.
-/// Ids must lie in [0, V): the caller has checked. Dropout draws element t·cols + c.
+/// Ids must lie in [0, V), or be −1 for a row of zeros: the caller has checked. Dropout draws
+/// element t·cols + c.
 template <class T>
 struct EmbedForward {
   std::int64_t rows, cols;

@@ -17,6 +17,7 @@ void Transformer::Config::check() const {
   positive("heads", heads);
   positive("feed_forward", feed_forward);
   positive("max_length", max_length);
+  if (first_position < 0) fail("transformer: first_position {} is negative", first_position);
   if (encoder_layers < 0 || decoder_layers < 0) fail("transformer: a negative number of layers");
   if (width % heads != 0) fail("transformer: width {} is no multiple of heads {}", width, heads);
   if (share_embeddings && source_vocabulary != target_vocabulary) {
@@ -42,7 +43,7 @@ Transformer Transformer::make(Initialiser init, const Config& c) {
     m.target_positions = init.normal({c.max_length, c.width}, deviation);
   } else if (c.positions == PositionKind::sinusoidal) {
     init.require_table(c.max_length, c.width);
-    m.sinusoids_ = sinusoid(c.max_length, c.width, c.sinusoid, 0, init.type());
+    m.sinusoids_ = sinusoid(c.max_length, c.width, c.sinusoid, c.first_position, init.type());
   }
   if (!c.tie_output) m.output_weight = init.xavier({c.width, c.target_vocabulary});
   if (c.output_bias) m.output_bias = init.zeros({c.target_vocabulary});
@@ -80,17 +81,25 @@ std::vector<std::int32_t> positions_of(const Segments& segments, std::int64_t li
 }
 
 Tensor Transformer::embed_rows(std::span<const std::int32_t> ids, const Tensor& table,
-                               const Tensor& learned,
-                               std::span<const std::int32_t> position) const {
-  return embed(ids, table,
-               {.scale = std::sqrt(static_cast<double>(config.width)), .dropout = config.dropout},
-               learned.defined() ? learned : sinusoids_, position);
+                               const Tensor& learned, std::span<const std::int32_t> position,
+                               bool zero_rows) const {
+  return embed(
+      ids, table,
+      {.scale = config.scale_embedding ? std::sqrt(static_cast<double>(config.width)) : 1.0,
+       .dropout = config.dropout,
+       .zero_rows = zero_rows},
+      learned.defined() ? learned : sinusoids_, position);
 }
 
 Tensor Transformer::embed_target(std::span<const std::int32_t> ids,
                                  std::span<const std::int32_t> position) const {
-  return embed_rows(ids, config.share_embeddings ? source_embedding : target_embedding,
-                    target_positions, position);
+  const Tensor& table = config.share_embeddings ? source_embedding : target_embedding;
+  if (!config.zero_start) return embed_rows(ids, table, target_positions, position);
+  std::vector<std::int32_t> rows(ids.begin(), ids.end());
+  for (std::size_t t = 0; t < rows.size(); ++t) {
+    if (position[t] == 0) rows[t] = -1;
+  }
+  return embed_rows(rows, table, target_positions, position, true);
 }
 
 Tensor Transformer::encode(std::span<const std::int32_t> ids, const Segments& segments) const {

@@ -43,11 +43,14 @@ struct Transformer {
     Activation activation = Activation::relu;
     PositionKind positions = PositionKind::sinusoidal;
     Sinusoid sinusoid = Sinusoid::interleaved;
-    std::int64_t max_length = 1024;  // rows of the position tables; longer sequences throw
+    std::int64_t first_position = 0;  // what sinusoids count from
+    std::int64_t max_length = 1024;   // rows of the position tables; longer sequences throw
     double dropout = 0.1;
     double attention_dropout = 0.0;
     double activation_dropout = 0.0;
     double norm_eps = 1e-5;
+    bool scale_embedding = true;   // rows of the tables times √C
+    bool zero_start = false;       // targets begin with zeros, whichever token stands there
     bool share_embeddings = true;  // one table for source and target (equal vocabularies)
     bool tie_output = true;        // the target table is the output matrix
     bool output_bias = false;
@@ -72,16 +75,23 @@ struct Transformer {
       visit({"activation"}, c.activation);
       visit({"positions", "How a token knows its place"}, c.positions);
       visit({"sinusoid"}, c.sinusoid);
+      visit({"first_position"}, c.first_position);
       visit({"max_length"}, c.max_length);
       visit({"dropout", "On embeddings and sub-layers", share()}, c.dropout);
       visit({"attention_dropout", "On attention weights", share()}, c.attention_dropout);
       visit({"activation_dropout", "Inside feed-forward blocks", share()}, c.activation_dropout);
       visit({"norm_eps"}, c.norm_eps);
+      visit({"scale_embedding"}, c.scale_embedding);
+      visit({"zero_start"}, c.zero_start);
       visit({"share_embeddings"}, c.share_embeddings);
       visit({"tie_output"}, c.tie_output);
       visit({"output_bias"}, c.output_bias);
       visit({"attention_output"}, c.attention_output);
       visit({"relu_projections"}, c.relu_projections);
+    }
+    /// Fields that configurations of before do not have.
+    static bool added_later(std::string_view name) {
+      return name == "first_position" || name == "scale_embedding" || name == "zero_start";
     }
     /// Throws with the field's name when a value makes no model.
     void check() const;
@@ -129,7 +139,7 @@ struct Transformer {
 
  private:
   Tensor embed_rows(std::span<const std::int32_t> ids, const Tensor& table, const Tensor& learned,
-                    std::span<const std::int32_t> position) const;
+                    std::span<const std::int32_t> position, bool zero_rows = false) const;
   Tensor sinusoids_;  // [P C]
 };
 

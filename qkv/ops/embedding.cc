@@ -10,9 +10,10 @@
 namespace qkv {
 namespace {
 
-void check_rows(const char* what, std::span<const std::int32_t> ids, std::int64_t rows) {
+void check_rows(const char* what, std::span<const std::int32_t> ids, std::int64_t rows,
+                std::int32_t least = 0) {
   for (std::size_t t = 0; t < ids.size(); ++t) {
-    if (ids[t] < 0 || ids[t] >= rows) {
+    if (ids[t] < least || ids[t] >= rows) {
       fail<ShapeError>("embed: {} {} at row {} is outside a table of {} rows", what, ids[t], t,
                        rows);
     }
@@ -25,7 +26,7 @@ Tensor embed(std::span<const std::int32_t> ids, const Tensor& table, const Table
              const Tensor& positions, std::span<const std::int32_t> position) {
   const Dims d("embed", {{"table", table.shape(), "V C"}});
   check_types("embed", table, {&positions});
-  check_rows("id", ids, d["V"]);
+  check_rows("id", ids, d["V"], options.zero_rows ? -1 : 0);
   if (positions.defined()) {
     const Dims p("embed",
                  {{"table", table.shape(), "V C"}, {"positions", positions.shape(), "P C"}});

@@ -11,6 +11,7 @@ namespace qkv {
 struct TableOptions {
   double scale = 1.0;
   double dropout = 0.0;
+  bool zero_rows = false;  // the id −1 stands for a row of zeros
 };
 
 /// ids [T], table [V C], positions [P C] or undefined with position [T] -> [T C]. Throws when an id

@@ -22,6 +22,7 @@
 #include "qkv/systems/system.h"
 #include "qkv/systems/translation_decoding.h"
 #include "qkv/systems/translation_model.h"
+#include "qkv/systems/translation_tokens.h"
 
 namespace qkv {
 namespace {
@@ -74,22 +75,26 @@ AttentionMaps attention_of(const TranslationModel& model, std::string_view text,
   AttentionMaps maps;
   SearchOptions options;
   set_special_tokens(model, options);
-  const auto decoder = decoder_of(model, {.source_eos = model.source.eos()});
-  Tokens source = model.source.encode(text);
+  const TranslationTokens special = model.tokens();
+  options.begin = target_begin(model, model.defaults);
+  const auto decoder = decoder_of(model, {.source_eos = special.source_end});
+  Tokens source = encode_source(model, text, model.defaults);
   if (source.empty()) fail("look: the source is empty");
   Tokens target;
   if (forced.empty()) {
     target = search(*decoder, std::span<const Tokens>(&source, 1), options).front().front().tokens;
   } else {
-    target = model.target.encode(forced);
+    target = options.begin;
+    const Tokens words = model.target.encode(forced);
+    target.insert(target.end(), words.begin(), words.end());
   }
   maps.source_text = std::string(text);
   maps.translation = model.target.decode(target);
   maps.title = maps.source_text + " → " + maps.translation;
-  source.push_back(model.source.eos());
-  Tokens target_in = {model.target.bos()};
+  if (special.source_end >= 0) source.push_back(special.source_end);
+  Tokens target_in = {special.start};
   target_in.insert(target_in.end(), target.begin(), target.end());
-  target.push_back(model.target.eos());
+  target.push_back(special.end);
   maps.source = labels(model.source, source);
   maps.target = labels(model.target, target);
   maps.target_in = labels(model.target, target_in);

@@ -7,6 +7,9 @@
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/systems/bert_model.h"
+#include "qkv/systems/import/argos_package.h"
+#include "qkv/systems/import/ct2_translator.h"
+#include "qkv/systems/import/hf_translator.h"
 
 namespace qkv {
 namespace {
@@ -39,7 +42,11 @@ System bert_of(const std::filesystem::path& directory, const LoadOptions& option
 }  // namespace
 
 System open(const std::filesystem::path& directory, const LoadOptions& options) {
+  if (is_ct2_directory(directory) || is_argos_directory(directory)) {
+    return Translator::load(directory, options);
+  }
   const Json config = require_any_model_directory(directory);
+  if (is_hf_translator(config)) return Translator::load(directory, options);
   if (is_bert_config(config)) return bert_of(directory, options);
   const std::string task = config.contains("task") && config["task"].is_string()
                                ? config["task"].get<std::string>()

@@ -13,6 +13,7 @@ std::unique_ptr<StepModel> decoder_of(const Transformer& network,
 
 std::unique_ptr<StepModel> decoder_of(const RnnTranslator& network,
                                       const TransformerDecoderOptions& options) {
+  if (options.source_eos < 0) fail("a recurrent translator ends its sources");
   if (options.cache != CacheOptions{}) {
     fail("a recurrent translator keeps states, no cache with a precision or a window");
   }
@@ -28,16 +29,17 @@ std::unique_ptr<StepModel> decoder_of(const TranslationModel& model,
 }
 
 void set_special_tokens(const TranslationModel& model, SearchOptions& options) {
-  options.bos = model.target.bos();
-  options.eos = model.target.eos();
-  options.suppressed = {model.target.pad(), model.target.bos(), model.target.unk()};
+  const TranslationTokens tokens = model.tokens();
+  options.bos = tokens.start;
+  options.eos = tokens.end;
+  options.suppressed = tokens.never;
 }
 
 std::vector<std::string> translate_tokens(const TranslationModel& model,
                                           std::span<const Tokens> sources,
                                           BatchTranslatorOptions options) {
   set_special_tokens(model, options.search);
-  const auto decoder = decoder_of(model, {.source_eos = model.source.eos()});
+  const auto decoder = decoder_of(model, {.source_eos = model.tokens().source_end});
   std::vector<std::string> lines;
   for (const Decoded& t : BatchTranslator(*decoder, options).translate(sources)) {
     lines.push_back(model.target.decode(t.best.front().tokens));

@@ -12,7 +12,7 @@
 
 namespace qkv {
 
-/// bos and eos of the model; pad, bos and unk are never produced.
+/// Start and end of the model's targets, and what is never produced.
 void set_special_tokens(const TranslationModel& model, SearchOptions& options);
 
 /// The model one token a step, for search; of the options a recurrent network takes source_eos

@@ -10,6 +10,10 @@
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
 #include "qkv/systems/config_fields.h"
+#include "qkv/systems/import/argos_package.h"
+#include "qkv/systems/import/ct2_translator.h"
+#include "qkv/systems/import/hf_translator.h"
+#include "qkv/systems/translation_tokens.h"
 #include "qkv/systems/weights_file.h"
 
 namespace qkv {
@@ -25,6 +29,17 @@ CrossEntropyResult TranslationModel::loss(const TranslationBatch& batch,
   return std::visit([&](const auto& n) { return n.loss(batch, options); }, network);
 }
 
+TranslationTokens TranslationModel::tokens() const {
+  if (special) return *special;
+  return {.start = target.bos(),
+          .end = target.eos(),
+          .source_end = source.eos(),
+          .source_begin = {},
+          .target_begin = {},
+          .never = {target.pad(), target.bos(), target.unk()},
+          .language = {}};
+}
+
 std::int64_t TranslationModel::max_length() const {
   return std::visit([](const auto& n) { return n.config.max_length; }, network);
 }
@@ -32,10 +47,8 @@ std::int64_t TranslationModel::max_length() const {
 namespace {
 
 TokeniserOptions side_options(const TranslationDesign& d, TokeniserOptions::Kind kind) {
-  const bool subwords =
-      kind == TokeniserOptions::Kind::bpe || kind == TokeniserOptions::Kind::unigram;
   TokeniserOptions o{.kind = kind, .min_count = d.min_count};
-  o.vocabulary_size = d.vocabulary.value_or(subwords ? d.subwords : 0);
+  o.vocabulary_size = d.vocabulary.value_or(is_subword(kind) ? d.subwords : 0);
   o.normalise.lower = d.lower;
   o.normalise.nfkc = d.nfkc;
   return o;
@@ -121,12 +134,17 @@ void save_translation_model(const TranslationModel& model, const std::filesystem
   model.source.save(writer.folder(), stem(model.joint, "source"));
   if (!model.joint) model.target.save(writer.folder(), "target");
   save_weights(named_parameters(model), writer.folder());
-  writer.commit(
-      {{"task", "translate"},
-       {"architecture", name_of(model.architecture())},
-       {"preset", model.preset},
-       {"joint_vocabulary", model.joint},
-       {"model", std::visit([](const auto& n) { return config_json(n.config); }, model.network)}});
+  Json config = {
+      {"task", "translate"},
+      {"architecture", name_of(model.architecture())},
+      {"preset", model.preset},
+      {"joint_vocabulary", model.joint},
+      {"model", std::visit([](const auto& n) { return config_json(n.config); }, model.network)}};
+  if (model.special) {
+    config["tokens"] = tokens_json(*model.special);
+    config["translate"] = config_json(model.defaults);
+  }
+  writer.commit(std::move(config));
 }
 
 namespace {
@@ -153,6 +171,10 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
   } else {
     sizes = config_from<Transformer::Config>(reader.object("model"), config_path);
   }
+  if (reader.has("tokens")) {
+    model.special = tokens_from(config["tokens"], reader.object("tokens"));
+    model.defaults = translate_options_from(reader.object("translate"));
+  }
   reader.finish();
   model.source = Tokeniser::load(directory.path(), stem(model.joint, "source"));
   model.target = model.joint ? model.source : Tokeniser::load(directory.path(), "target");
@@ -170,6 +192,7 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
     }
   }
 
+  if (model.special) check_tokens(*model.special, model, config_path);
   WeightsFile weights(directory);
   if (rnn) {
     model.network = weights.network<RnnTranslator>(rnn_sizes);
@@ -184,7 +207,11 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
 }  // namespace
 
 TranslationModel load_translation_model(const std::filesystem::path& directory) {
-  return read_whole(directory, read_translation_model);
+  if (is_ct2_directory(directory)) return read_ct2_translator(directory);
+  if (is_argos_directory(directory)) return read_argos_translator(directory);
+  return read_whole(directory, [](const ModelDirectory& d) {
+    return is_hf_translator(d.foreign_config()) ? read_hf_translator(d) : read_translation_model(d);
+  });
 }
 
 }  // namespace qkv

@@ -13,10 +13,12 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "qkv/data/pairs.h"
 #include "qkv/models/rnn_translator.h"
 #include "qkv/models/transformer.h"
+#include "qkv/systems/translate_options.h"
 #include "qkv/text/tokeniser.h"
 
 namespace qkv {
@@ -56,13 +58,37 @@ struct TranslationDesign {
   void check() const;
 };
 
+/// What stands around the text of a model that another program has trained, by numbers of tokens.
+struct TranslationTokens {
+  enum class Place : std::uint8_t { source, target };
+
+  std::int32_t start = 0;                  // what the network reads before a target
+  std::int32_t end = 0;                    // of a target
+  std::int32_t source_end = -1;            // −1: sources have none
+  std::vector<std::int32_t> source_begin;  // in front of every source
+  std::vector<std::int32_t> target_begin;  // what targets begin with where no language is asked for
+  std::vector<std::int32_t> never;         // never produced
+  std::string language;  // how tokens of languages are spelled, "__{}__"; empty: there are none
+  bool source_language = false;           // that of the source stands in front of it
+  Place target_language = Place::target;  // where that of the target stands: it begins one of them
+};
+constexpr std::array<std::string_view, 2> spelling(TranslationTokens::Place) {
+  return {"source", "target"};
+}
+
 struct TranslationModel {
   /// In the order of Architecture.
   std::variant<Transformer, RnnTranslator> network;
   Tokeniser source, target;  // equal when the vocabulary is joint
   bool joint = false;
   std::string preset;  // for people: what the sizes were called
+  /// Of a model of another program; nothing: the tokenisers' own.
+  std::optional<TranslationTokens> special = {};
+  TranslateOptions defaults = {};
+  std::vector<std::string> notes = {};  // what was passed over when it was loaded
 
+  /// `special`, or what models of this library have.
+  TranslationTokens tokens() const;
   Architecture architecture() const { return static_cast<Architecture>(network.index()); }
   /// The network's parameters under its own names, so that a TranslationModel is a module.
   template <class Self, class Visit>

@@ -10,6 +10,8 @@
 namespace qkv {
 namespace {
 
+constexpr const char* kVisibleSpace = "\xE2\x96\x81";  // U+2581
+
 using pipeline::Parts;
 using pipeline::Stretch;
 using pipeline::Token;
@@ -34,13 +36,31 @@ void for_each_token(const Parts& parts, TracedText& traced, F&& token) {
   }
 }
 
+/// A piece of SentencePiece as its model spells it: a space, or the beginning of a text, is a sign.
+std::string with_visible_spaces(std::string_view text, bool first) {
+  std::string piece;
+  if (first && !text.starts_with(' ')) piece = kVisibleSpace;
+  for (const char c : text) {
+    if (c == ' ') {
+      piece += kVisibleSpace;
+    } else {
+      piece += c;
+    }
+  }
+  return piece;
+}
+
 /// What a token is called: its piece, but what stands in the text for an added token and for what a
 /// unigram model does not know.
 std::string name_of_token(const Parts& parts, const Token& t, std::string_view stretch,
                           bool added) {
+  const std::string text(stretch.substr(t.begin, t.end - t.begin));
+  if (const auto* sp = std::get_if<pipeline::SentencePieceModel>(&parts.model.kind())) {
+    if (!added && t.id == sp->unk) return with_visible_spaces(text, t.begin == 0);
+  }
   const auto* unigram = std::get_if<pipeline::UnigramModel>(&parts.model.kind());
   if (added || (unigram && t.id == unigram->unk)) {
-    return std::string(stretch.substr(t.begin, t.end - t.begin));
+    return text;
   }
   const std::string* piece = parts.table.piece(t.id);
   return piece ? *piece : std::string();
@@ -97,7 +117,10 @@ TokenEncoding put_together(const Parts& parts, std::span<TokenEncoding> texts, b
 
 }  // namespace
 
-TokenPipeline::TokenPipeline(std::shared_ptr<const Parts> parts) : parts_(std::move(parts)) {}
+TokenPipeline::TokenPipeline(std::shared_ptr<const Parts> parts)
+    : parts_(std::move(parts)), roles_(parts_->roles) {}
+
+const std::string& TokenPipeline::json() const { return parts_->json; }
 
 TokenEncoding TokenPipeline::encode(std::string_view text, bool special) const {
   TokenEncoding texts[] = {encode_one(*parts_, text)};
@@ -140,6 +163,10 @@ std::string TokenPipeline::decode(std::span<const std::int32_t> ids, bool skip_s
     const std::string& text = piece(id);
     if (!skip_special || !is_special(id)) pieces.push_back(text);
   }
+  return join(std::move(pieces));
+}
+
+std::string TokenPipeline::join(std::vector<std::string> pieces) const {
   if (parts_->decoders && !pieces.empty()) {
     for (const auto& decoder : *parts_->decoders) apply(decoder, pieces);
   }
@@ -165,7 +192,27 @@ bool TokenPipeline::is_special(std::int32_t id) const {
   return id >= 0 && id < size() && parts_->special[static_cast<std::size_t>(id)];
 }
 
-const TokenRoles& TokenPipeline::roles() const { return parts_->roles; }
+std::string TokenPipeline::surface(std::int32_t id) const {
+  if (is_special(id) || !parts_->decoders) return piece(id);
+  // Decoders treat the first piece of a text in ways of their own: put another one there.
+  std::vector<std::string> pieces = {"x", piece(id)};
+  for (const auto& decoder : *parts_->decoders) apply(decoder, pieces);
+  std::string text;
+  for (const std::string& part : pieces) text += part;
+  return text.empty() ? text : text.substr(1);
+}
+
+TokenPipeline TokenPipeline::with_roles(const TokenRoles& roles) const {
+  TokenRoles::each(roles, [this](std::string_view name, std::int32_t id) {
+    if (id != -1 && !parts_->table.piece(id)) {
+      fail("tokeniser: {} is {}, a number without a token", name, id);
+    }
+  });
+  TokenPipeline pipeline = *this;
+  pipeline.roles_ = roles;
+  return pipeline;
+}
+
 const std::optional<TruncationNote>& TokenPipeline::truncation() const {
   return parts_->truncation;
 }

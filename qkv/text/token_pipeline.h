@@ -46,6 +46,14 @@ struct TokenEncoding {
 /// them (special_tokens_map.json, tokenizer_config.json).
 struct TokenRoles {
   std::int32_t pad = -1, unk = -1, bos = -1, eos = -1, cls = -1, sep = -1, mask = -1;
+  bool operator==(const TokenRoles&) const = default;
+
+  /// visit(name, id), as files call them: "pad".
+  template <class Self, class Visit>
+  static void each(Self& r, Visit&& visit) {
+    visit("pad", r.pad), visit("unk", r.unk), visit("bos", r.bos), visit("eos", r.eos);
+    visit("cls", r.cls), visit("sep", r.sep), visit("mask", r.mask);
+  }
 };
 
 /// What a tokenizer.json says of cutting long texts; the pipeline itself never cuts.
@@ -59,6 +67,8 @@ class TokenPipeline {
   /// The text of a tokenizer.json; `path` is for messages. Throws DataError for anything that is
   /// damaged, and for a part, field or value that would change the answer and is not known here.
   static TokenPipeline from_json(std::string_view text, std::string_view path);
+  /// What from_json() reads this pipeline from; empty for one that was made of other files.
+  const std::string& json() const;
   explicit TokenPipeline(std::shared_ptr<const pipeline::Parts> parts);
 
   /// `special`: with the tokens that the post-processor puts around a text, [CLS] say.
@@ -76,6 +86,9 @@ class TokenPipeline {
   /// `skip_special`: without special tokens. Throws Error for a number without a token.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const;
 
+  /// The text of pieces, which the vocabulary need not have.
+  std::string join(std::vector<std::string> pieces) const;
+
   /// One above the largest number; there may be holes.
   std::int32_t size() const;
   /// Throws Error when there is no such number.
@@ -83,11 +96,17 @@ class TokenPipeline {
   /// −1 when there is no such token.
   std::int32_t id(std::string_view piece) const;
   bool is_special(std::int32_t id) const;
-  const TokenRoles& roles() const;
+  /// What the token adds to a text that it does not begin, a space before it where a word begins:
+  /// " the", "ing"; with U+FFFD for bytes that are no whole character. Throws as piece() does.
+  std::string surface(std::int32_t id) const;
+  const TokenRoles& roles() const { return roles_; }
+  /// The same pipeline with other roles. Throws Error for a number without a token, but −1.
+  TokenPipeline with_roles(const TokenRoles& roles) const;
   const std::optional<TruncationNote>& truncation() const;
 
  private:
   std::shared_ptr<const pipeline::Parts> parts_;
+  TokenRoles roles_;
 };
 
 /// Spans of bytes as spans of code points, as Hugging Face counts them.

@@ -4,10 +4,12 @@
 //   space      whatever stands between spaces: text that is tokenised already
 //   page       the page variant: Latin letters and ' only, specials <PAD> <UNK> <S> </S>
 //   bpe, unigram   SentencePiece sub-words
+//   pipeline   what an imported model was trained with (token_pipeline.h); it cannot be trained
 // A tokeniser trained here numbers its special tokens pad 0, unk 1, bos 2, eos 3.
 //
-// On disk: `<stem>.tokeniser.json` (kind, normalisation, version, size and checksum of the payload)
-// and beside it the payload, `<stem>.vocab` (vocabulary.h) or `<stem>.model` (SentencePiece).
+// On disk: `<stem>.tokeniser.json` (kind, normalisation, version, size and checksum of the payload;
+// of a pipeline also the roles of its tokens) and beside it the payload, `<stem>.vocab`
+// (vocabulary.h), `<stem>.model` (SentencePiece) or `<stem>.tokenizer.json` (Hugging Face's).
 //
 // All const functions may be called from many threads.
 #pragma once
@@ -24,12 +26,13 @@
 
 #include "qkv/text/normalise.h"
 #include "qkv/text/subword.h"
+#include "qkv/text/token_pipeline.h"
 #include "qkv/text/vocabulary.h"
 
 namespace qkv {
 
 struct TokeniserOptions {
-  enum class Kind { word, character, space, page, bpe, unigram };
+  enum class Kind { word, character, space, page, bpe, unigram, pipeline };
   Kind kind = Kind::word;
   int vocabulary_size = 0;     // largest number of tokens, specials included; 0: no limit for words
                                // and characters, 8000 for sub-words
@@ -42,10 +45,15 @@ struct TokeniserOptions {
   static TokeniserOptions page_variant() { return {.kind = Kind::page, .min_count = 20}; }
 };
 
+/// Those that can be trained.
 constexpr std::array<std::string_view, 6> spelling(TokeniserOptions::Kind) {
   return {"word", "character", "space", "page", "bpe", "unigram"};
 }
-/// "word", "character", "space", "page", "bpe", "unigram"; the second form throws Error.
+constexpr bool is_subword(TokeniserOptions::Kind kind) {
+  return kind == TokeniserOptions::Kind::bpe || kind == TokeniserOptions::Kind::unigram;
+}
+/// "word", "character", "space", "page", "bpe", "unigram", "pipeline"; the second form throws
+/// Error.
 std::string_view name_of(TokeniserOptions::Kind kind);
 TokeniserOptions::Kind kind_of(std::string_view name);
 
@@ -60,8 +68,11 @@ class Tokeniser {
   /// A model that SentencePiece wrote (.model), with its own normalisation and numbers. kind() is
   /// `unigram` whatever it holds.
   static Tokeniser open_model(const std::filesystem::path& path);
+  /// pad(), unk(), bos() and eos() are its roles.
+  explicit Tokeniser(TokenPipeline pipeline);
 
-  /// Payload first, then the JSON: an interrupted save leaves no half tokeniser behind.
+  /// Payload first, then the JSON: an interrupted save leaves no half tokeniser behind. Throws
+  /// Error for a pipeline that has no JSON.
   void save(const std::filesystem::path& directory, std::string_view stem) const;
   /// FileError when a file is missing, DataError when one is truncated, changed or from elsewhere.
   static Tokeniser load(const std::filesystem::path& directory, std::string_view stem);
@@ -73,13 +84,20 @@ class Tokeniser {
   std::int32_t unk() const;
   std::int32_t bos() const;
   std::int32_t eos() const;
+  /// None for the other kinds.
+  const TokenPipeline* pipeline() const { return std::get_if<TokenPipeline>(&table_); }
 
-  /// Numbers of the text, without bos and eos; never a special token but unk. Takes any bytes.
+  /// Numbers of the text, without bos and eos; never a special token but unk, except that a
+  /// pipeline reads the tokens that are spelled out in a text, as its own program does. Takes any
+  /// bytes.
   std::vector<std::int32_t> encode(std::string_view text) const;
   /// The same tokens as text; unknown ones as they stand in the (normalised) source.
   std::vector<std::string> pieces(std::string_view text) const;
-  /// pad, bos and eos are left out. Throws Error for a number outside [0, size()).
+  /// pad, bos, eos and a pipeline's other special tokens are left out. Throws Error for a number
+  /// outside [0, size()).
   std::string decode(std::span<const std::int32_t> ids) const;
+  /// The text of pieces, some of which may not be in the vocabulary; special ones count as text.
+  std::string join(const std::vector<std::string>& pieces) const;
   /// The name of a token: "▁the", "<eos>".
   const std::string& piece(std::int32_t id) const;
 
@@ -93,14 +111,16 @@ class Tokeniser {
   UnknownReport unknown_report(std::span<const std::string> sentences) const;
 
  private:
+  std::string payload() const;
   std::vector<std::string> cut(std::string_view text) const;  // for the kinds with a vocabulary
   bool is_special(std::int32_t id) const;                     // pad, bos, eos
-  bool is_opaque(std::int32_t id) const;  // unknown, or a byte of something unknown
+  std::string surface(std::int32_t id) const;                 // as it stands in a text
+  bool is_opaque(std::int32_t id, std::string_view surface) const;  // unknown, or part of a letter
 
   Kind kind_ = Kind::word;
   Normalisation normalise_ = {};
   // A vocabulary may be large; copies of a tokeniser share it.
-  std::variant<std::shared_ptr<const Vocabulary>, Subword> table_ =
+  std::variant<std::shared_ptr<const Vocabulary>, Subword, TokenPipeline> table_ =
       std::make_shared<const Vocabulary>();
 };
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "fuzz/columns.h"
+#include "fuzz/ct2.h"
 #include "fuzz/directory.h"
 #include "fuzz/json.h"
 #include "fuzz/lines.h"
@@ -59,6 +60,7 @@ TEST(Fuzz, State) { run(fuzz_state, state_seeds(), 1000); }
 TEST(Fuzz, Settings) { run(fuzz_settings, settings_seeds(), 3000); }
 TEST(Fuzz, Mask) { run(fuzz_mask, mask_seeds(), 5000); }
 TEST(Fuzz, TokenPipeline) { run(fuzz_token_pipeline, token_pipeline_seeds(), 3000); }
+TEST(Fuzz, Ct2) { run(fuzz_ct2, ct2_seeds(), 3000); }
 TEST(Fuzz, WeightsIndex) { run(fuzz_weights_index, weights_index_seeds(), 5000); }
 
 // A target that cannot fail, or mutations that nothing accepts, would find nothing.

@@ -62,6 +62,10 @@ void ForeignFields::refuse(std::string_view name, std::string_view reason) const
   throw DataError(file_, 0, fmt::format("field '{}': {}", name, reason));
 }
 
+void ForeignFields::know_with(const ForeignFields& other) {
+  known_.insert(other.known_.begin(), other.known_.end());
+}
+
 void ForeignFields::note_unknown(std::vector<std::string>& notes) const {
   std::vector<std::string> unknown;
   for (const auto& [name, value] : json_.items()) {

@@ -95,7 +95,11 @@ void SentencePieceModel::cut(std::string_view text, std::vector<Token>& tokens) 
   std::vector<std::uint32_t> places;  // of the rest's bytes in the text
   const auto add = [&](std::string_view id_of, std::size_t begin, std::size_t end) {
     const auto found = pieces.find(id_of);
-    tokens.push_back({found == pieces.end() ? unk : found->second, u32(begin), u32(end)});
+    const std::int32_t id = found == pieces.end() ? unk : found->second;
+    if (id < 0) {
+      fail("tokenise: the text has unknown pieces, and the vocabulary has no token for them");
+    }
+    tokens.push_back({id, u32(begin), u32(end)});
   };
   for (std::size_t line = 0; line < text.size();) {
     const std::size_t end = std::min(text.find('\n', line), text.size() - 1) + 1;

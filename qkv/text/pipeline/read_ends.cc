@@ -45,6 +45,10 @@ Decoder read_decoder(const JsonPart& json) {
     json.only({"type"});
     return type == "Fuse" ? Decoder(FuseDecoder{}) : Decoder(ByteFallbackDecoder{});
   }
+  if (type == "SentencePiece") {
+    json.only({"type"});
+    return SubwordDecoder{};  // the model's, see read_parts()
+  }
   json.field("type").refuse(fmt::format("'{}' is no decoder that this program knows", type));
 }
 

@@ -28,6 +28,18 @@ void check_templates(const Parts& parts, const JsonPart& json) {
   }
 }
 
+/// A decoder "SentencePiece" is that of the model.
+void share_model(Parts& parts, const JsonPart& json) {
+  if (!parts.decoders) return;
+  for (Decoder& decoder : *parts.decoders) {
+    auto* subword = std::get_if<SubwordDecoder>(&decoder);
+    if (subword == nullptr) continue;
+    const auto* model = std::get_if<SentencePieceModel>(&parts.model.kind());
+    if (model == nullptr) json.refuse("decoder: a SentencePiece without such a model");
+    subword->model = model->model;
+  }
+}
+
 Parts parts_of(const JsonPart& json) {
   json.only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
              "post_processor", "decoder", "model"});
@@ -42,6 +54,7 @@ Parts parts_of(const JsonPart& json) {
   read_post_processors(json.maybe("post_processor"), parts);
   PieceIds ids;
   parts.model = read_model(json.field("model"), ids);
+  share_model(parts, json);
   try {
     add_tokens(std::move(ids), read_added_tokens(json.maybe("added_tokens")), parts);
   } catch (const DataError&) {
@@ -62,7 +75,9 @@ Parts read_parts(std::string_view text, std::string_view path) {
   } catch (const nlohmann::json::exception&) {
     throw DataError(path, 0, "truncated, or no JSON");
   }
-  return parts_of(JsonPart(json, path, ""));
+  Parts parts = parts_of(JsonPart(json, path, ""));
+  parts.json = text;
+  return parts;
 }
 
 }  // namespace pipeline

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "qkv/base/error.h"
+#include "qkv/text/pipeline/base64.h"
 #include "qkv/text/pipeline/read_parts.h"
 
 namespace qkv::pipeline {
@@ -123,6 +124,21 @@ Model read_unigram(const JsonPart& json, PieceIds& ids) {
   return Model(make_unigram(pieces, unk, json.flag_of("byte_fallback", false)));
 }
 
+/// This library's own addition (sentence_piece.h).
+Model read_sentence_piece(const JsonPart& json, PieceIds& ids) {
+  json.only({"type", "model", "vocab", "unk_token"});
+  ids = read_vocabulary(json.field("vocab"));
+  const JsonPart model = json.field("model");
+  try {
+    return Model(SentencePieceModel{Subword::from_model(from_base64(model.text()), json.file()),
+                                    ids, id_in(ids, json.text_of("unk_token", "<unk>"))});
+  } catch (const DataError&) {
+    throw;
+  } catch (const Error& e) {
+    model.refuse(e.what());
+  }
+}
+
 /// The type, which old files leave out.
 std::string type_of(const JsonPart& json) {
   if (const auto type = json.maybe("type")) return type->text();
@@ -206,6 +222,7 @@ Model read_model(const JsonPart& json, PieceIds& ids) {
     const std::string unk = json.text_of("unk_token", "<unk>");
     return Model(WordLevelModel{ids, id_in(ids, unk), unk});
   }
+  if (type == "SentencePiece") return read_sentence_piece(json, ids);
   json.refuse(fmt::format("'{}' is no model that this program knows", type));
 }
 

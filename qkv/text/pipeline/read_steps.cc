@@ -3,35 +3,12 @@
 #include <utility>
 
 #include "qkv/base/error.h"
+#include "qkv/text/pipeline/base64.h"
 #include "qkv/text/pipeline/read_parts.h"
 #include "qkv/text/pipeline/unicode.h"
 
 namespace qkv::pipeline {
 namespace {
-
-/// The bytes of base64 text; throws Error.
-std::string from_base64(std::string_view text) {
-  std::string bytes;
-  bytes.reserve(text.size() / 4 * 3);
-  std::uint32_t bits = 0;
-  int count = 0;
-  while (text.ends_with('=')) text.remove_suffix(1);
-  for (const char c : text) {
-    const int value = c >= 'A' && c <= 'Z'   ? c - 'A'
-                      : c >= 'a' && c <= 'z' ? c - 'a' + 26
-                      : c >= '0' && c <= '9' ? c - '0' + 52
-                      : c == '+'             ? 62
-                      : c == '/'             ? 63
-                                             : -1;
-    if (value < 0) fail("is no base64");
-    bits = bits << 6 | static_cast<std::uint32_t>(value);
-    if ((count += 6) >= 8) {
-      count -= 8;
-      bytes += static_cast<char>(bits >> count & 0xFF);
-    }
-  }
-  return bytes;
-}
 
 Normaliser read_normaliser(const JsonPart& json) {
   const std::string type = json.field("type").text();

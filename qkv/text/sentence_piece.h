@@ -1,0 +1,39 @@
+// Tokenisers of translators whose numbers are not those of SentencePiece: a .spm file cuts the
+// text, and the names of its pieces are looked up in another vocabulary (Marian, M2M100, Argos).
+//
+// In a tokenizer.json, which knows no such model, it is one of this library's own:
+//   "model": {"type": "SentencePiece", "model": base64 of the .spm, "vocab": {piece: number},
+//             "unk_token": "<unk>"},
+//   "decoder": {"type": "SentencePiece"}
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qkv/text/token_pipeline.h"
+
+namespace qkv {
+
+struct SentencePieceParts {
+  std::string model;                        // the bytes of the .spm file
+  std::map<std::string, std::int32_t> ids;  // of pieces
+  std::string unk_token = "<unk>";          // what pieces without a number are
+  /// Found where a text spells them, and left out of decoded texts. Their numbers may stand in
+  /// `ids` too.
+  std::map<std::string, std::int32_t> special = {};
+  bool own_spaces = false;  // decoding takes ▁ for a space and nothing else (Argos)
+};
+
+/// `path` is for messages. Throws DataError for a damaged model.
+TokenPipeline sentence_piece_pipeline(const SentencePieceParts& parts, std::string_view path);
+
+/// Tokens between spaces by their names in `tokens`, which are their numbers; decoded with spaces
+/// between them. For models whose text was cut before (CTranslate2). Throws DataError for a token
+/// that is there twice.
+TokenPipeline token_list_pipeline(const std::vector<std::string>& tokens,
+                                  const std::string& unk_token, std::string_view path);
+
+}  // namespace qkv

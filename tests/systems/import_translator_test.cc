@@ -1,0 +1,313 @@
+// Translators of Hugging Face against what transformers made of the same weights.
+#include <map>
+
+#include "golden/golden.h"
+#include "nn/random_tensor.h"
+#include "text/temporary.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "qkv/base/error.h"
+#include "qkv/base/file.h"
+#include "qkv/decode/step_model.h"
+#include "qkv/io/json.h"
+#include "qkv/ops/loss.h"
+#include "qkv/systems/import/hf_translator.h"
+#include "qkv/systems/translation_tokens.h"
+#include "qkv/systems/translator.h"
+#include "qkv/text/subword.h"
+
+namespace qkv {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::distance;
+using testing::Golden;
+using ::testing::HasSubstr;
+
+const fs::path kGolden = fs::path(QKV_SOURCE_DIR) / "tests/golden/hf";
+
+std::string little_model() {
+  const std::vector<std::string> text = {"the red boat", "a dog in the mill", "red mill"};
+  return Subword::train({.unigram = true, .vocabulary_size = 28}, text).model();
+}
+
+/// {piece: number} of `size`: </s> and <unk> where the configuration has them, the model's pieces,
+/// and others without a use.
+Json vocabulary(std::int32_t size, std::int32_t end, std::int32_t pad) {
+  const Subword model = Subword::from_model(little_model(), "test");
+  Json ids = {{"</s>", end}, {"<pad>", pad}};
+  std::vector<std::int32_t> free;
+  for (std::int32_t id = 0; id < size; ++id) {
+    if (id != end && id != pad) free.push_back(id);
+  }
+  std::size_t next = 0;
+  ids["<unk>"] = free[next++];
+  ids[">>fra<<"] = free[next++];
+  ids["__fr__"] = free[next++];
+  ids["__en__"] = free[next++];
+  for (std::int32_t i = 4; i < model.size() && next < free.size(); ++i) {
+    ids[model.piece(i)] = free[next++];
+  }
+  while (next < free.size()) {
+    ids[fmt::format("other{}", next)] = free[next];
+    ++next;
+  }
+  return ids;
+}
+
+class Foreign : public ::testing::Test {
+ protected:
+  /// A golden directory with tokenisers, which golden ones do not have.
+  void make(const std::string& name) {
+    marian_ = name != "m2m100";
+    for (const char* file : {"config.json", "generation_config.json", "model.safetensors"}) {
+      write_file(folder_ / file, read_file(kGolden / name / file));
+    }
+    const bool two = name == "marian-two-tables";
+    const std::int32_t end = marian_ ? 0 : 2, pad = marian_ ? (two ? 35 : 39) : 1;
+    write_json(folder_ / "vocab.json", vocabulary(40, end, pad));
+    if (two) write_json(folder_ / "target_vocab.json", vocabulary(36, end, pad));
+    if (marian_) {
+      write_file(folder_ / "source.spm", little_model());
+      write_file(folder_ / "target.spm", little_model());
+    } else {
+      write_file(folder_ / "sentencepiece.bpe.model", little_model());
+    }
+  }
+  void change(const char* file, const std::function<void(Json&)>& how) {
+    Json json = read_json(folder_ / file);
+    how(json);
+    write_json(folder_ / file, json);
+  }
+  std::string error() const {
+    try {
+      (void)Translator::load(folder_.path());
+    } catch (const DataError& e) {
+      return e.what();
+    }
+    return "no error";
+  }
+
+  Temporary folder_;
+  bool marian_ = true;
+};
+
+class ForeignTranslatorTest : public Foreign, public ::testing::WithParamInterface<std::string> {};
+
+/// The first columns of [rows V].
+Tensor columns(const Tensor& x, std::int64_t count) {
+  Tensor to = Tensor::empty({x.dim(0), count});
+  for (std::int64_t r = 0; r < x.dim(0); ++r) {
+    std::copy_n(x.data() + r * x.dim(1), count, to.data() + r * count);
+  }
+  return to;
+}
+
+TEST_P(ForeignTranslatorTest, HasTheStatesLogitsLossAndGradientsOfTransformers) {
+  make(GetParam());
+  change("config.json", [](Json& json) {
+    for (const char* name : {"dropout", "attention_dropout", "activation_dropout"}) json[name] = 0;
+  });
+  const Golden golden(GetParam());
+  const TranslationModel model = load_translation_model(folder_.path());
+  const auto& network = std::get<Transformer>(model.network);
+  const std::int64_t layers = network.config.encoder_layers, deep = network.config.decoder_layers;
+  TranslationBatch batch;
+  std::vector<std::int64_t> source_lengths, target_lengths;
+  for (const char* n : {"0", "1"}) {
+    SCOPED_TRACE(n);
+    const std::string at(n);
+    const auto ids = golden.ids(at + ".ids"), labels = golden.ids(at + ".labels");
+    auto target = golden.ids(at + ".target");
+    target[0] = model.tokens().start;
+    const Segments from = Segments::one(static_cast<std::int64_t>(ids.size()));
+    const Segments to = Segments::one(static_cast<std::int64_t>(target.size()));
+    {
+      const NoRecording off;
+      const Tensor memory = network.encode(ids, from);
+      EXPECT_LT(distance(memory, golden[fmt::format("{}.encoder.{}", n, layers)]), 1e-5);
+      const Tensor hidden = network.decode(target, to, memory, from);
+      EXPECT_LT(distance(hidden, golden[fmt::format("{}.decoder.{}", n, deep)]), 1e-5);
+      const Tensor logits = qkv::logits(hidden, network.output_matrix(), network.output_stored(),
+                                        network.output_bias);
+      EXPECT_LT(distance(logits, columns(golden[at + ".logits"], logits.dim(1))), 1e-5);
+    }
+    batch.source.insert(batch.source.end(), ids.begin(), ids.end());
+    batch.target_in.insert(batch.target_in.end(), target.begin(), target.end());
+    batch.target_out.insert(batch.target_out.end(), labels.begin(), labels.end());
+    source_lengths.push_back(from.total());
+    target_lengths.push_back(to.total());
+  }
+  batch.source_segments = Segments(source_lengths);
+  batch.target_segments = Segments(target_lengths);
+  TranslationModel trained = model;
+  auto& learning = std::get<Transformer>(trained.network);
+  Tape tape;
+  CrossEntropyResult loss;
+  {
+    const Recording on(tape);
+    loss = learning.loss(batch, {});
+  }
+  tape.backward(loss.loss);
+  const double rows = static_cast<double>(batch.target_out.size());
+  EXPECT_NEAR(loss.nll_sum / rows, golden.number("loss"), 1e-5);
+  for (const StateEntry& entry : translator_entries(learning, marian_)) {
+    const std::string name = "grad." + entry.name;
+    if (entry.parts.empty() || !entry.parts[0].defined() || !golden.has(name)) continue;
+    SCOPED_TRACE(name);
+    Tensor gradient =
+        gradient_of(entry.parts[0]).clone();  // of the sum; the golden loss is the mean
+    for (float& g : gradient.values()) g /= static_cast<float>(rows);
+    const Tensor expected = entry.layout == StateLayout::linear && gradient.shape().rank() == 2
+                                ? golden.matrix(name)
+                                : golden[name].rows(0, gradient.dim(0));
+    EXPECT_LT(distance(gradient, expected), 2e-5);
+  }
+}
+
+/// What generate() gave, without start and end, as pieces.
+std::vector<std::string> expected_pieces(const Golden& golden, const std::string& name,
+                                         const TranslationModel& model) {
+  auto ids = golden.ids(name);
+  ids.erase(ids.begin());
+  if (!ids.empty() && ids.back() == model.tokens().end) ids.pop_back();
+  std::vector<std::string> pieces;
+  for (const std::int32_t id : ids) pieces.push_back(model.target.piece(id));
+  return pieces;
+}
+
+TEST_P(ForeignTranslatorTest, TranslatesAsGenerateDoes) {
+  make(GetParam());
+  const Golden golden(GetParam());
+  const auto translator = Translator::load(folder_.path());
+  const TranslationModel& model = translator.model();
+  std::vector<Tokens> sources;
+  for (const char* n : {"0.ids", "1.ids"}) {
+    sources.push_back(golden.ids(n));
+    sources.back().pop_back();  // its end
+  }
+  TranslateOptions options = translator.defaults();
+  for (const auto& [beam, name] : {std::pair{1, "greedy"}, std::pair{4, "beam"}}) {
+    SCOPED_TRACE(name);
+    options.beam = beam;
+    options.n_best = beam;
+    const auto found = translator.translate_tokens(sources, options);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const std::string at = fmt::format("{}.{}", i, name);
+      EXPECT_EQ(found[i].best.front().tokens, expected_pieces(golden, at, model)) << at;
+      if (beam > 1) {
+        EXPECT_NEAR(found[i].score, golden.number(at + ".score"), 1e-5);
+      }
+      EXPECT_EQ(found[i].best.size(), static_cast<std::size_t>(beam));
+    }
+  }
+}
+
+TEST_P(ForeignTranslatorTest, IsTheSameAfterSaving) {
+  make(GetParam());
+  const auto translator = Translator::load(folder_.path());
+  translator.save(folder_ / "own");
+  const auto own = Translator::load(folder_ / "own");
+  const std::vector<std::string> lines = {"the red boat", "a dog", "", "Zug"};
+  const auto before = translator.translate(lines, translator.defaults());
+  const auto after = own.translate(lines, own.defaults());
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    EXPECT_EQ(before[i].text, after[i].text);
+    EXPECT_EQ(before[i].score, after[i].score);
+  }
+  EXPECT_EQ(own.model().tokens().never, translator.model().tokens().never);
+}
+
+INSTANTIATE_TEST_SUITE_P(Golden, ForeignTranslatorTest,
+                         ::testing::Values("marian", "marian-two-tables", "m2m100"),
+                         [](const auto& model) {
+                           std::string name = model.param;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST_F(Foreign, CutsTextWithTheSourcesModelAndLooksPiecesUp) {
+  make("marian");
+  const auto translator = Translator::load(folder_.path());
+  const TranslationModel& m = translator.model();
+  const Subword model = Subword::from_model(little_model(), "test");
+  const std::string text = "the red boat";
+  EXPECT_EQ(m.source.pieces(text), model.pieces(text));
+  EXPECT_EQ(m.source.decode(m.source.encode(text)), text);
+  EXPECT_EQ(m.source.encode("\xE4\xB8\xAD").back(), m.source.unk());
+  EXPECT_EQ(m.source.size(), 39) << "pad is no token";
+  EXPECT_TRUE(std::get<Transformer>(m.network).config.zero_start);
+}
+
+TEST_F(Foreign, PutsTheTokenOfALanguageWhereTheModelWantsIt) {
+  make("marian");
+  const Translator marian = Translator::load(folder_.path());
+  const auto& m = marian.model();
+  const std::int32_t french = m.source.pipeline()->id(">>fra<<");
+  EXPECT_EQ(encode_source(m, "a dog", {.target_language = "fra"}).front(), french);
+  EXPECT_EQ(encode_source(m, ">>fra<< a dog", {}),
+            encode_source(m, "a dog", {.target_language = "fra"}));
+  EXPECT_THROW((void)marian.translate("a dog", {.target_language = "xyz"}), Error);
+  make("m2m100");
+  const Translator other = Translator::load(folder_.path());
+  const auto options =
+      TranslateOptions{.beam = 2, .source_language = "en", .target_language = "fr"};
+  const auto ids = encode_source(other.model(), "a dog", options);
+  EXPECT_EQ(ids.front(), other.model().source.pipeline()->id("__en__"));
+  EXPECT_EQ(target_begin(other.model(), options),
+            Tokens{other.model().target.pipeline()->id("__fr__")});
+  const Translation t = other.translate("a dog", options);
+  const auto again =
+      other.score(std::vector<std::string>{"a dog"}, std::vector<std::string>{""}, options);
+  EXPECT_EQ(again.front().token_scores.size(), 1u) << "the language is no part of the target";
+  EXPECT_EQ(t.best.front().token_scores.size(), t.best.front().tokens.size() + 1);
+}
+
+TEST_F(Foreign, RefusesByNameWhatMakesAnotherNetwork) {
+  for (const auto& [field, value] :
+       std::map<std::string, Json>{{"normalize_before", true},
+                                   {"add_final_layer_norm", true},
+                                   {"static_position_embeddings", false},
+                                   {"decoder_ffn_dim", 8},
+                                   {"activation_function", "mish"},
+                                   {"d_model", "wide"},
+                                   {"vocab_size", 1 << 29},
+                                   {"encoder_layers", 1 << 29},
+                                   {"bad_words_ids", 3},
+                                   {"forced_eos_token_id", 5}}) {
+    make("marian");
+    change("config.json", [&](Json& json) { json[field] = value; });
+    fs::remove(folder_ / "generation_config.json");
+    EXPECT_NE(error(), "no error") << field;
+  }
+}
+
+TEST_F(Foreign, SaysWhatItDoesNotKnowAndWhatDoesNotCount) {
+  make("marian");
+  change("config.json", [](Json& json) { json["mystery"] = 1; });
+  change("generation_config.json", [](Json& json) { json["no_repeat_ngram_size"] = 3; });
+  std::string notes;
+  for (const std::string& note : Translator::load(folder_.path()).info().notes)
+    notes += note + "\n";
+  EXPECT_THAT(notes, HasSubstr("mystery"));
+  EXPECT_THAT(notes, HasSubstr("no_repeat_ngram_size"));
+}
+
+TEST_F(Foreign, SurvivesDamage) {
+  make("marian");
+  // A .spm has no checksum: cut between two of its pieces it is another, smaller model.
+  for (const char* file :
+       {"config.json", "generation_config.json", "model.safetensors", "vocab.json"}) {
+    const std::string whole = read_file(folder_ / file);
+    for (std::size_t cut = 0; cut < whole.size();
+         cut += std::max<std::size_t>(1, whole.size() / 9)) {
+      write_file(folder_ / file, whole.substr(0, cut));
+      EXPECT_THROW((void)Translator::load(folder_.path()), Error) << file << " cut at " << cut;
+    }
+    write_file(folder_ / file, whole);
+  }
+}
+
+}  // namespace
+}  // namespace qkv
