@@ -7,6 +7,7 @@
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/systems/bert_model.h"
+#include "qkv/systems/import/bert_labels.h"
 
 namespace qkv {
 namespace {
@@ -30,7 +31,12 @@ constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"vectors", load_as<WordVectors>},
                            {"action", load_as<ActionRecogniser>}};
 
-System bert_of(const std::filesystem::path& directory, const LoadOptions& options) {
+System bert_of(const std::filesystem::path& directory, const Json& config,
+               const LoadOptions& options) {
+  if (const auto head = is_foreign_bert(config) ? label_head(config) : std::nullopt) {
+    if (*head == BertHead::tags) return Tagger::load(directory, options);
+    return Classifier::load(directory, options);
+  }
   BertModel model = load_bert_model(directory);
   if (model.network.parts().words) return MaskedModel(std::move(model), options);
   return Encoder(std::move(model), options);
@@ -40,7 +46,7 @@ System bert_of(const std::filesystem::path& directory, const LoadOptions& option
 
 System open(const std::filesystem::path& directory, const LoadOptions& options) {
   const Json config = require_any_model_directory(directory);
-  if (is_bert_config(config)) return bert_of(directory, options);
+  if (is_bert_config(config)) return bert_of(directory, config, options);
   const std::string task = config.contains("task") && config["task"].is_string()
                                ? config["task"].get<std::string>()
                                : std::string();
