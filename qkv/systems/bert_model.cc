@@ -365,10 +365,11 @@ Tensor text_vectors(const BertModel& model, const BertRows& rows, TextVector how
 namespace {
 
 /// Without white space around it, as sentence-transformers reads a text.
-std::string stripped(const std::string& text) {
+std::string stripped(std::string text) {
   const std::vector<std::string_view> words = split_spaces(text);
   if (words.empty()) return {};
-  return {words.front().data(), words.back().data() + words.back().size()};
+  const std::size_t begin = text.find(words.front());
+  return text.substr(begin, text.rfind(words.back()) + words.back().size() - begin);
 }
 
 }  // namespace
