@@ -15,10 +15,13 @@ namespace {
 
 /// Can stand in a vocabulary and on a line.
 bool is_plain(const std::string& name) {
-  if (name.empty() || Vocabulary().id(name) != Vocabulary::kUnk) return false;
-  if (name == Vocabulary().token(Vocabulary::kUnk)) return false;
-  return std::none_of(name.begin(), name.end(),
-                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+  const Vocabulary specials;
+  for (std::int32_t id = 0; id < specials.size(); ++id) {
+    if (name == specials.token(id)) return false;
+  }
+  return !name.empty() && std::none_of(name.begin(), name.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+  });
 }
 
 /// Numbered in the order given.
