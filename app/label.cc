@@ -65,6 +65,7 @@ std::string line_of(const Settings& s, const LabelledSentence& r) {
 
 template <class System>
 void label(const Settings& s, const System& system, Program& program) {
+  for (const std::string& note : system.info().notes) program.console.line("qkv: " + note);
   if (!s.evaluate.empty()) {
     const LabelScores scores = evaluate_labels(system, read_labelled(s.evaluate, s.files, s.task));
     return write_output(program.json ? scores.json() + "\n" : scores.text());

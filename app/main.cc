@@ -31,6 +31,7 @@ void add_verbs(Program& program) {
   add_look(program);
   add_score(program);
   add_info(program);
+  add_import(program);
   add_bench(program);
   add_explain(program);
   add_lengths(program);

@@ -14,6 +14,8 @@
 namespace qkv {
 namespace {
 
+constexpr std::int64_t kMostShared = 4096;
+
 /// Redraws every matrix of a part: N(0, σ) cut at 2σ. Vectors keep their ones and zeros.
 template <class M>
 void draw_matrices(Initialiser& init, M& part, double deviation) {
@@ -22,12 +24,30 @@ void draw_matrices(Initialiser& init, M& part, double deviation) {
   });
 }
 
-std::vector<std::int32_t> places_below(const Segments& segments, std::int64_t limit) {
-  if (segments.longest() > limit) {
-    fail<ShapeError>("bert: a sequence of {} tokens, max_position_embeddings is {}",
-                     segments.longest(), limit);
+std::vector<std::int32_t> places_below(const Segments& segments, const BertConfig& c) {
+  if (segments.longest() > c.room()) {
+    fail<ShapeError>(
+        "bert: a sequence of {} tokens, max_position_embeddings is {}{}", segments.longest(),
+        c.max_position_embeddings,
+        c.first_position > 0 ? fmt::format(", counted from {}", c.first_position) : "");
   }
-  return places(segments);
+  return places(segments, c.first_position);
+}
+
+/// Which stored layers work one after another.
+std::vector<std::size_t> layer_order(const BertConfig& c) {
+  std::vector<std::size_t> order;
+  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
+    if (c.num_hidden_groups == 0) {
+      order.push_back(static_cast<std::size_t>(l));
+      continue;
+    }
+    const std::int64_t group = l * c.num_hidden_groups / c.num_hidden_layers;
+    for (std::int64_t i = 0; i < c.inner_group_num; ++i) {
+      order.push_back(static_cast<std::size_t>(group * c.inner_group_num + i));
+    }
+  }
+  return order;
 }
 
 }  // namespace
@@ -59,10 +79,28 @@ void BertConfig::check() const {
         std::pair{"num_attention_heads", num_attention_heads},
         std::pair{"intermediate_size", intermediate_size},
         std::pair{"max_position_embeddings", max_position_embeddings},
-        std::pair{"type_vocab_size", type_vocab_size}}) {
+        std::pair{"inner_group_num", inner_group_num}}) {
     if (value <= 0) fail("bert: {} is {}, must be positive", name, value);
   }
-  if (num_hidden_layers < 0) fail("bert: num_hidden_layers is {}", num_hidden_layers);
+  for (const auto& [name, value] :
+       {std::pair{"num_hidden_layers", num_hidden_layers},
+        std::pair{"type_vocab_size", type_vocab_size}, std::pair{"embedding_size", embedding_size},
+        std::pair{"num_hidden_groups", num_hidden_groups},
+        std::pair{"first_position", first_position}}) {
+    if (value < 0) fail("bert: {} is {}", name, value);
+  }
+  if (room() <= 0) {
+    fail("bert: max_position_embeddings {} leave no place from {} on", max_position_embeddings,
+         first_position);
+  }
+  if (num_hidden_groups > num_hidden_layers) {
+    fail("bert: num_hidden_groups {} share {} layers", num_hidden_groups, num_hidden_layers);
+  }
+  // Shared weights do not grow with the layers, so the file is no bound.
+  if (num_hidden_groups > 0 && num_hidden_layers * inner_group_num > kMostShared) {
+    fail("bert: {} layers of {} share weights, more than {} in all", num_hidden_layers,
+         inner_group_num, kMostShared);
+  }
   if (hidden_size % num_attention_heads != 0) {
     fail("bert: hidden_size {} is no multiple of num_attention_heads {}", hidden_size,
          num_attention_heads);
@@ -80,11 +118,17 @@ BertEncoder BertEncoder::make(Initialiser& init, const BertConfig& c, bool poole
   c.check();
   BertEncoder m;
   m.config = c;
-  m.words = init.truncated_normal({c.vocab_size, c.hidden_size}, c.initializer_range);
-  m.positions =
-      init.truncated_normal({c.max_position_embeddings, c.hidden_size}, c.initializer_range);
-  m.types = init.truncated_normal({c.type_vocab_size, c.hidden_size}, c.initializer_range);
-  m.norm = LayerNorm::make(init, c.hidden_size, c.layer_norm_eps);
+  const std::int64_t width = c.table_width();
+  m.words = init.truncated_normal({c.vocab_size, width}, c.initializer_range);
+  m.positions = init.truncated_normal({c.max_position_embeddings, width}, c.initializer_range);
+  if (c.type_vocab_size > 0) {
+    m.types = init.truncated_normal({c.type_vocab_size, width}, c.initializer_range);
+  }
+  m.norm = LayerNorm::make(init, width, c.layer_norm_eps);
+  if (c.embedding_size > 0) {
+    m.mapping = Linear::make(init, width, c.hidden_size);
+    draw_matrices(init, m.mapping, c.initializer_range);
+  }
   LayerConfig layer;
   layer.attention = {.width = c.hidden_size,
                      .heads = c.num_attention_heads,
@@ -93,7 +137,7 @@ BertEncoder BertEncoder::make(Initialiser& init, const BertConfig& c, bool poole
   layer.activation = c.hidden_act;
   layer.dropout = c.hidden_dropout_prob;
   layer.norm_eps = c.layer_norm_eps;
-  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
+  for (std::int64_t l = 0; l < c.stored_layers(); ++l) {
     m.layers.push_back({EncoderLayer::make(init, layer)});
     draw_matrices(init, m.layers.back(), c.initializer_range);
   }
@@ -110,20 +154,27 @@ Tensor BertEncoder::embedded(const BertRows& rows) const {
     fail<ShapeError>("bert: {} tokens and {} segment numbers in sequences of {}", rows.ids.size(),
                      rows.types.size(), rows.segments.total());
   }
-  const Tensor placed = embed(rows.ids, words, {}, positions,
-                              places_below(rows.segments, config.max_position_embeddings));
+  const Tensor placed = embed(rows.ids, words, {}, positions, places_below(rows.segments, config));
+  if (!types.defined()) {
+    if (std::ranges::any_of(rows.types, [](std::int32_t t) { return t != 0; })) {
+      fail("bert: this model knows no second segment");
+    }
+    return norm(placed);
+  }
   const Tensor typed =
       embed(rows.types.empty() ? std::vector<std::int32_t>(rows.ids.size(), 0) : rows.types, types);
   return residual_norm(placed, typed, norm.weight, norm.bias, {.eps = norm.eps}).out;
 }
 
 Tensor BertEncoder::operator()(const BertRows& rows) const {
-  ResidualStream stream(dropout(embedded(rows), config.hidden_dropout_prob), NormPlacement::post,
-                        config.hidden_dropout_prob);
+  Tensor h = dropout(embedded(rows), config.hidden_dropout_prob);
+  if (mapping.weight.defined()) h = mapping(h);
+  ResidualStream stream(h, NormPlacement::post, config.hidden_dropout_prob);
   const Mask mask = qkv::segments(rows.segments, rows.segments);
   const ModuleScope at("encoder");
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const ModuleScope in("layers", static_cast<std::int64_t>(i));
+  std::int64_t number = 0;
+  for (const std::size_t i : layer_order(config)) {
+    const ModuleScope in("layers", number++);
     layers[i].layer(stream, mask);
   }
   return stream.finish({});
@@ -136,7 +187,7 @@ Tensor BertEncoder::pooled(const Tensor& states, const Segments& segments) const
     if (segments.length(b) == 0) fail<ShapeError>("bert: sequence {} has no token to pool", b);
     first.push_back(segments.begin(b));
   }
-  return pooler(select_rows(states, first), Activation::tanh);
+  return pooler(select_rows(states, first), config.pooler_act);
 }
 
 Bert Bert::make(Initialiser init, const BertConfig& c, Parts parts) {
@@ -144,9 +195,9 @@ Bert Bert::make(Initialiser init, const BertConfig& c, Parts parts) {
   Bert m;
   m.bert = BertEncoder::make(init, c, parts.pooler);
   if (parts.words) {
-    m.transform = Linear::make(init, c.hidden_size, c.hidden_size);
+    m.transform = Linear::make(init, c.hidden_size, c.table_width());
     draw_matrices(init, m.transform, c.initializer_range);
-    m.transform_norm = LayerNorm::make(init, c.hidden_size, c.layer_norm_eps);
+    m.transform_norm = LayerNorm::make(init, c.table_width(), c.layer_norm_eps);
     m.word_bias = init.zeros({c.vocab_size});
   }
   if (parts.next) {
@@ -214,25 +265,12 @@ bool is_redundant_bert_name(std::string_view name) {
          name.ends_with("embeddings.position_ids");
 }
 
-namespace {
-
-StateEntries entries_of(const Bert& model) {
-  StateEntries entries;
-  for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
-    const bool table = path.ends_with("_embeddings.weight");
-    entries.push_back({std::string(path), {p}, table ? StateLayout::same : StateLayout::linear});
-  });
-  return entries;
-}
-
-}  // namespace
-
-StateDict bert_state(const Bert& model) { return read_state(entries_of(model)); }
+StateDict bert_state(const Bert& model) { return read_state(bert_entries(model)); }
 
 void load_bert_state(Bert& model, StateDict state) {
   std::erase_if(state, [](const auto& entry) { return is_redundant_bert_name(entry.first); });
   for (auto& entry : state) entry.first = modern_bert_name(std::move(entry.first));
-  write_state(entries_of(model), state);
+  write_state(bert_entries(model), state);
 }
 
 }  // namespace qkv

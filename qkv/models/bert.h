@@ -1,16 +1,20 @@
 // BERT (Devlin et al. 2019): a Transformer encoder that sees both sides of every word, and its two
 // tasks: words that were hidden (masked language model) and whether a second text follows the first
-// (next sentence). Configuration and weights carry Hugging Face's names.
+// (next sentence). Configuration and weights carry Hugging Face's names. Its relatives are
+// configurations of the same network: RoBERTa and XLM-R (positions from pad + 1, one segment),
+// DistilBERT (no segments, no pooler) and ALBERT (narrow tables, layers that share weights).
 //
-//   h = dropout(LN(word[id] + position[p] + segment[s]))
+//   h = dropout(LN(word[id] + position[p] + segment[s])), ALBERT: times a map [E H]
 //   per layer, post-norm:  h ← LN(h + drop(attention(h))),  h ← LN(h + drop(W₂ gelu(W₁ h)))
 //   pooled = tanh(W h_[CLS] + b)
 //   logits of a hidden word = LN(gelu(W h + b))·wordᵀ + bias
 //   next sentence: 0 follows, 1 does not = W pooled + b
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -30,6 +34,12 @@ struct BertRows {
   Segments segments;
 };
 
+/// Under whose names a model is published; changes no number.
+enum class BertFamily : std::uint8_t { bert, distilbert, roberta, xlm_roberta, albert };
+constexpr std::array<std::string_view, 5> spelling(BertFamily) {
+  return {"bert", "distilbert", "roberta", "xlm-roberta", "albert"};
+}
+
 struct BertConfig {
   std::int64_t vocab_size = 30522;
   std::int64_t hidden_size = 768;
@@ -43,6 +53,23 @@ struct BertConfig {
   double attention_probs_dropout_prob = 0.1;
   double layer_norm_eps = 1e-12;
   double initializer_range = 0.02;
+  // Of the relatives; type_vocab_size 0 is a network without segments.
+  BertFamily family = BertFamily::bert;
+  std::int64_t first_position = 0;  // row of the first token in the table of positions
+  std::int64_t embedding_size = 0;  // E of all tables; 0: hidden_size, without a map behind it
+  std::int64_t num_hidden_groups =
+      0;                             // runs of layers with the same weights; 0: all have their own
+  std::int64_t inner_group_num = 1;  // layers that such a run repeats
+  Activation pooler_act = Activation::tanh;
+
+  /// E.
+  std::int64_t table_width() const { return embedding_size > 0 ? embedding_size : hidden_size; }
+  /// Layers with weights of their own.
+  std::int64_t stored_layers() const {
+    return num_hidden_groups > 0 ? num_hidden_groups * inner_group_num : num_hidden_layers;
+  }
+  /// The longest sequence.
+  std::int64_t room() const { return max_position_embeddings - first_position; }
 
   /// `dropout` of the command line sets one, that of attention weights the other.
   template <class Self, class Visit>
@@ -64,6 +91,12 @@ struct BertConfig {
           c.attention_probs_dropout_prob);
     visit({"layer_norm_eps"}, c.layer_norm_eps);
     visit({"initializer_range"}, c.initializer_range);
+    visit({"family"}, c.family);
+    visit({"first_position"}, c.first_position);
+    visit({"embedding_size"}, c.embedding_size);
+    visit({"num_hidden_groups"}, c.num_hidden_groups);
+    visit({"inner_group_num"}, c.inner_group_num);
+    visit({"pooler_act"}, c.pooler_act);
   }
   /// The published shapes: tiny, mini, small, medium, base, large. Throws Error otherwise.
   static BertConfig of(std::string_view size, std::int64_t vocabulary = 30522);
@@ -90,8 +123,9 @@ struct BertLayer {
 /// The encoder and its pooler, "BertModel".
 struct BertEncoder {
   BertConfig config;
-  Tensor words, positions, types;  // [V H], [P H], [S H]
+  Tensor words, positions, types;  // [V E], [P E], [S E]; types undefined: none
   LayerNorm norm;
+  Linear mapping;  // [E H]; undefined: none
   std::vector<BertLayer> layers;
   Linear pooler;  // undefined: none
 
@@ -102,11 +136,12 @@ struct BertEncoder {
     visit("embeddings.position_embeddings.weight", m.positions);
     visit("embeddings.token_type_embeddings.weight", m.types);
     visit("embeddings.LayerNorm", m.norm);
+    visit("encoder.embedding_hidden_mapping_in", m.mapping);
     visit("encoder.layer", m.layers);
     visit("pooler.dense", m.pooler);
   }
 
-  /// Word, position and segment, normed: [T H]. Throws ShapeError for a sequence beyond the
+  /// Word, position and segment, normed: [T E]. Throws ShapeError for a sequence beyond the
   /// positions.
   Tensor embedded(const BertRows& rows) const;
   /// The last layer's states [T H]. A sequence gets the same numbers whatever stands beside it.
@@ -153,7 +188,7 @@ struct Bert {
     return {bert.pooler.weight.defined(), transform.weight.defined(), next.weight.defined()};
   }
 
-  /// What the decoder multiplies: states [N H] of hidden words -> [N H].
+  /// What the decoder multiplies: states [N H] of hidden words -> [N E].
   Tensor transformed(const Tensor& states) const;
   /// Scores of all words for the rows `where` of the batch: [N V]. Not differentiable.
   Tensor word_logits(const BertRows& rows, std::span<const std::int64_t> where) const;
@@ -162,6 +197,18 @@ struct Bert {
                 std::span<const std::int32_t> targets, std::span<const std::int32_t> follows,
                 const BertLossOptions& options = {}) const;
 };
+
+/// The parameters of a module with a BERT in it as Hugging Face keeps them: its names, matrices
+/// [out, in], tables as they are.
+template <class M>
+StateEntries bert_entries(const M& model) {
+  StateEntries entries;
+  for_each_parameter(model, [&](std::string_view path, const Tensor& p) {
+    const bool table = path.ends_with("_embeddings.weight");
+    entries.push_back({std::string(path), {p}, table ? StateLayout::same : StateLayout::linear});
+  });
+  return entries;
+}
 
 /// All weights as Hugging Face keeps them: its names, matrices [out, in].
 StateDict bert_state(const Bert& model);

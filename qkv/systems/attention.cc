@@ -178,7 +178,7 @@ AttentionMaps attention_of(const LanguageModel& model, std::string_view text) {
 
 AttentionMaps attention_of(const BertModel& model, std::string_view text, const LookOptions& look) {
   const std::string one(text);
-  const WordPiece& pieces = model.pieces;
+  const BertPieces& pieces = model.pieces;
   const BertRows rows = rows_of(model, std::span(&one, 1), pieces.mask() >= 0);
   if (rows.ids.size() <= 2) fail("look: the source is empty");
   AttentionMaps maps;
@@ -197,9 +197,9 @@ AttentionMaps attention_of(const BertModel& model, std::string_view text, const 
   for (const std::int32_t id : rows.ids) {
     maps.source.push_back(pieces.piece(id));
     if (words.labels.empty() || !pieces.continues(id)) {
-      words.labels.push_back(pieces.piece(id));
+      words.labels.push_back(pieces.text_of(id));
     } else {
-      words.labels.back() += pieces.piece(id).substr(2);
+      words.labels.back() += pieces.text_of(id);
     }
     words.of_token.push_back(static_cast<std::int32_t>(words.labels.size()) - 1);
   }

@@ -11,24 +11,22 @@
 #include "qkv/ops/choose.h"
 #include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
-#include "qkv/systems/import/activations.h"
 #include "qkv/systems/import/bert_weights.h"
-#include "qkv/systems/import/fields.h"
 #include "qkv/systems/weights_file.h"
+#include "qkv/text/normalise.h"
+#include "qkv/text/split.h"
 
 namespace qkv {
 namespace {
 
 constexpr const char* kLongestWordField = "max_input_chars_per_word";
-constexpr IntegerRange kSize = {.least = 0, .most = std::int64_t{1} << 30};
-bool of_bert(const Json& config) {
-  return config.is_object() && config.contains("model_type") && config["model_type"] == "bert";
-}
+constexpr const char* kMaskField = "mask_token";
+constexpr const char* kSentenceField = "sentence";
+constexpr const char* kLongestField = "model_max_length";
 
-/// Also when another program has written a directory of ours again: it keeps fields that it does
-/// not know.
-bool is_foreign(const Json& config) {
-  return of_bert(config) && (!config.contains("format") || config.contains("transformers_version"));
+/// Whose tokeniser is a tokenizer.json.
+bool reads_pipeline(BertFamily family) {
+  return family != BertFamily::bert && family != BertFamily::distilbert;
 }
 
 /// What config.json says of the case of text.
@@ -39,9 +37,42 @@ std::optional<bool> lower_case(const Json& config, const std::string& path) {
 
 }  // namespace
 
-WordPiece load_pieces(const std::filesystem::path& directory, const BertConfig& sizes, bool lower) {
-  const std::filesystem::path path = directory / kPiecesFile;
-  WordPiece pieces = WordPiece::load(path, lower);
+void save_pieces(const BertPieces& pieces, const std::filesystem::path& folder, Json& config) {
+  const WordPiece* own = pieces.word_piece();
+  if (own == nullptr) {
+    const std::string& json = pieces.pipeline()->json();
+    if (json.empty()) {
+      fail(
+          "the tokeniser came without a tokenizer.json and cannot be saved; save it in its fast "
+          "form where the model comes from");
+    }
+    write_file(folder / kTokenizerFile, json);
+    config[kMaskField] = pieces.mask() < 0 ? "" : pieces.piece(pieces.mask());
+    return;
+  }
+  write_file(folder / kPiecesFile, own->to_text());
+  if (own->longest_word() != WordPiece::kLongestWord) {
+    config[kLongestWordField] = own->longest_word();
+  }
+}
+
+BertPieces load_pieces(const std::filesystem::path& directory, const BertConfig& sizes, bool lower,
+                       const Json& config) {
+  FieldReader reader(config, (directory / kConfigFile).string());
+  const bool pipeline = reads_pipeline(sizes.family) || reader.has(kMaskField);
+  const std::filesystem::path path = directory / (pipeline ? kTokenizerFile : kPiecesFile);
+  BertPieces pieces;
+  if (pipeline) {
+    const TokenPipeline pipeline_of = TokenPipeline::from_json(read_file(path), path.string());
+    TokenRoles roles = pipeline_of.roles();
+    roles.mask = pipeline_of.id(reader.text(kMaskField, ""));
+    pieces = BertPieces(pipeline_of.with_roles(roles), path.string());
+  } else {
+    WordPiece own = WordPiece::load(path, lower);
+    own.set_longest_word(static_cast<std::size_t>(reader.integer(
+        kLongestWordField, {.least = 1, .most = 1'000'000}, WordPiece::kLongestWord)));
+    pieces = std::move(own);
+  }
   if (pieces.size() != sizes.vocab_size) {
     throw DataError(
         path.string(), 0,
@@ -53,20 +84,8 @@ WordPiece load_pieces(const std::filesystem::path& directory, const BertConfig& 
   return pieces;
 }
 
-void keep_longest_word(const WordPiece& pieces, Json& config) {
-  if (pieces.longest_word() != WordPiece::kLongestWord) {
-    config[kLongestWordField] = pieces.longest_word();
-  }
-}
-
-void take_longest_word(const Json& config, const std::string& path, WordPiece& pieces) {
-  FieldReader reader(config, path);
-  pieces.set_longest_word(static_cast<std::size_t>(
-      reader.integer(kLongestWordField, {.least = 1, .most = 1'000'000}, WordPiece::kLongestWord)));
-}
-
 bool is_bert_config(const Json& config) {
-  return of_bert(config) && (!config.contains("task") || config["task"] == "mlm");
+  return bert_family(config) && (!config.contains("task") || config["task"] == "mlm");
 }
 
 Json require_any_model_directory(const std::filesystem::path& directory) {
@@ -74,109 +93,108 @@ Json require_any_model_directory(const std::filesystem::path& directory) {
   std::error_code code;
   if (std::filesystem::is_regular_file(path, code)) {
     Json config = read_json(path);
-    if (is_foreign(config)) return config;
+    if (is_foreign_bert(config)) return config;
   }
   return require_model_directory(directory);
 }
 
-Json bert_config_json(const BertConfig& c) {
-  return {{"model_type", "bert"},
-          {"vocab_size", c.vocab_size},
-          {"hidden_size", c.hidden_size},
-          {"num_hidden_layers", c.num_hidden_layers},
-          {"num_attention_heads", c.num_attention_heads},
-          {"intermediate_size", c.intermediate_size},
-          {"max_position_embeddings", c.max_position_embeddings},
-          {"type_vocab_size", c.type_vocab_size},
-          {"hidden_act", activation_name(c.hidden_act)},
-          {"hidden_dropout_prob", c.hidden_dropout_prob},
-          {"attention_probs_dropout_prob", c.attention_probs_dropout_prob},
-          {"layer_norm_eps", c.layer_norm_eps},
-          {"initializer_range", c.initializer_range},
-          {"position_embedding_type", "absolute"}};
+namespace {
+
+const char* class_prefix(BertFamily family) {
+  constexpr const char* names[] = {"Bert", "DistilBert", "Roberta", "XLMRoberta", "Albert"};
+  return names[static_cast<std::size_t>(family)];
 }
 
-BertConfig bert_config_from(const Json& json, const std::string& path) {
-  FieldReader r(json, path);
-  BertConfig c;
-  c.vocab_size = r.integer("vocab_size", kSize);
-  c.hidden_size = r.integer("hidden_size", kSize);
-  c.num_hidden_layers = r.integer("num_hidden_layers", kSize);
-  c.num_attention_heads = r.integer("num_attention_heads", kSize);
-  c.intermediate_size = r.integer("intermediate_size", kSize);
-  c.max_position_embeddings = r.integer("max_position_embeddings", kSize);
-  c.type_vocab_size = r.integer("type_vocab_size", kSize, 2);
-  c.hidden_act = kActivationOf[r.choice("hidden_act", kActivationNames)];
-  c.hidden_dropout_prob = r.number("hidden_dropout_prob", {0, 1}, 0.1);
-  c.attention_probs_dropout_prob = r.number("attention_probs_dropout_prob", {0, 1}, 0.1);
-  c.layer_norm_eps = r.number("layer_norm_eps", {0, 1}, 1e-12);
-  c.initializer_range = r.number("initializer_range", {0, 10}, 0.02);
-  static constexpr std::string_view positions[] = {"absolute"};
-  (void)r.choice("position_embedding_type", positions, 0);
-  if (r.boolean("is_decoder", false)) r.wrong("is_decoder", "false: an encoder");
-  try {
-    c.check();
-  } catch (const Error& e) {
-    throw DataError(path, 0, e.what());
-  }
-  return c;
+/// Only what is not the default, so that our own models have no such field.
+void save_sentence(const BertModel& model, Json& config) {
+  const SentenceSettings& s = model.sentence;
+  Json said = Json::object();
+  if (s.pooling != TextVector::mean) said["pooling"] = name_of(s.pooling);
+  if (s.normalise) said["normalise"] = true;
+  if (s.longest > 0) said["longest"] = s.longest;
+  if (!s.prompt.empty()) said["prompt"] = s.prompt;
+  if (!s.prompt_counts) said["prompt_counts"] = false;
+  if (!s.refused.empty()) said["refused"] = s.refused;
+  if (!said.empty()) config[kSentenceField] = std::move(said);
+  if (model.longest > 0) config[kLongestField] = model.longest;
 }
+
+void load_sentence(const Json& config, const std::string& path, BertModel& model) {
+  FieldReader top(config, path);
+  constexpr IntegerRange tokens = {.least = 3, .most = std::int64_t{1} << 30};
+  if (top.has(kLongestField)) model.longest = top.integer(kLongestField, tokens);
+  if (!top.has(kSentenceField)) return;
+  SentenceSettings& s = model.sentence;
+  FieldReader said = top.object(kSentenceField);
+  s.pooling = static_cast<TextVector>(said.choice("pooling", names_of<TextVector>(), 0));
+  s.normalise = said.boolean("normalise", false);
+  if (said.has("longest")) s.longest = said.integer("longest", tokens);
+  s.prompt = said.text("prompt", "");
+  s.prompt_counts = said.boolean("prompt_counts", true);
+  s.refused = said.text("refused", "");
+  said.finish();
+}
+
+}  // namespace
 
 void save_bert_model(const BertModel& model, const std::filesystem::path& directory) {
+  const BertConfig& sizes = model.network.bert.config;
   DirectoryWriter writer(directory);
-  write_file(writer.folder() / kPiecesFile, model.pieces.to_text());
+  Json config = bert_config_json(sizes);
   std::vector<NamedTensor> tensors;
   for (auto& [name, tensor] : bert_state(model.network)) {
-    tensors.push_back({name, std::move(tensor)});
+    tensors.push_back({foreign_bert_name(name, sizes, BertHead::words), std::move(tensor)});
   }
   save_safetensors(writer.folder() / kWeightsFile, tensors, {{"format", "pt"}});
-  Json config = bert_config_json(model.network.bert.config);
   const Bert::Parts parts = model.network.parts();
-  config["architectures"] = {parts.next    ? "BertForPreTraining"
-                             : parts.words ? "BertForMaskedLM"
-                                           : "BertModel"};
+  config["architectures"] = {std::string(class_prefix(sizes.family)) +
+                             (parts.next    ? "ForPreTraining"
+                              : parts.words ? "ForMaskedLM"
+                                            : "Model")};
   config["task"] = "mlm";
   config["preset"] = model.preset;
-  config["do_lower_case"] = model.pieces.lower();
-  keep_longest_word(model.pieces, config);
-  config["pad_token_id"] = std::max(0, model.pieces.pad());
+  save_pieces(model.pieces, writer.folder(), config);
+  if (model.pieces.word_piece() != nullptr) {
+    config["do_lower_case"] = model.pieces.lower();
+    config["pad_token_id"] = std::max(0, model.pieces.pad());
+  }
+  save_sentence(model, config);
   writer.commit(std::move(config));
 }
 
-namespace {
-
-/// The pieces and settings of another program's directory; rows of the vocabulary without a piece
-/// go.
-void read_foreign_pieces(const ModelDirectory& directory, BertModel& model, BertConfig& sizes,
-                         BertWeights& weights) {
+BertFiles read_foreign_files(const ModelDirectory& directory, BertConfig& sizes,
+                             BertWeights& weights) {
   const std::string config_path = directory.config_path();
-  check_bert_config(directory.foreign_config(), config_path, model.notes);
-  BertFiles files =
-      read_bert_files(directory.path(), lower_case(directory.foreign_config(), config_path));
+  check_bert_config(directory.foreign_config(), config_path, weights.notes);
+  const bool pipeline = reads_pipeline(sizes.family);
+  BertFiles files = pipeline ? read_pipeline_files(directory.path())
+                             : read_bert_files(directory.path(),
+                                               lower_case(directory.foreign_config(), config_path));
+  const std::string path = directory.file(pipeline ? kTokenizerFile : kPiecesFile).string();
   const std::int64_t pieces = files.pieces.size();
   if (pieces > sizes.vocab_size) {
-    throw DataError(directory.file(kPiecesFile).string(), 0,
+    throw DataError(path, 0,
                     fmt::format("has {} pieces, the model of {} expects {}; files of two models "
                                 "mixed?",
                                 pieces, config_path, sizes.vocab_size));
   }
-  files.pieces.require_words(directory.file(kPiecesFile).string());
+  files.pieces.require_words(path);
   if (pieces < sizes.vocab_size && drop_spare_rows(weights, pieces) > 0) {
-    model.notes.push_back(
+    weights.notes.push_back(
         fmt::format("{}: {} rows of the vocabulary belong to no piece and are "
                     "left out",
                     weights.path, sizes.vocab_size - pieces));
     sizes.vocab_size = pieces;
   }
-  model.pieces = std::move(files.pieces);
-  model.longest = files.longest;
-  model.sentence = std::move(files.sentence);
-  model.notes.insert(model.notes.end(), files.notes.begin(), files.notes.end());
+  weights.notes.insert(weights.notes.end(), files.notes.begin(), files.notes.end());
+  return files;
 }
 
+namespace {
+
 BertModel read_bert_model(const ModelDirectory& directory) {
-  const Json& config =
-      is_foreign(directory.foreign_config()) ? directory.foreign_config() : directory.config();
+  const bool foreign = is_foreign_bert(directory.foreign_config());
+  const Json& config = foreign ? directory.foreign_config() : directory.config();
   const std::string config_path = directory.config_path();
   if (!is_bert_config(config)) {
     throw DataError(config_path, 0,
@@ -188,36 +206,35 @@ BertModel read_bert_model(const ModelDirectory& directory) {
   if (config.contains("preset") && config["preset"].is_string()) {
     model.preset = config["preset"].get<std::string>();
   }
-  const bool foreign = is_foreign(config);
-  BertWeights weights = read_bert_weights(directory);
-  model.notes = weights.notes;
+  BertWeights weights = read_bert_weights(directory, sizes, BertHead::words);
   if (foreign) {
-    read_foreign_pieces(directory, model, sizes, weights);
+    add_sinusoids(weights, config, sizes);
+    BertFiles files = read_foreign_files(directory, sizes, weights);
+    model.pieces = std::move(files.pieces);
+    model.longest = files.longest;
+    model.sentence = std::move(files.sentence);
   } else {
-    model.pieces =
-        load_pieces(directory.path(), sizes, lower_case(config, config_path).value_or(true));
-    take_longest_word(config, config_path, model.pieces);
+    model.pieces = load_pieces(directory.path(), sizes,
+                               lower_case(config, config_path).value_or(true), config);
+    load_sentence(config, config_path, model);
   }
   const Bert::Parts parts{.pooler = weights.has("bert.pooler.dense.weight"),
                           .words = weights.has("cls.predictions.transform.dense.weight"),
                           .next = weights.has("cls.seq_relationship.weight")};
+  const bool roberta =
+      sizes.family == BertFamily::roberta || sizes.family == BertFamily::xlm_roberta;
+  if (parts.words && roberta && sizes.hidden_act != Activation::gelu) {
+    throw DataError(config_path, 0,
+                    "field 'hidden_act': the head for hidden words of this family has gelu, "
+                    "whatever its layers have; this program has one for both");
+  }
   model.network =
       network_within<Bert>(directory, weights.path, weights.numbers,
                            static_cast<std::int64_t>(weights.state.size()), sizes, parts);
-  try {
-    if (foreign) {
-      const std::vector<std::string> unused = drop_unused(weights, model.network);
-      if (!unused.empty()) {
-        model.notes.push_back(
-            fmt::format("{}: {} tensors have no place in the network and are "
-                        "not used: {}",
-                        weights.path, unused.size(), listed(unused)));
-      }
-    }
-    load_bert_state(model.network, std::move(weights.state));
-  } catch (const Error& e) {
-    throw DataError(weights.path, 0, e.what());
-  }
+  const StateEntries entries = bert_entries(model.network);
+  if (foreign) drop_unused(weights, entries);
+  model.notes = weights.notes;
+  take_bert_weights(entries, std::move(weights));
   return model;
 }
 
@@ -259,7 +276,7 @@ BertModel make_bert(const BertDesign& d, const WordPiece& pieces, std::uint64_t 
 }
 
 std::int64_t BertModel::room() const {
-  const std::int64_t positions = network.bert.config.max_position_embeddings;
+  const std::int64_t positions = network.bert.config.room();
   return longest > 0 ? std::min(longest, positions) : positions;
 }
 
@@ -345,6 +362,18 @@ Tensor text_vectors(const BertModel& model, const BertRows& rows, TextVector how
   return vectors;
 }
 
+namespace {
+
+/// Without white space around it, as sentence-transformers reads a text.
+std::string stripped(std::string text) {
+  const std::vector<std::string_view> words = split_spaces(text);
+  if (words.empty()) return {};
+  const std::size_t begin = text.find(words.front());
+  return text.substr(begin, text.rfind(words.back()) + words.back().size() - begin);
+}
+
+}  // namespace
+
 Tensor embed_texts(const BertModel& model, std::span<const std::string> texts,
                    const EmbedOptions& options) {
   const SentenceSettings& s = model.sentence;
@@ -353,10 +382,8 @@ Tensor embed_texts(const BertModel& model, std::span<const std::string> texts,
   }
   const std::int64_t room = s.longest > 0 ? std::min(s.longest, model.room()) : model.room();
   std::vector<std::string> prompted;
-  if (!s.prompt.empty()) {
-    for (const std::string& text : texts) prompted.push_back(s.prompt + text);
-    texts = prompted;
-  }
+  for (const std::string& text : texts) prompted.push_back(stripped(repair_utf8(s.prompt + text)));
+  texts = prompted;
   const Tensor vectors = text_vectors(model, rows_within(model, texts, false, room),
                                       options.pooling.value_or(s.pooling));
   return options.normalise.value_or(s.normalise) ? rows_of_length_one(vectors) : vectors;

@@ -1,8 +1,9 @@
-// A BERT as it lies in a directory, in the form that Hugging Face reads and writes:
+// A BERT or one of its relatives as it lies in a directory, in the form that Hugging Face reads and
+// writes:
 //   config.json         Hugging Face's fields beside ours: format, task "mlm", preset
 //   model.safetensors   weights under its names, matrices [out, in]
-//   vocab.txt           the pieces
-// A directory that was made there (config.json of model_type "bert") is read just so, with what
+//   vocab.txt           the pieces; of RoBERTa, XLM-R and ALBERT tokenizer.json
+// A directory that was made there (bert_family() knows its config.json) is read just so, with what
 // stands beside it (import/bert_files.h, import/bert_weights.h).
 #pragma once
 
@@ -18,14 +19,16 @@
 #include "qkv/io/json.h"
 #include "qkv/models/bert.h"
 #include "qkv/systems/encoder.h"
+#include "qkv/systems/import/bert_config.h"
 #include "qkv/systems/import/bert_files.h"
+#include "qkv/systems/import/bert_weights.h"
 #include "qkv/text/wordpiece.h"
 
 namespace qkv {
 
 struct BertModel {
   Bert network;
-  WordPiece pieces;
+  BertPieces pieces;
   std::string preset;              // for people: what the sizes were called
   std::int64_t longest = 0;        // tokens of a text that the tokeniser lets through; 0: no limit
   SentenceSettings sentence;       // how the directory wants vectors of texts
@@ -66,25 +69,23 @@ WordPiece make_pieces(const BertDesign& design, std::span<const std::string> lin
 /// A network over the pieces, with fresh weights.
 BertModel make_bert(const BertDesign& design, const WordPiece& pieces, std::uint64_t seed);
 
-/// Whether a configuration is that of a BERT, ours or Hugging Face's.
+/// Whether a configuration is that of a BERT or a relative, ours or Hugging Face's.
 bool is_bert_config(const Json& config);
 /// config.json of a directory that holds any model: require_model_directory(), but Hugging Face's
 /// BERT passes too.
 Json require_any_model_directory(const std::filesystem::path& directory);
 
-Json bert_config_json(const BertConfig& config);
-/// Reads the fields that shape the network; others are passed over, but what would make it another
-/// network throws DataError.
-BertConfig bert_config_from(const Json& json, const std::string& path);
-
 constexpr const char* kPiecesFile = "vocab.txt";
-/// The pieces of a directory of ours; throws DataError unless there are as many as the sizes say,
-/// and a word among them.
-WordPiece load_pieces(const std::filesystem::path& directory, const BertConfig& sizes, bool lower);
-/// The longest word of pieces that came from another program, kept among a BERT's fields where it
-/// is not our own.
-void keep_longest_word(const WordPiece& pieces, Json& config);
-void take_longest_word(const Json& config, const std::string& path, WordPiece& pieces);
+/// Writes the pieces into a folder, and among a BERT's fields what the file does not say of them.
+void save_pieces(const BertPieces& pieces, const std::filesystem::path& folder, Json& config);
+/// The pieces of a directory of ours; `config`: the BERT's fields. Throws DataError unless there
+/// are as many as the sizes say, and a word among them.
+BertPieces load_pieces(const std::filesystem::path& directory, const BertConfig& sizes, bool lower,
+                       const Json& config);
+/// Another program's pieces and settings for a BERT of these sizes; rows of the vocabulary without
+/// a piece go, from the sizes too. Notes are added to those of the weights.
+BertFiles read_foreign_files(const ModelDirectory& directory, BertConfig& sizes,
+                             BertWeights& weights);
 
 /// Written file by file, each atomically, the configuration last.
 void save_bert_model(const BertModel& model, const std::filesystem::path& directory);

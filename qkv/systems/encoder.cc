@@ -14,6 +14,14 @@
 #include "qkv/systems/describe.h"
 
 namespace qkv {
+namespace {
+
+const char* family_text(BertFamily family) {
+  constexpr const char* names[] = {"BERT", "DistilBERT", "RoBERTa", "XLM-R", "ALBERT"};
+  return names[static_cast<std::size_t>(family)];
+}
+
+}  // namespace
 
 BertSystem::BertSystem(BertModel model, const LoadOptions& options)
     : model_(std::make_shared<const BertModel>(std::move(model))), options_(options) {}
@@ -41,15 +49,16 @@ Info BertSystem::info() const {
   const BertConfig& c = m.network.bert.config;
   const Bert::Parts parts = m.network.parts();
   Info info = describe("mlm", m.preset,
-                       fmt::format("BERT{}{}", parts.words ? ", hidden words" : ", encoder alone",
+                       fmt::format("{}{}{}", family_text(c.family),
+                                   parts.words ? ", hidden words" : ", encoder alone",
                                    parts.next ? ", next sentence" : ""),
                        m);
   info.facts.emplace_back(
       "sizes", fmt::format("width {}, {} heads, feed-forward {}, {} layers, {} positions",
                            c.hidden_size, c.num_attention_heads, c.intermediate_size,
                            c.num_hidden_layers, c.max_position_embeddings));
-  info.facts.emplace_back("vocabulary", fmt::format("{} pieces ({})", grouped(c.vocab_size),
-                                                    m.pieces.lower() ? "lower case" : "cased"));
+  info.facts.emplace_back("vocabulary",
+                          fmt::format("{} pieces ({})", grouped(c.vocab_size), m.pieces.kind()));
   tell_options(c, info);
   info.notes = m.notes;
   return info;

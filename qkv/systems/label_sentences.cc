@@ -16,7 +16,7 @@ std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 std::int64_t longest_sentence(const LabellerModel& model) {
   const Labeller::Config& c = model.network.config;
-  if (c.encoder == LabelEncoder::bert) return c.bert.max_position_embeddings - 2;
+  if (c.encoder == LabelEncoder::bert) return model.room();
   if (!c.transforms() || c.positions == PositionKind::none) return 0;
   return c.max_length - (c.pools(Pooling::token) ? 1 : 0);
 }

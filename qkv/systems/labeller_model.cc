@@ -7,11 +7,11 @@
 #include <utf8proc.h>
 
 #include "qkv/base/error.h"
-#include "qkv/base/file.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
 #include "qkv/systems/bert_model.h"
 #include "qkv/systems/config_fields.h"
+#include "qkv/systems/import/bert_labels.h"
 #include "qkv/systems/weights_file.h"
 #include "qkv/text/normalise.h"
 
@@ -20,6 +20,7 @@ namespace qkv {
 namespace {
 
 constexpr const char* kPriorTensor = "prior";
+constexpr const char* kLongestField = "model_max_length";
 
 struct Stored {
   const char* name;
@@ -134,15 +135,20 @@ std::int32_t word_shape(std::string_view word) {
 
 std::string_view LabellerModel::task() const { return task_of(network.config); }
 
+std::int64_t LabellerModel::room() const {
+  const std::int64_t positions = network.config.bert.room();
+  return (longest > 0 ? std::min(longest, positions) : positions) - 2;
+}
+
 LabelBatch LabellerModel::piece_batch(std::span<const std::vector<std::string>> sentences) const {
-  const auto room = static_cast<std::size_t>(network.config.bert.max_position_embeddings) - 2;
+  const auto most_pieces = static_cast<std::size_t>(room());
   LabelBatch b;
   std::vector<std::int64_t> lengths, piece_lengths;
   for (const std::vector<std::string>& sentence : sentences) {
     std::vector<std::vector<std::int32_t>> of_words;
     std::size_t most = 1;
     for (const std::string& word : sentence) {
-      of_words.push_back(pieces.encode(word));
+      of_words.push_back(pieces.encode_word(word, of_words.empty()));
       if (of_words.back().empty()) of_words.back() = {pieces.unk()};  // nothing that can be seen
       most = std::max(most, of_words.back().size());
     }
@@ -152,7 +158,7 @@ LabelBatch LabellerModel::piece_batch(std::span<const std::vector<std::string>> 
       for (const auto& word : of_words) sum += std::min(word.size(), limit);
       return sum;
     };
-    while (most > 1 && total(most) > room) --most;
+    while (most > 1 && total(most) > most_pieces) --most;
     const std::size_t begin = b.pieces.size();
     b.pieces.push_back(pieces.cls());
     for (auto& word : of_words) {
@@ -213,9 +219,9 @@ void save_labeller_model(const LabellerModel& model, const std::filesystem::path
                    {"cut", name_of(model.word_options.cut)}}},
                  {"model", config_json(model.network.config)}};
   if (model.network.config.encoder == LabelEncoder::bert) {
-    write_file(writer.folder() / kPiecesFile, model.pieces.to_text());
     config["bert"] = bert_config_json(model.network.config.bert);
-    keep_longest_word(model.pieces, config["bert"]);
+    save_pieces(model.pieces, writer.folder(), config["bert"]);
+    if (model.longest > 0) config["bert"][kLongestField] = model.longest;
   }
   writer.commit(std::move(config));
 }
@@ -223,6 +229,7 @@ void save_labeller_model(const LabellerModel& model, const std::filesystem::path
 namespace {
 
 LabellerModel read_labeller_model(const ModelDirectory& directory) {
+  if (is_foreign_bert(directory.foreign_config())) return import_bert_labels(directory);
   const Json& config = directory.config();
   const std::string config_path = directory.config_path();
   FieldReader reader(config, config_path);
@@ -244,8 +251,12 @@ LabellerModel read_labeller_model(const ModelDirectory& directory) {
   if (sizes.encoder == LabelEncoder::bert) {
     (void)reader.object("bert");  // there, and an object
     sizes.bert = bert_config_from(config["bert"], config_path);
-    model.pieces = load_pieces(directory.path(), sizes.bert, model.word_options.lowercase);
-    take_longest_word(config["bert"], config_path, model.pieces);
+    model.pieces =
+        load_pieces(directory.path(), sizes.bert, model.word_options.lowercase, config["bert"]);
+    FieldReader bert(config["bert"], config_path, "bert.");
+    if (bert.has(kLongestField)) {
+      model.longest = bert.integer(kLongestField, {.least = 3, .most = std::int64_t{1} << 30});
+    }
   }
   reader.finish();
   if (task_of(sizes) != task) {

@@ -2,7 +2,8 @@
 //   config.json         format, task (tag, classify, intent), model, how words are read
 //   model.safetensors   weights, [in, out], names of for_each_parameter; the prior table ("prior")
 //                       and the rules for tags ("rules.transition", "rules.start", "rules.end")
-//   vocab.txt           with a BERT: its pieces; config.json then has its sizes ("bert")
+//   vocab.txt           with a BERT: its pieces (of some of its relatives tokenizer.json);
+//                       config.json then has its sizes ("bert")
 //   words.vocabulary, characters.vocabulary, tags.vocabulary, classes.vocabulary
 #pragma once
 
@@ -14,9 +15,9 @@
 #include <vector>
 
 #include "qkv/models/labeller.h"
+#include "qkv/text/bert_pieces.h"
 #include "qkv/text/split.h"
 #include "qkv/text/vocabulary.h"
-#include "qkv/text/wordpiece.h"
 
 namespace qkv {
 
@@ -52,15 +53,19 @@ struct LabellerModel {
   Vocabulary words;
   Vocabulary characters;     // when network.config.characters > 0
   Vocabulary tags, classes;  // when the network has the head
-  WordPiece pieces;          // when the encoder is a BERT; then there are no words
+  BertPieces pieces;         // when the encoder is a BERT; then there are no words
   WordOptions word_options;  // likewise: only the cut counts, and lowercase is that of the pieces
+  std::int64_t longest = 0;  // pieces that another program's tokeniser lets through; 0: no limit
   std::string preset;        // for people: what the sizes were called
+  std::vector<std::string> notes;  // what was passed over while loading; to be shown to people
 
   /// The network's parameters under its own names, so that a LabellerModel is a module.
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     Labeller::each(m.network, visit);
   }
+  /// Pieces of a BERT that a sentence may have, without the two around it.
+  std::int64_t room() const;
   /// "tag", "classify" or "intent": which heads there are.
   std::string_view task() const;
   /// A line as words. With tags, whose words came cut, `space` means spaces and tabs alone, as in
@@ -76,7 +81,8 @@ struct LabellerModel {
 /// Written file by file, each atomically, the configuration last.
 void save_labeller_model(const LabellerModel& model, const std::filesystem::path& directory);
 /// Checks everything: format version, fields, names and shapes of all weights, finite numbers,
-/// vocabulary sizes. Each error says the file and what to do.
+/// vocabulary sizes. Each error says the file and what to do. Another program's BERT with a head
+/// for labels is read too (import/bert_labels.h).
 LabellerModel load_labeller_model(const std::filesystem::path& directory);
 
 }  // namespace qkv

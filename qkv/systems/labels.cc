@@ -144,6 +144,7 @@ Info LabelSystem::info() const {
   if (c.classes > 0) info.facts.emplace_back("labels", std::to_string(c.classes));
   tell_options(c, info);
   if (bert) tell_options(c.bert, info);
+  info.notes = m.notes;
   return info;
 }
 

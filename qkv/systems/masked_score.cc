@@ -7,7 +7,7 @@
 
 namespace qkv {
 
-MaskVocabulary mask_vocabulary(const WordPiece& pieces) {
+MaskVocabulary mask_vocabulary(const BertPieces& pieces) {
   if (pieces.mask() < 0) fail("the vocabulary has no piece [MASK]");
   MaskVocabulary v{.cls = pieces.cls(),
                    .sep = pieces.sep(),

@@ -12,7 +12,7 @@
 namespace qkv {
 
 /// Throws Error for pieces without [MASK].
-MaskVocabulary mask_vocabulary(const WordPiece& pieces);
+MaskVocabulary mask_vocabulary(const BertPieces& pieces);
 std::vector<ExampleLength> lengths_of(std::span<const MaskedExample> examples);
 BertLoss loss_of(const BertModel& model, const MaskedBatch& batch, const BertLossOptions& options);
 

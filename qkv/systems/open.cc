@@ -8,6 +8,7 @@
 #include "qkv/io/directory.h"
 #include "qkv/systems/bert_model.h"
 #include "qkv/systems/import/argos_package.h"
+#include "qkv/systems/import/bert_labels.h"
 #include "qkv/systems/import/ct2_translator.h"
 #include "qkv/systems/import/hf_translator.h"
 
@@ -33,7 +34,12 @@ constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"vectors", load_as<WordVectors>},
                            {"action", load_as<ActionRecogniser>}};
 
-System bert_of(const std::filesystem::path& directory, const LoadOptions& options) {
+System bert_of(const std::filesystem::path& directory, const Json& config,
+               const LoadOptions& options) {
+  if (const auto head = is_foreign_bert(config) ? label_head(config) : std::nullopt) {
+    if (*head == BertHead::tags) return Tagger::load(directory, options);
+    return Classifier::load(directory, options);
+  }
   BertModel model = load_bert_model(directory);
   if (model.network.parts().words) return MaskedModel(std::move(model), options);
   return Encoder(std::move(model), options);
@@ -47,7 +53,7 @@ System open(const std::filesystem::path& directory, const LoadOptions& options) 
   }
   const Json config = require_any_model_directory(directory);
   if (is_hf_translator(config)) return Translator::load(directory, options);
-  if (is_bert_config(config)) return bert_of(directory, options);
+  if (is_bert_config(config)) return bert_of(directory, config, options);
   const std::string task = config.contains("task") && config["task"].is_string()
                                ? config["task"].get<std::string>()
                                : std::string();

@@ -17,10 +17,11 @@ namespace qkv {
 using System = std::variant<Translator, Generator, Tagger, Classifier, IntentModel, MaskedModel,
                             Encoder, WordVectors, ActionRecogniser>;
 
-/// What the directory holds, by its config.json: qkv's own models, Hugging Face's BERT (a
-/// MaskedModel where there is a head for words, else an Encoder) and translators (Marian, M2M100);
-/// by its model.bin, those of CTranslate2, and Argos
-/// packages of them. Throws FileError or DataError.
+/// What the directory holds: qkv's own models by their config.json; Hugging Face's BERT,
+/// DistilBERT, RoBERTa, XLM-R and ALBERT (a Classifier or Tagger where "architectures" names a head
+/// for labels, else a MaskedModel where there is a head for words, else an Encoder) and its Marian
+/// and M2M100; CTranslate2's translators by their model.bin, and Argos packages of them. Throws
+/// FileError or DataError.
 System open(const std::filesystem::path& directory, const LoadOptions& options = {});
 
 /// The verb that asks such a system, for messages: "translate", "tag".

@@ -191,14 +191,14 @@ std::vector<std::string_view> split_words(std::string_view text) {
 }
 
 namespace {
-constexpr std::array<std::string_view, 3> kCuts = {"space", "word", "character"};
+constexpr std::array<std::string_view, 4> kCuts = {"space", "word", "character", "text"};
 }  // namespace
 
 std::string_view name_of(WordCut cut) { return kCuts[static_cast<std::size_t>(cut)]; }
 
 WordCut word_cut_of(std::string_view name) {
   const auto found = std::find(kCuts.begin(), kCuts.end(), name);
-  if (found == kCuts.end()) fail("'{}' is not one of space, word, character", name);
+  if (found == kCuts.end()) fail("'{}' is not one of space, word, character, text", name);
   return static_cast<WordCut>(found - kCuts.begin());
 }
 
@@ -207,6 +207,8 @@ std::vector<std::string> cut_words(std::string_view text, WordCut cut) {
   std::vector<std::string_view> parts;
   if (cut == WordCut::word) {
     parts = split_words(repaired);
+  } else if (cut == WordCut::text) {
+    if (!split_spaces(repaired).empty()) parts.push_back(repaired);
   } else {
     for (const std::string_view word : split_spaces(repaired)) {
       if (cut == WordCut::space) {

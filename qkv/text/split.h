@@ -34,12 +34,13 @@ std::string plain_spaces(std::string_view text);
 std::vector<std::string_view> split_words(std::string_view text);
 
 /// How running text becomes words: space leaves words as they stand between spaces, word cuts as
-/// split_words does, character makes every character but spaces a word.
-enum class WordCut : std::uint8_t { space, word, character };
-constexpr std::array<std::string_view, 3> spelling(WordCut) {
-  return {"space", "word", "character"};
+/// split_words does, character makes every character but spaces a word, text leaves the whole text
+/// in one piece (no word when there is only white space).
+enum class WordCut : std::uint8_t { space, word, character, text };
+constexpr std::array<std::string_view, 4> spelling(WordCut) {
+  return {"space", "word", "character", "text"};
 }
-/// "space", "word", "character"; the second form throws Error with that list.
+/// "space", "word", "character", "text"; the second form throws Error with that list.
 std::string_view name_of(WordCut cut);
 WordCut word_cut_of(std::string_view name);
 /// Takes any bytes; bad ones are repaired.

@@ -64,8 +64,8 @@ TrainReport train_masked(const MaskedRecipe& r, const MaskedTexts& texts, Traini
   const auto encode = [&](std::string_view line) { return model.pieces.encode(line); };
   const Documents train = make_documents(texts.train, encode, r.by_line, model.pieces.unk());
   const Documents valid = make_documents(texts.valid, encode, r.by_line, model.pieces.unk());
-  watch.say(fmt::format("vocabulary: {} pieces ({})", grouped(model.pieces.size()),
-                        model.pieces.lower() ? "lower case" : "cased"));
+  watch.say(
+      fmt::format("vocabulary: {} pieces ({})", grouped(model.pieces.size()), model.pieces.kind()));
   watch.say("train: " + train.summary());
   watch.say("valid: " + valid.summary());
   watch.say(

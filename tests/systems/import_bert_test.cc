@@ -269,10 +269,10 @@ Json tokenizer() {
 TEST_F(ForeignBert, ReadsTokenizerJson) {
   put("tokenizer.json", tokenizer());
   EXPECT_EQ(notes(), "");
-  EXPECT_EQ(load().pieces.pieces("boat"), (std::vector<std::string>{"[UNK]"}))
+  EXPECT_EQ(load().pieces.word_piece()->pieces("boat"), (std::vector<std::string>{"[UNK]"}))
       << "beyond 3 letters";
   fs::remove(folder_ / "vocab.txt");
-  EXPECT_EQ(load().pieces.to_text(), kPieces) << "alone";
+  EXPECT_EQ(load().pieces.word_piece()->to_text(), kPieces) << "alone";
 }
 
 TEST_F(ForeignBert, TokenizerJsonThatContradictsIsRefused) {

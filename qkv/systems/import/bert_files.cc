@@ -251,17 +251,19 @@ BertFiles read_bert_files(const fs::path& directory, std::optional<bool> lower) 
                                 "program keeps accents with capitals only",
                                 *said.strip, lowers));
   }
+  WordPiece cut;
   if (there(pieces) || text.empty()) {
     const std::string own = read_file(pieces);
-    files.pieces = WordPiece::from_text(own, pieces.string(), lowers);
-    if (!text.empty() && files.pieces.to_text() != text) {
+    cut = WordPiece::from_text(own, pieces.string(), lowers);
+    if (!text.empty() && cut.to_text() != text) {
       throw DataError(whole.string(), 0,
                       "its pieces are not those of vocab.txt; files of two models mixed?");
     }
   } else {
-    files.pieces = WordPiece::from_text(text, whole.string(), lowers);
+    cut = WordPiece::from_text(text, whole.string(), lowers);
   }
-  files.pieces.set_longest_word(said.longest_word);
+  cut.set_longest_word(said.longest_word);
+  files.pieces = std::move(cut);
   read_sentence_files(directory, lowers, files);
   return files;
 }

@@ -15,9 +15,11 @@
 
 #include "qkv/io/json.h"
 #include "qkv/systems/encoder.h"
-#include "qkv/text/wordpiece.h"
+#include "qkv/text/bert_pieces.h"
 
 namespace qkv {
+
+constexpr const char* kTokenizerFile = "tokenizer.json";
 
 /// How a directory wants its texts turned into vectors.
 struct SentenceSettings {
@@ -30,19 +32,17 @@ struct SentenceSettings {
 };
 
 struct BertFiles {
-  WordPiece pieces;
+  BertPieces pieces;
   std::int64_t longest = 0;  // tokens that the tokeniser lets through; 0: no limit
   SentenceSettings sentence;
   std::vector<std::string> notes;  // what was passed over, for people
 };
 
-/// The fields of config.json that no BertConfig holds: refuses what makes another network, notes
-/// what is unknown.
-void check_bert_config(const Json& config, const std::string& path,
-                       std::vector<std::string>& notes);
 /// Everything beside config.json and the weights. `lower`: what config.json says of the text's
 /// case, if anything; it wins. Throws DataError with file and field.
 BertFiles read_bert_files(const std::filesystem::path& directory, std::optional<bool> lower);
+/// The same for RoBERTa, XLM-R and ALBERT, by read_token_pipeline().
+BertFiles read_pipeline_files(const std::filesystem::path& directory);
 /// Its second half: the files of sentence-transformers. `lower`: whether the pieces lower text.
 void read_sentence_files(const std::filesystem::path& directory, bool lower, BertFiles& files);
 

@@ -6,6 +6,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/io/weight_files.h"
+#include "qkv/nn/positions.h"
 #include "qkv/systems/import/fields.h"
 #include "qkv/systems/weights_file.h"
 
@@ -13,6 +14,7 @@ namespace qkv {
 namespace {
 
 constexpr const char* kWords = "bert.embeddings.word_embeddings.weight";
+constexpr const char* kPositions = "bert.embeddings.position_embeddings.weight";
 constexpr const char* kBias = "cls.predictions.bias";
 constexpr const char* kDecoder = "cls.predictions.decoder.weight";
 constexpr const char* kDecoderBias = "cls.predictions.decoder.bias";
@@ -23,11 +25,15 @@ const Tensor* find(const StateDict& state, std::string_view name) {
   return found == state.end() ? nullptr : &found->second;
 }
 
-[[noreturn]] void own_head(const std::string& path, const char* name, const char* other) {
-  throw DataError(path, 0,
+std::string name_in_file(const BertWeights& weights, std::string_view own) {
+  return foreign_bert_name(std::string(own), weights.config, weights.head);
+}
+
+[[noreturn]] void own_head(const BertWeights& weights, const char* name, const char* other) {
+  throw DataError(weights.path, 0,
                   fmt::format("tensor '{}' is no copy of '{}'; a decoder of its own is not "
                               "supported",
-                              name, other));
+                              name_in_file(weights, name), name_in_file(weights, other)));
 }
 
 bool same_numbers(const Tensor& a, const Tensor& b) {
@@ -38,13 +44,13 @@ bool same_numbers(const Tensor& a, const Tensor& b) {
 void check_copies(BertWeights& weights, const Tensor& decoder, const Tensor& bias) {
   const Tensor *words = find(weights.state, kWords), *own = find(weights.state, kBias);
   if (decoder.defined() && words && !same_numbers(decoder, *words)) {
-    own_head(weights.path, kDecoder, kWords);
+    own_head(weights, kDecoder, kWords);
   }
   if (!bias.defined()) return;
   if (!own) {
     weights.state.emplace_back(kBias, bias);  // some files hold this name alone
   } else if (!same_numbers(bias, *own)) {
-    own_head(weights.path, kDecoderBias, kBias);
+    own_head(weights, kDecoderBias, kBias);
   }
 }
 
@@ -52,18 +58,18 @@ void check_copies(BertWeights& weights, const Tensor& decoder, const Tensor& bia
 
 bool BertWeights::has(std::string_view name) const { return find(state, name) != nullptr; }
 
-BertWeights read_bert_weights(const ModelDirectory& directory) {
+BertWeights read_bert_weights(const ModelDirectory& directory, const BertConfig& config,
+                              BertHead head) {
   BertWeights weights;
+  weights.config = config;
+  weights.head = head;
   const WeightFiles files(directory.path());
   weights.path = files.path();
   weights.notes = files.notes();
-  const bool bare = std::ranges::none_of(files.names(), [](const std::string& name) {
-    return name.starts_with("bert.") || name.starts_with("cls.");
-  });
   Tensor decoder, decoder_bias;
   for (const std::string& own : files.names()) {
     const SafetensorsFile& file = files.file_of(own);
-    const std::string name = modern_bert_name((bare ? "bert." : "") + own);
+    const std::string name = own_bert_name(own, config, head);
     if (name.ends_with("embeddings.position_ids") || name.ends_with("embeddings.token_type_ids")) {
       if (!file.counts_up(own, name.ends_with("position_ids") ? 1 : 0)) {
         throw DataError(weights.path, 0,
@@ -95,15 +101,42 @@ std::int64_t drop_spare_rows(BertWeights& weights, std::int64_t pieces) {
   return dropped;
 }
 
-std::vector<std::string> drop_unused(BertWeights& weights, const Bert& network) {
+void add_sinusoids(BertWeights& weights, const Json& json, const BertConfig& c) {
+  if (c.family != BertFamily::distilbert || !json.value("sinusoidal_pos_embds", false)) return;
+  if (find(weights.state, kPositions)) return;
+  try {
+    Initialiser::within(weights.numbers, 1).require_table(c.max_position_embeddings, c.hidden_size);
+  } catch (const TooLarge& e) {
+    throw DataError(weights.path, 0, e.what());
+  }
+  weights.state.emplace_back(kPositions, sinusoid(c.max_position_embeddings, c.hidden_size));
+  weights.numbers += c.max_position_embeddings * c.hidden_size;
+}
+
+void drop_unused(BertWeights& weights, const StateEntries& network) {
   std::set<std::string, std::less<>> known;
-  for_each_parameter(network, [&](std::string_view path, const Tensor&) { known.emplace(path); });
+  for (const StateEntry& entry : network) known.emplace(entry.name);
   std::vector<std::string> unused;
   for (const auto& entry : weights.state) {
-    if (!known.contains(entry.first)) unused.push_back("'" + entry.first + "'");
+    if (known.contains(entry.first)) continue;
+    unused.push_back("'" + name_in_file(weights, entry.first) + "'");
   }
+  if (unused.empty()) return;
   std::erase_if(weights.state, [&](const auto& entry) { return !known.contains(entry.first); });
-  return unused;
+  weights.notes.push_back(
+      fmt::format("{}: {} tensors have no place in the network and are not used: {}", weights.path,
+                  unused.size(), listed(unused)));
+}
+
+void take_bert_weights(const StateEntries& network, BertWeights weights) {
+  StateEntries entries = network;
+  for (StateEntry& entry : entries) entry.name = name_in_file(weights, entry.name);
+  for (auto& [name, tensor] : weights.state) name = name_in_file(weights, name);
+  try {
+    write_state(entries, weights.state);
+  } catch (const Error& e) {
+    throw DataError(weights.path, 0, e.what());
+  }
 }
 
 }  // namespace qkv
