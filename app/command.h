@@ -57,6 +57,7 @@ void add_lengths(Program& program);
 void add_compare(Program& program);
 void add_regress(Program& program);
 void add_similar(Program& program);
+void add_tokenise(Program& program);
 
 /// The nouns of `qkv train`.
 void add_train_translate(Program& program);

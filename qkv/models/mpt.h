@@ -9,14 +9,11 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
-#include "qkv/attention/cache.h"
-#include "qkv/attention/linear.h"
 #include "qkv/base/options.h"
-#include "qkv/nn/multi_head.h"
+#include "qkv/nn/mpt_attention.h"
 #include "qkv/nn/residual.h"
 #include "qkv/nn/state_dict.h"
 #include "qkv/ops/loss.h"
@@ -30,11 +27,14 @@ struct MptBatch {
   Segments segments;
   std::vector<std::uint8_t> prefix = {};       // [T], with prefix_lm: 1 where all may look
   std::vector<std::int32_t> sequence_id = {};  // [T], with attn_uses_sequence_id
+
+  /// What attention looks at.
+  MptRows rows() const { return {segments, prefix, sequence_id}; }
 };
 
 struct MptBlock {
   LayerNorm norm_1, norm_2;
-  MultiHead attn;
+  MptAttention attn;
   FeedForward ffn;
 
   template <class Self, class Visit>
@@ -46,42 +46,8 @@ struct MptBlock {
   }
 };
 
-/// Keys and values of the tokens that went in so far, or their sums with linear attention.
-class MptCache {
- public:
-  /// Precision and window are those of keys and values; sums have neither (Mpt::extend throws).
-  explicit MptCache(std::int64_t sequences = 1, const CacheOptions& options = {})
-      : options_(options), lengths_(static_cast<std::size_t>(sequences)) {}
-  std::int64_t rows() const { return static_cast<std::int64_t>(lengths_.size()); }
-  /// Tokens of sequence b.
-  std::int64_t length(std::int64_t b) const { return lengths_[static_cast<std::size_t>(b)]; }
-  /// Sequence b goes on from parents[b], or from nothing when it is −1. There may be more or fewer
-  /// of them than before.
-  void reorder(std::span<const std::int32_t> parents);
-
- private:
-  friend struct Mpt;
-  CacheOptions options_;
-  std::vector<std::int64_t> lengths_;
-  std::optional<KvCache> keys_;    // softmax
-  std::vector<LinearState> sums_;  // [layers], linear attention
-};
-
 struct Mpt {
-  struct AttnConfig {
-    std::int64_t kv_n_heads = 0;  // 0: n_heads; 1: multi-query (attn_type multiquery_attention)
-    double attn_pdrop = 0.0;
-    bool qk_ln = false;                  // over the whole projection, not over each head
-    double clip_qkv = 0.0;               // q, k and v within ±clip_qkv, before qk_ln; 0: not
-    double softmax_scale = 0.0;          // 0: 1/√(d_model / n_heads)
-    bool prefix_lm = false;              // causal, but the tokens of the prefix are seen by all
-    bool attn_uses_sequence_id = false;  // tokens see those with the same sequence_id only
-    bool alibi = false;
-    double alibi_bias_max = 8.0;
-    bool rope = false;  // queries and keys turned by their positions (rope_impl "hf": halves)
-    double rope_theta = 10000.0;
-    bool linear = false;  // attn_type "linear_attention": φ(q)·φ(k) in place of exp(q·k)
-  };
+  using AttnConfig = MptAttnConfig;
   struct Config {
     std::int64_t d_model = 2048;
     std::int64_t n_heads = 16;
@@ -147,6 +113,8 @@ struct Mpt {
             a.rope_theta);
       visit({"linear"}, a.linear);
     }
+    /// That of each block's attention.
+    MptAttention::Config attention() const { return {d_model, n_heads, attn_config, no_bias}; }
     /// Throws with the option's name when a value makes no model.
     void check() const;
     /// How many numbers a model has, without making it.
@@ -190,11 +158,6 @@ struct Mpt {
 
  private:
   Tensor embedded(const MptBatch& batch, std::span<const std::int32_t> positions) const;
-  void begin_step(MptCache& cache, const Segments& fresh) const;
-  Tensor attend_cached(std::size_t layer, const Tensor& x, const MptBatch& batch,
-                       std::span<const std::int32_t> positions, MptCache& cache) const;
-  Tensor attend_summed(std::size_t layer, const Tensor& x, const MptBatch& batch,
-                       std::span<const std::int32_t> positions, MptCache& cache) const;
 };
 
 /// Weights as "transformer.blocks.0.attn.Wqkv.weight" [3C C] and so on.

@@ -18,10 +18,10 @@ StateEntries entries_of(const Mpt& m) {
     const MptBlock& block = m.blocks[i];
     const std::string name = "transformer.blocks." + std::to_string(i) + ".";
     list_state(block.norm_1, name + "norm_1.", entries);
-    list_attention(block.attn, name + "attn.", entries);
-    list_state(block.attn.q_norm, name + "attn.q_ln.", entries);
-    list_state(block.attn.k_norm, name + "attn.k_ln.", entries);
-    list_state(block.attn.o, name + "attn.out_proj.", entries);
+    list_attention(block.attn.heads, name + "attn.", entries);
+    list_state(block.attn.heads.q_norm, name + "attn.q_ln.", entries);
+    list_state(block.attn.heads.k_norm, name + "attn.k_ln.", entries);
+    list_state(block.attn.heads.o, name + "attn.out_proj.", entries);
     list_state(block.norm_2, name + "norm_2.", entries);
     list_state(block.ffn.inner, name + "ffn.up_proj.", entries);
     list_state(block.ffn.outer, name + "ffn.down_proj.", entries);

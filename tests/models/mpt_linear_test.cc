@@ -23,7 +23,7 @@ TEST(Mpt, LinearAttentionIsItsEquation) {
                               .attn_config = {.rope = true, .linear = true},
                               .no_bias = true});
   const MptBatch batch{.ids = {3, 14, 15, 9, 26, 53}, .segments = Segments::one(6)};
-  const MultiHead& attn = m.blocks[0].attn;
+  const MultiHead& attn = m.blocks[0].attn.heads;
   const std::vector<std::int32_t> positions = {0, 1, 2, 3, 4, 5};
   const Tensor x = embed(batch.ids, m.wte);
   const Tensor normed = m.blocks[0].norm_1(x);

@@ -2,19 +2,20 @@
 #include "qkv/models/mpt.h"
 
 #include <cmath>
-#include <cstring>
 
+#include "models/tiny_mpt.h"
 #include "nn/random_tensor.h"
 #include <gtest/gtest.h>
 
 #include "qkv/base/error.h"
-#include "qkv/base/parallel.h"
 #include "qkv/ops/elementwise.h"
 
 namespace qkv {
 namespace {
 
+using testing::batch_of;
 using testing::distance;
+using testing::tiny_mpt;
 
 /// cos 0, cos 1, cos 2 … row by row.
 Tensor cosines(const Shape& shape) {
@@ -25,37 +26,12 @@ Tensor cosines(const Shape& shape) {
   return x;
 }
 
-Mpt::Config tiny(const Mpt::AttnConfig& attention = {.alibi = true}) {
-  return {.d_model = 16,
-          .n_heads = 2,
-          .n_layers = 2,
-          .max_seq_len = 32,
-          .vocab_size = 64,
-          .learned_pos_emb = !attention.alibi,
-          .attn_config = attention,
-          .no_bias = true};
-}
-
-MptBatch batch_of(const std::vector<std::int64_t>& lengths, std::uint64_t seed = 1) {
-  MptBatch batch{.segments = Segments(lengths)};
-  Philox random(seed);
-  for (std::int64_t t = 0; t < batch.segments.total(); ++t) {
-    batch.ids.push_back(static_cast<std::int32_t>(random.uniform(0, 64)));
-  }
-  return batch;
-}
-
-MptBatch part(const MptBatch& batch, std::int64_t begin, std::int64_t end) {
-  return {.ids = {batch.ids.begin() + begin, batch.ids.begin() + end},
-          .segments = Segments::one(end - begin)};
-}
-
 TEST(Mpt, ParameterCountsAreThePublishedOnes) {
   const Mpt::Config testing{.d_model = 128, .n_heads = 2, .n_layers = 2, .max_seq_len = 128};
   EXPECT_EQ(testing.parameters(), 6'860'288);
   EXPECT_EQ(parameter_count(Mpt::make(1, testing)), 6'860'288);
-  EXPECT_EQ(tiny().parameters(), 7'248);
-  EXPECT_EQ(parameter_count(Mpt::make(1, tiny())), 7'248);
+  EXPECT_EQ(tiny_mpt().parameters(), 7'248);
+  EXPECT_EQ(parameter_count(Mpt::make(1, tiny_mpt())), 7'248);
 
   Mpt::Config small{.d_model = 768, .n_heads = 12, .n_layers = 12};
   EXPECT_EQ(small.parameters(), 125'311'488);
@@ -142,14 +118,14 @@ TEST(Mpt, AttentionHasTheGoldenValues) {
     }
     load_state_dict(m, state);
     const Tensor x = cosines({3, 4});
-    const Tensor y = m.blocks[0].attn(x, x, causal());
+    const Tensor y = m.blocks[0].attn(x, {.segments = Segments({3})});
     for (std::size_t i = 0; i < 12; ++i) EXPECT_NEAR(y.data()[i], golden.rows[i], 1e-5) << i;
   }
 }
 
 TEST(Mpt, MasksPrefixesAndSequences) {
   const Mpt m =
-      Mpt::make(1, tiny({.prefix_lm = true, .attn_uses_sequence_id = true, .alibi = true}));
+      Mpt::make(1, tiny_mpt({.prefix_lm = true, .attn_uses_sequence_id = true, .alibi = true}));
   MptBatch batch = batch_of({8});
   batch.prefix = {1, 1, 0, 0, 1, 1, 1, 0};
   batch.sequence_id = {0, 0, 0, 0, 1, 1, 1, 1};
@@ -174,7 +150,7 @@ TEST(Mpt, MasksPrefixesAndSequences) {
   }
   batch.prefix.pop_back();
   EXPECT_THROW((void)m(batch), ShapeError);
-  EXPECT_THROW((void)Mpt::make(1, tiny())(two), Error);  // given, but off
+  EXPECT_THROW((void)Mpt::make(1, tiny_mpt())(two), Error);  // given, but off
 }
 
 // build_alibi_tensor of BLOOM, with slopes from powers of two on both sides of H.
@@ -208,7 +184,7 @@ TEST(Mpt, AlibiSlopes) {
 }
 
 TEST(Mpt, NamesAndShapesAreThoseOfTheCheckpoints) {
-  const Mpt m = Mpt::make(1, tiny());
+  const Mpt m = Mpt::make(1, tiny_mpt());
   std::vector<std::string> names;
   for (const auto& [name, tensor] : state_dict(m)) names.push_back(name);
   const std::string block = "transformer.blocks.0.";
@@ -220,7 +196,7 @@ TEST(Mpt, NamesAndShapesAreThoseOfTheCheckpoints) {
                                       block + "ffn.down_proj.weight"}));
   EXPECT_EQ(names.back(), "transformer.norm_f.weight");
 
-  Mpt::Config full = tiny({.kv_n_heads = 1, .qk_ln = true});
+  Mpt::Config full = tiny_mpt({.kv_n_heads = 1, .qk_ln = true});
   full.no_bias = false;
   const Mpt from = Mpt::make(1, full);
   Mpt to = Mpt::make(2, full);
@@ -249,90 +225,18 @@ TEST(Mpt, InitialNumbersAreKaimingAndBranchesAreDamped) {
   };
   const double one = std::sqrt(2.0 / 64), end = 1 / std::sqrt(16.0);
   const MptBlock& block = m.blocks[3];
-  for (const Tensor& w : {m.wte, m.wpe, block.attn.q.weight, block.attn.k.weight,
-                          block.attn.v.weight, block.ffn.inner.weight}) {
+  for (const Tensor& w : {m.wte, m.wpe, block.attn.heads.q.weight, block.attn.heads.k.weight,
+                          block.attn.heads.v.weight, block.ffn.inner.weight}) {
     EXPECT_NEAR(deviation(w) / one, 1.0, 0.05);
   }
-  EXPECT_NEAR(deviation(block.attn.o.weight) / (one * end), 1.0, 0.05);
+  EXPECT_NEAR(deviation(block.attn.heads.o.weight) / (one * end), 1.0, 0.05);
   EXPECT_NEAR(deviation(block.ffn.outer.weight) / (one / 2 * end), 1.0, 0.05);
-  for (float value : block.attn.q.bias.values()) EXPECT_EQ(value, 0.0f);
-}
-
-/// All that changes what a token sees or how.
-std::vector<Mpt::Config> variants() {
-  std::vector<Mpt::Config> all = {tiny(), tiny(Mpt::AttnConfig{})};
-  all.push_back(tiny({.kv_n_heads = 1, .qk_ln = true, .clip_qkv = 1.5, .alibi = true}));
-  all.push_back(tiny({.softmax_scale = 0.2, .alibi = true, .alibi_bias_max = 16}));
-  all.back().no_bias = false;
-  all.back().learned_pos_emb = true;
-  all.push_back(tiny({.rope = true}));
-  all.back().learned_pos_emb = false;
-  all.push_back(tiny({.kv_n_heads = 1, .qk_ln = true, .rope = true, .linear = true}));
-  all.back().learned_pos_emb = false;
-  all.push_back(tiny({.clip_qkv = 1.5, .linear = true}));
-  return all;
-}
-
-TEST(Mpt, TokensDoNotSeeTheFutureNorOtherSequences) {
-  for (const Mpt::Config& c : variants()) {
-    const Mpt m = Mpt::make(1, c);
-    MptBatch batch = batch_of({9, 6});
-    const Tensor before = m(batch);
-    batch.ids[4] = (batch.ids[4] + 1) % 64;
-    const Tensor after = m(batch);
-    for (std::int64_t t = 0; t < 15; ++t) {
-      const bool touched = t >= 4 && t < 9;
-      EXPECT_EQ(distance(before.rows(t, t + 1), after.rows(t, t + 1)) > 0, touched) << t;
-    }
-    EXPECT_EQ(distance(m(part(batch, 9, 15)), after.rows(9, 15)), 0.0);
-  }
-}
-
-TEST(Mpt, CachedDecodingIsFullDecoding) {
-  for (const Mpt::Config& c : variants()) {
-    const Mpt m = Mpt::make(1, c);
-    const MptBatch batch = batch_of({12, 12});
-    const Tensor whole = m(batch);
-    MptCache cache(2);
-    const auto feed = [&](std::int64_t begin, std::int64_t end) {
-      MptBatch step{.segments = Segments({end - begin, end - begin})};
-      for (const std::int64_t first : {0, 12}) {
-        step.ids.insert(step.ids.end(), batch.ids.begin() + first + begin,
-                        batch.ids.begin() + first + end);
-      }
-      const Tensor y = m.extend(cache, step);
-      for (const std::int64_t b : {0, 1}) {
-        EXPECT_LT(distance(y.rows(b * (end - begin), (b + 1) * (end - begin)),
-                           whole.rows(12 * b + begin, 12 * b + end)),
-                  1e-5);
-      }
-      EXPECT_EQ(cache.length(1), end);
-    };
-    feed(0, 5);  // the prompt, a few at once, then one by one
-    feed(5, 7);
-    for (std::int64_t t = 7; t < 12; ++t) feed(t, t + 1);
-  }
-}
-
-TEST(Mpt, APrefixIsSeenByAllAndKeptInTheCache) {
-  const Mpt m = Mpt::make(1, tiny({.prefix_lm = true, .alibi = true}));
-  MptBatch batch = batch_of({9});
-  batch.prefix = {1, 1, 1, 1, 0, 0, 0, 0, 0};
-  const Tensor whole = m(batch);
-  MptBatch prompt = part(batch, 0, 4);
-  prompt.prefix = {1, 1, 1, 1};
-  MptCache cache(1);
-  EXPECT_LT(distance(m.extend(cache, prompt), whole.rows(0, 4)), 1e-5);
-  EXPECT_LT(distance(m.extend(cache, part(batch, 4, 9)), whole.rows(4, 9)), 1e-5);
-  EXPECT_THROW((void)m.extend(cache, prompt), Error);  // too late for a prefix
-  MptBatch causal_only = batch;
-  causal_only.prefix.assign(9, 0);
-  EXPECT_GT(distance(m(causal_only).rows(0, 1), whole.rows(0, 1)), 1e-3);
+  for (float value : block.attn.heads.q.bias.values()) EXPECT_EQ(value, 0.0f);
 }
 
 TEST(Mpt, TheOptionsOfTheEnds) {
   const MptBatch batch = batch_of({5});
-  Mpt::Config c = tiny();
+  Mpt::Config c = tiny_mpt();
   const Mpt plain = Mpt::make(1, c);
   const Tensor hidden = plain(batch), logits = plain.logits(hidden);
   ASSERT_EQ(logits.shape(), (Shape{5, 64}));
@@ -347,7 +251,7 @@ TEST(Mpt, TheOptionsOfTheEnds) {
   c.logit_scale = 3.0;
   EXPECT_LT(distance(Mpt::make(1, c).logits(hidden), scale(logits, 3.0)), 1e-5);
 
-  c = tiny();
+  c = tiny_mpt();
   c.low_precision_layernorm = false;
   EXPECT_EQ(distance(Mpt::make(1, c)(batch), hidden), 0.0) << "the same in fp32";
 }
@@ -355,7 +259,7 @@ TEST(Mpt, TheOptionsOfTheEnds) {
 TEST(Mpt, EmbeddingFractionScalesTheGradientOnly) {
   const MptBatch batch = batch_of({6});
   const auto gradient = [&](double fraction, Tensor& hidden) {
-    Mpt::Config c = tiny({});  // learned positions
+    Mpt::Config c = tiny_mpt({});  // learned positions
     c.embedding_fraction = fraction;
     const Mpt m = Mpt::make(1, c);
     Tape tape;
@@ -376,7 +280,7 @@ TEST(Mpt, EmbeddingFractionScalesTheGradientOnly) {
 }
 
 TEST(Mpt, LossCountsNextTokensWithinSequences) {
-  const Mpt m = Mpt::make(1, tiny());
+  const Mpt m = Mpt::make(1, tiny_mpt());
   const MptBatch batch = batch_of({5, 1, 3});
   const CrossEntropyResult result = m.loss(batch);
   EXPECT_EQ(result.tokens, 4 + 0 + 2);
@@ -391,74 +295,9 @@ TEST(Mpt, LossCountsNextTokensWithinSequences) {
   EXPECT_NEAR(result.nll_sum, sum, 1e-4);
 }
 
-/// Sequences that count up or down around a circle of seven, from any number on.
-MptBatch circles(std::int64_t sequences, std::int64_t length, std::uint64_t seed) {
-  MptBatch batch{
-      .segments = Segments(std::vector<std::int64_t>(static_cast<std::size_t>(sequences), length))};
-  Philox random(seed);
-  for (std::int64_t b = 0; b < sequences; ++b) {
-    const auto start = static_cast<std::int64_t>(random.uniform(0, 7));
-    const std::int64_t step = random.uniform(0, 1) < 0.5 ? 1 : 6;
-    for (std::int64_t t = 0; t < length; ++t) {
-      batch.ids.push_back(static_cast<std::int32_t>((start + t * step) % 7));
-    }
-  }
-  return batch;
-}
-
-double loss_of(const Mpt& m, const MptBatch& batch) {
-  const CrossEntropyResult result = m.loss(batch);
-  return result.nll_sum / static_cast<double>(result.tokens);
-}
-
-/// Plain gradient descent on fresh circles of this length.
-Mpt trained(const Mpt::Config& config, std::int64_t length, int steps) {
-  struct OneThread {  // nothing here is large enough for two
-    int before = threads();
-    OneThread() { set_threads(1); }
-    ~OneThread() { set_threads(before); }
-  } one;
-  Mpt m = Mpt::make(1, config);
-  for (int step = 0; step < steps; ++step) {
-    const MptBatch batch = circles(16, length, static_cast<std::uint64_t>(step));
-    Tape tape;
-    CrossEntropyResult result;
-    {
-      const Recording on(tape);
-      result = m.loss(batch, {.scale = 1.0 / static_cast<double>(16 * (length - 1))});
-    }
-    tape.backward(result.loss);
-    for_each_parameter(m, [](std::string_view, Tensor& p) {
-      const Tensor g = gradient_of(p);
-      for (std::int64_t i = 0; i < p.count(); ++i) p.data()[i] -= 0.2f * g.data()[i];
-      clear_gradient(p);
-      parameter_changed(p);
-    });
-  }
-  return m;
-}
-
-// Press et al. 2022: trained short, read long. Which way round shows from the second token on.
-TEST(Mpt, AlibiReadsLongerSequencesThanItWasTrainedOn) {
-  const MptBatch seen = circles(16, 8, 1'000), longer = circles(16, 32, 1'000);
-  for (const bool alibi : {true, false}) {
-    Mpt::Config c = tiny({.alibi = alibi});
-    c.n_heads = 4;
-    c.n_layers = 1;
-    const Mpt m = trained(c, 8, 300);
-    EXPECT_GT(loss_of(Mpt::make(1, c), seen), 2.0);
-    EXPECT_LT(loss_of(m, seen), 0.3);
-    if (alibi) {
-      EXPECT_LT(loss_of(m, longer), 0.3);
-    } else {
-      EXPECT_GT(loss_of(m, longer), 1.0) << "places 8 to 31 were never learned";
-    }
-  }
-}
-
 TEST(Mpt, RefusesWhatMakesNoModel) {
   const auto refused = [](const auto& change) {
-    Mpt::Config c = tiny();
+    Mpt::Config c = tiny_mpt();
     change(c);
     EXPECT_THROW((void)Mpt::make(1, c), Error);
   };
@@ -475,13 +314,13 @@ TEST(Mpt, RefusesWhatMakesNoModel) {
   refused([](Mpt::Config& c) { c.embedding_fraction = 0; });
   refused([](Mpt::Config& c) { c.resid_pdrop = 1.0; });
   refused([](Mpt::Config& c) { c.attn_config.clip_qkv = -1; });
-  const Mpt m = Mpt::make(1, tiny());
+  const Mpt m = Mpt::make(1, tiny_mpt());
   MptBatch batch = batch_of({4});
   batch.ids.pop_back();
   EXPECT_THROW((void)m(batch), ShapeError);
   MptCache two(2);
   EXPECT_THROW((void)m.extend(two, batch_of({4})), ShapeError);
-  const Mpt learned = Mpt::make(1, tiny(Mpt::AttnConfig{}));
+  const Mpt learned = Mpt::make(1, tiny_mpt(Mpt::AttnConfig{}));
   EXPECT_THROW((void)learned(batch_of({33})), Error);  // max_seq_len is 32
 }
 

@@ -25,9 +25,8 @@ BertModel small_bert() {
   p.network.num_attention_heads = 2;
   p.network.intermediate_size = 16;
   p.masks.max_length = 8;
-  p.train.seed = 3;
   return make_bert(
-      p, WordPiece::from_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nc\n.\n", "v", false));
+      p, WordPiece::from_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nc\n.\n", "v", false), 3);
 }
 
 LabellingRecipe recipe_of(LabelTask task, TagScheme scheme, std::uint64_t seed = 1) {

@@ -30,9 +30,10 @@ BertModel small_model(bool pairs = true) {
   p.network.intermediate_size = 16;
   p.masks.max_length = 16;
   p.masks.pairs = pairs;
-  p.train.seed = 3;
-  return make_bert(p, WordPiece::from_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nc\n.\n",
-                                           "vocab.txt", false));
+  return make_bert(p,
+                   WordPiece::from_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nc\n.\n",
+                                        "vocab.txt", false),
+                   3);
 }
 
 const std::vector<std::string> kTexts = {"ab c [MASK] .", "c", ""};

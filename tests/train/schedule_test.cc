@@ -19,7 +19,8 @@ TEST(Schedule, InverseSquareRootOfTheSmallDataRecipe) {
 }
 
 TEST(Schedule, ThePapersRate) {
-  const Schedule s = Schedule::transformer(512);
+  const Schedule s{
+      .kind = Schedule::Kind::inverse_sqrt, .rate = 6.987712e-4, .warm_up = 4000, .initial = 0};
   EXPECT_NEAR(s.at(1), 1.746928e-7, 1e-13);
   EXPECT_NEAR(s.at(4000), 6.987712e-4, 1e-12);
   EXPECT_NEAR(s.at(100000), 1.397542e-4, 1e-10);
@@ -39,7 +40,8 @@ TEST(Schedule, ATransformersRatesAreTheFormula) {
       }
     }
   }
-  EXPECT_NEAR(Schedule::transformer(4, 0).at(16), 0.125, 1e-15);  // no rise: (4 · 16)^−½
+  EXPECT_NEAR(Schedule::transformer(512).at(4000), 6.987712e-4, 5e-11);  // the digits of the peak
+  EXPECT_NEAR(Schedule::transformer(4, 0).at(16), 0.125, 1e-15);         // no rise: (4 · 16)^−½
   EXPECT_THROW((void)Schedule::transformer(0), Error);
   EXPECT_THROW((void)Schedule::transformer(8, -1), Error);
 }

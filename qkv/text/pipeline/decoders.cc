@@ -133,7 +133,18 @@ struct Apply {
     }
   }
   void operator()(const SubwordDecoder& d) const {
-    pieces = {std::string(trim_spaces(d.model.join(pieces)))};
+    std::string text;
+    std::vector<std::string> run;
+    for (const std::string& piece : pieces) {
+      if (std::ranges::find(d.special, piece) == d.special.end()) {
+        run.push_back(piece);
+        continue;
+      }
+      text += d.model.join(run) + piece + " ";
+      run.clear();
+    }
+    text = replaced(text + d.model.join(run), Literal{"\xE2\x96\x81"}, " ");
+    pieces = {std::string(trim_spaces(text))};
   }
 };
 

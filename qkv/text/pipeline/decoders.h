@@ -36,6 +36,7 @@ struct SuffixDecoder {  // BPEDecoder
 /// SentencePiece's own joining, then without white space at the ends (Marian).
 struct SubwordDecoder {
   Subword model;
+  std::vector<std::string> special;  // pieces that stand in the text as they are
 };
 
 using Decoder =

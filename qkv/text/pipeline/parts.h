@@ -30,10 +30,13 @@ struct Parts {
   std::vector<bool> special;                     // by number
   std::optional<TruncationNote> truncation;
   TokenRoles roles;
-  std::string json;  // as tokenizer.json says it
-
-  std::int32_t role(std::string_view token) const { return table.id(token); }
+  std::string json;  // as tokenizer.json says it; empty: it was made of other files
 };
+
+/// Of the text of a tokenizer.json; see TokenPipeline::from_json().
+Parts read_parts(std::string_view text, std::string_view path);
+/// See read_token_pipeline().
+Parts read_directory(const std::filesystem::path& directory, TextSide side);
 
 /// Puts the tokens beside the model's into `parts`, whose normalisers must be there, and makes its
 /// table of both. Throws Error when a number or a token is there twice.

@@ -39,7 +39,8 @@ void trim_spans(SpanTrim trim, std::string_view text, TokenEncoding& encoding) {
     const auto trailing = static_cast<std::size_t>(
         std::find_if_not(points.rbegin(), points.rend(), blank) - points.rbegin());
     TextSpan& span = encoding.spans[i];
-    if (leading > 0 && trim.prefix_space && (i == 0 || span.begin == 0)) --leading;
+    // One space at the beginning was put there and takes up nothing; more were in the text.
+    if (leading == 1 && trim.prefix_space && (i == 0 || span.begin == 0)) leading = 0;
     span.begin = std::min(forward(text, span.begin, leading), span.end);
     span.end = std::max(back(text, span.end, trailing), span.begin);
   }

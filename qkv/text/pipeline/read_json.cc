@@ -28,7 +28,7 @@ void check_templates(const Parts& parts, const JsonPart& json) {
   }
 }
 
-Parts read_parts(const JsonPart& json) {
+Parts parts_of(const JsonPart& json) {
   json.only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
              "post_processor", "decoder", "model"});
   if (const std::string version = json.field("version").text(); version != "1.0") {
@@ -54,18 +54,23 @@ Parts read_parts(const JsonPart& json) {
 }
 
 }  // namespace
-}  // namespace pipeline
 
-TokenPipeline TokenPipeline::from_json(std::string_view text, std::string_view path) {
+Parts read_parts(std::string_view text, std::string_view path) {
   nlohmann::json json;
   try {
     json = nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception&) {
     throw DataError(path, 0, "truncated, or no JSON");
   }
-  pipeline::Parts parts = pipeline::read_parts(pipeline::JsonPart(json, path, ""));
+  Parts parts = parts_of(JsonPart(json, path, ""));
   parts.json = text;
-  return TokenPipeline(std::make_shared<const pipeline::Parts>(std::move(parts)));
+  return parts;
+}
+
+}  // namespace pipeline
+
+TokenPipeline TokenPipeline::from_json(std::string_view text, std::string_view path) {
+  return TokenPipeline(std::make_shared<const pipeline::Parts>(pipeline::read_parts(text, path)));
 }
 
 }  // namespace qkv

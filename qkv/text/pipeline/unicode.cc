@@ -4,6 +4,8 @@
 
 #include <utf8proc.h>
 
+#include "qkv/text/pipeline/later_characters.h"
+
 namespace qkv::pipeline {
 namespace {
 
@@ -45,7 +47,10 @@ bool is_mark(char32_t c) {
   return c >= 0x300 && between(category(c), UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME);
 }
 
-bool is_nonspacing(char32_t c) { return c >= 0x300 && category(c) == UTF8PROC_CATEGORY_MN; }
+bool is_nonspacing(char32_t c) {
+  if (c < 0x300) return false;
+  return (category(c) == UTF8PROC_CATEGORY_MN && !is_later_nonspacing(c)) || c == 0x1734;
+}
 
 bool is_word(char32_t c) {
   if (c < 0x80) return is_ascii_letter(c) || is_ascii_digit(c) || c == U'_';
@@ -56,14 +61,17 @@ bool is_word(char32_t c) {
 
 bool is_punctuation_or_ascii(char32_t c) {
   if (c < 0x80) return c > 0x20 && c < 0x7F && !is_ascii_letter(c) && !is_ascii_digit(c);
-  return between(category(c), UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO);
+  return (between(category(c), UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO) &&
+          !is_later_punctuation(c)) ||
+         c == 0x166D || c == 0x111C9;  // were punctuation in Unicode 8
 }
 
 bool is_dropped(char32_t c) {
   if (c < 0x7F) return c < 0x20 && c != U'\t' && c != U'\n' && c != U'\r';
   if (c == 0xFFFD) return true;
   const utf8proc_category_t k = category(c);
-  return k == UTF8PROC_CATEGORY_CN || between(k, UTF8PROC_CATEGORY_CC, UTF8PROC_CATEGORY_CO);
+  return (k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF || k == UTF8PROC_CATEGORY_CO) &&
+         !is_later_format(c);
 }
 
 bool is_ideograph(char32_t c) {

@@ -14,9 +14,9 @@ bool is_number(char32_t c);                // \p{N}
 bool is_digit(char32_t c);                 // \d: \p{Nd}
 bool is_word(char32_t c);                  // \w: letters, marks, digits, connectors, joiners
 bool is_mark(char32_t c);                  // \p{M}
-bool is_nonspacing(char32_t c);            // \p{Mn}
-bool is_punctuation_or_ascii(char32_t c);  // \p{P} and all signs of ASCII
-/// What BERT drops: U+0000, U+FFFD and categories C* but tab and line ends.
+bool is_nonspacing(char32_t c);            // \p{Mn} of Unicode 8, as BERT's tokenisers know it
+bool is_punctuation_or_ascii(char32_t c);  // \p{P} of Unicode 8, all signs of ASCII
+/// What BERT drops: U+FFFD and categories Cc, Cf and Co but tab and line ends.
 bool is_dropped(char32_t c);
 /// The blocks of ideographs that BERT cuts one by one.
 bool is_ideograph(char32_t c);
