@@ -4,8 +4,8 @@
 //   factor     = "~" factor | "(" expression ")" | name "(" arguments ")"
 //   arguments  = numbers, lists [1, 2], flags 110/011, top_left, packed, as the mask takes them
 //
-// window(256) and documents([0, 0, 1]) may be short, as in C++. Long data (… in all) and masks of
-// one's own cannot be read back.
+// window(256) and documents([0, 0, 1]) may be short, as in C++. Long data (… in all, graph(65
+// rows, 190 edges)) and masks of one's own cannot be read back.
 #pragma once
 
 #include <string_view>

@@ -87,12 +87,13 @@ class Initialiser {
     return init;
   }
   /// Blank, for a model that a file says it holds: throws TooLarge, before it takes the memory,
-  /// once the parameters are more than so many numbers or tensors. A hostile configuration must not
-  /// take memory that its weights do not fill.
+  /// once there is more than twice as much as so many numbers or tensors (some networks draw a
+  /// parameter anew). A hostile configuration must not take memory that its weights do not fill.
   static Initialiser within(std::int64_t numbers, std::int64_t tensors, DType type = DType::f32) {
     Initialiser init = blank(type);
-    init.stored_ = init.numbers_ = numbers;
-    init.tensors_ = tensors;
+    init.stored_ = numbers;
+    init.numbers_ = 2 * numbers;
+    init.tensors_ = 2 * tensors;
     return init;
   }
 

@@ -143,7 +143,8 @@ std::vector<Cluster> clusters_of(std::string_view text) {
     const bool apart =
         clusters.empty() || utf8proc_grapheme_break_stateful(
                                 static_cast<utf8proc_int32_t>(clusters.back().last), value, &state);
-    if (apart || is_space(clusters.back().last)) {
+    // White space is never part of a sign, whatever stands before it (U+0602 would take it).
+    if (apart || is_space(clusters.back().last) || is_space(c.value)) {
       clusters.push_back({.bytes = c.bytes, .first = c.value, .second = 0, .last = c.value});
     } else {
       Cluster& cluster = clusters.back();

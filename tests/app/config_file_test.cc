@@ -99,6 +99,8 @@ TEST_F(ConfigFile, WhatIsNoTomlIsOneLine) {
   refused("lengths", "rate = 1\nrate = 2", "2: ");
   refused("lengths", "try-to = 1\ntry_to = 2", "2: 'try_to' stands there twice");
   refused("lengths", "rate", "1: ");
+  refused("lengths", "r\u00E4te = 1", "1: ");
+  refused("lengths", "rate \u00E4= 1", "1: ");
   const Ran none = run_qkv("lengths --config " + path("none.toml"));
   EXPECT_EQ(none.exit, 1);
   EXPECT_NE(none.err.find("none.toml: cannot open"), std::string::npos) << none.err;

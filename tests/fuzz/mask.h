@@ -18,7 +18,8 @@ inline void fuzz_mask(std::string_view bytes) {
   } catch (const Error&) {
     return;
   }
-  if (printed.find("…") != printed.npos) return;  // long data is not printed in full
+  // Long data is not printed in full.
+  if (printed.find("…") != printed.npos || printed.find(" edges)") != printed.npos) return;
   try {
     fuzz_require(to_string(parse_mask(printed)) == printed, "another mask after printing");
   } catch (const Error&) {

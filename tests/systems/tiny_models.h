@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -97,7 +98,9 @@ inline std::string ask_translator(const fs::path& from) {
     }
   }
   batch.source_segments = batch.target_segments = Segments(lengths);
-  return answer + fmt::format("{:a}", m.loss(batch, {}).nll_sum);
+  const double loss = m.loss(batch, {}).nll_sum;
+  if (!std::isfinite(loss)) fail<NumericError>("the loss is {}", loss);  // as training says it
+  return answer + fmt::format("{:a}", loss);
 }
 
 inline void make_language(const fs::path& to, bool recurrent) {

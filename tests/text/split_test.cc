@@ -50,6 +50,8 @@ TEST(SplitWords, SignsOfSeveralCodePointsStayWhole) {
   EXPECT_THAT(split_words("क्षि नि"), ElementsAre("क्षि", "नि"));
   EXPECT_THAT(split_words("a \u0301b"),
               ElementsAre("a", "\u0301b"));  // nothing is lost behind a space
+  // U+0602 begins a sign with what follows it, but not with a space.
+  EXPECT_THAT(split_words("a \u0602 b"), ElementsAre("a", "\u0602", "b"));
   EXPECT_THAT(split_words("\u845B\U000E0100x"), ElementsAre("\u845B\U000E0100", "x"));
 }
 

@@ -134,7 +134,7 @@ TEST(BertLabeller, SaysWhatIsWrongWithADirectory) {
   EXPECT_THAT(error_of("hidden_size", 16), ::testing::HasSubstr("hidden_size 16"));
   EXPECT_THAT(error_of("vocab_size", 10), ::testing::HasSubstr("vocab.txt: has 9 pieces"));
   EXPECT_THAT(error_of("num_hidden_layers", 1 << 28), ::testing::HasSubstr("model.safetensors"));
-  EXPECT_THAT(error_of("hidden_act", "tanh"), ::testing::HasSubstr("hidden_act"));
+  EXPECT_THAT(error_of("hidden_act", "mish"), ::testing::HasSubstr("hidden_act"));
   Json config = good;
   config.erase("bert");
   write_json(folder / kConfigFile, config);

@@ -167,11 +167,11 @@ TEST(BertModel, SaysWhatIsWrongWithADirectory) {
   EXPECT_THAT(error_of("hidden_size", "wide"), HasSubstr("'hidden_size': expected"));
   EXPECT_THAT(error_of("hidden_size", 1 << 20), HasSubstr("not the model of"));
   EXPECT_THAT(error_of("num_hidden_layers", 1 << 29), HasSubstr("not the model of"));
-  EXPECT_THAT(error_of("num_hidden_layers", 3), HasSubstr("layer.2"));
+  EXPECT_THAT(error_of("num_hidden_layers", 3), HasSubstr("not the model of"));
   EXPECT_THAT(error_of("num_hidden_layers", 1), HasSubstr("has no place in the model"));
   EXPECT_THAT(error_of("preset", "other"), HasSubstr("remove the field 'manifest'"));
   EXPECT_THAT(error_of("vocab_size", 10), HasSubstr("vocab.txt: has 9 pieces"));
-  EXPECT_THAT(error_of("hidden_act", "swish"), HasSubstr("hidden_act"));
+  EXPECT_THAT(error_of("hidden_act", "mish"), HasSubstr("hidden_act"));
   EXPECT_THAT(error_of("position_embedding_type", "relative_key"),
               HasSubstr("position_embedding_type"));
   EXPECT_THAT(error_of("is_decoder", true), HasSubstr("is_decoder"));
