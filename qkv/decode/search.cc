@@ -22,9 +22,9 @@ std::vector<double> coverage_of(std::span<const float> attention, std::int64_t s
   return sums;
 }
 
-double coverage_penalty(std::span<const double> coverage) {
+double coverage_penalty(std::span<const double> coverage, bool ended) {
   double sum = 0;
-  for (std::size_t i = 0; i + 1 < coverage.size(); ++i) {
+  for (std::size_t i = 0; i + (ended ? 1 : 0) < coverage.size(); ++i) {
     sum += std::log(std::clamp(coverage[i], 1e-4, 1.0));
   }
   return sum;
@@ -44,10 +44,13 @@ void SearchOptions::check(std::int64_t vocabulary) const {
   std::ranges::sort(banned);
   banned.erase(std::unique(banned.begin(), banned.end()), banned.end());
   for (std::int32_t id : banned) {
-    if (outside(id) || id == eos) fail("search: suppressed id {} is no token that can be", id);
+    if (outside(id) || ends(id)) fail("search: suppressed id {} is no token that can be", id);
   }
   if (static_cast<std::int64_t>(banned.size()) + 1 >= vocabulary) {
     fail("search: nothing but eos is left of a vocabulary of {}", vocabulary);
+  }
+  for (const std::int32_t id : begin) {
+    if (outside(id)) fail("search: begin has {}, outside a vocabulary of {}", id, vocabulary);
   }
   if (max_factor < 0 || max_extra < 0 || max_length < 0 || min_factor < 0 || min_length < 0 ||
       !std::isfinite(max_factor) || !std::isfinite(min_factor)) {
@@ -131,7 +134,10 @@ class Search {
   /// `prompts`: one a source, or none: <bos>.
   Search(const StepModel& model, std::span<const Tokens* const> sources,
          std::span<const Prompt> prompts, const SearchOptions& options)
-      : options_(options), vocabulary_(model.vocabulary()), results_(sources.size()) {
+      : options_(options),
+        vocabulary_(model.vocabulary()),
+        ended_(model.ends_sources()),
+        results_(sources.size()) {
     options.check(vocabulary_);
     for (std::size_t i = 0; i < sources.size(); ++i) {
       prompts_.push_back(prompts.empty() ? &just_bos_ : &prompts[i]);
@@ -182,8 +188,8 @@ class Search {
     sentences_.resize(kept);
   }
 
-  // Asks the model for what collect() may need: of beam + 1 offers a row at most one is <eos>, so
-  // enough of them can live on; one more where <eos> is not allowed yet.
+  // Asks the model for what collect() may need: of beam + 1 offers a row at most one is <eos> (or
+  // one of more_eos), so enough of them can live on; one more where <eos> is not allowed yet.
   void choose(std::int64_t length) {
     const std::size_t rows = parents_.size();
     bool early = false, last = false;
@@ -192,16 +198,30 @@ class Search {
       last = last || length >= s.max;
     }
     forced_.clear();
-    if (last) {
+    if (last || begins(length)) {
       for (const Sentence& s : sentences_) {
-        forced_.resize(forced_.size() + s.living.size(), length >= s.max ? options_.eos : -1);
+        const std::int32_t id = length >= s.max  ? options_.eos
+                                : begins(length) ? options_.begin[static_cast<std::size_t>(length)]
+                                                 : -1;
+        forced_.resize(forced_.size() + s.living.size(), id);
       }
     }
-    count_ = static_cast<int>(std::min<std::int64_t>(options_.beam + (early ? 2 : 1), vocabulary_));
+    const std::int64_t ends = 1 + std::ssize(options_.more_eos);
+    count_ = static_cast<int>(
+        std::min<std::int64_t>(options_.beam + (early ? ends + 1 : ends), vocabulary_));
     ids_.resize(rows * static_cast<std::size_t>(count_));
     scores_.resize(ids_.size());
     state_->choose({.count = count_, .suppressed = options_.suppressed, .forced = forced_},
                    ids_.data(), scores_.data());
+  }
+
+  bool begins(std::int64_t length) const {
+    return length < static_cast<std::int64_t>(options_.begin.size());
+  }
+
+  /// Whether the token that is chosen at this length costs nothing.
+  bool is_free(const Sentence& sentence, std::int64_t length) const {
+    return begins(length) || (options_.at_limit == AtLimit::free && length >= sentence.max);
   }
 
   void keep_attention() {
@@ -230,9 +250,10 @@ class Search {
                              length);
         }
         if (ids_[c] < 0) break;
-        if (ids_[c] == options_.eos && length < sentence.min) continue;
-        offers_.push_back({sentence.living[i].sum + static_cast<double>(scores_[c]),
-                           static_cast<std::int32_t>(i), ids_[c], scores_[c]});
+        if (options_.ends(ids_[c]) && length < sentence.min && !begins(length)) continue;
+        const float score = is_free(sentence, length) ? 0.0f : scores_[c];
+        offers_.push_back({sentence.living[i].sum + static_cast<double>(score),
+                           static_cast<std::int32_t>(i), ids_[c], score});
       }
     }
     if (offers_.empty() && sentence.finished.empty()) {
@@ -250,14 +271,11 @@ class Search {
       const Offer& offer = offers_[rank];
       const Living& parent = sentence.living[static_cast<std::size_t>(offer.parent)];
       const std::int32_t row = first_row + offer.parent;
-      if (offer.token == options_.eos) {
+      if (options_.ends(offer.token) && !begins(length)) {
         if (rank >= beam) continue;
         Finished f{parent, offer.score, attention_of(row), offer.sum,
                    offer.sum / options_.penalty(length + 1)};
-        if (options_.coverage != 0.0) {
-          const auto look = attention_rows(sentence, f);
-          f.score += options_.coverage * coverage_penalty(coverage_of(look, sentence.source + 1));
-        }
+        add_coverage(sentence, f);
         sentence.finished.push_back(f);
         continue;
       }
@@ -266,15 +284,23 @@ class Search {
       parents_.push_back(row);
       tokens_.push_back(offer.token);
     }
-    if (options_.eos == -1 && length + 1 >= sentence.max) return end_all(sentence, length + 1);
+    const bool cuts = options_.eos == -1 || options_.at_limit == AtLimit::cut;
+    if (cuts && length + 1 >= sentence.max) return end_all(sentence, length + 1);
     sentence.living.assign(grown_.begin(), grown_.end());
+  }
+
+  void add_coverage(const Sentence& sentence, Finished& f) const {
+    if (options_.coverage == 0.0) return;
+    const auto received = coverage_of(attention_rows(sentence, f), columns(sentence));
+    f.score += options_.coverage * coverage_penalty(received, ended_);
   }
 
   // What has grown to the greatest length is finished as it stands; no row of it is needed.
   void end_all(Sentence& sentence, std::int64_t length) {
     for (const Living& whole : grown_) {
-      sentence.finished.push_back(
-          {whole, std::nullopt, -1, whole.sum, whole.sum / options_.penalty(length)});
+      Finished f{whole, std::nullopt, -1, whole.sum, whole.sum / options_.penalty(length)};
+      add_coverage(sentence, f);
+      sentence.finished.push_back(f);
     }
     parents_.resize(parents_.size() - grown_.size());
     tokens_.resize(tokens_.size() - grown_.size());
@@ -287,8 +313,9 @@ class Search {
     const std::size_t living = sentence.living.size(), done = sentence.finished.size();
     bool end = living == 0 ||
                (options_.stop == Stop::full && done >= static_cast<std::size_t>(options_.beam));
-    if (!end && done >= static_cast<std::size_t>(options_.n_best)) {
-      end = bound(sentence, length) <= rival(sentence);
+    const int rival = options_.stop == Stop::worst ? options_.beam : options_.n_best;
+    if (!end && done >= static_cast<std::size_t>(rival)) {
+      end = bound(sentence, length) <= score_at(sentence, rival);
     }
     if (end) {
       parents_.resize(parents_.size() - living);
@@ -300,17 +327,18 @@ class Search {
   // The best score that a living hypothesis may still reach. The penalty is monotone, so its
   // extremes are at the shortest and the longest end.
   double bound(const Sentence& sentence, std::int64_t length) const {
+    if (options_.stop == Stop::worst) return offers_.front().sum / options_.penalty(length);
     const double sum = sentence.living.front().sum;
     const double now = sum / options_.penalty(length + 1);
     if (options_.stop == Stop::likely) return now;
     return std::max(now, sum / options_.penalty(sentence.max + 1));
   }
 
-  // The n_best-th finished score.
-  double rival(const Sentence& sentence) {
+  // The n-th finished score.
+  double score_at(const Sentence& sentence, int n) {
     ranked_.clear();
     for (const Finished& f : sentence.finished) ranked_.push_back(f.score);
-    const auto nth = ranked_.begin() + (options_.n_best - 1);
+    const auto nth = ranked_.begin() + (n - 1);
     std::ranges::nth_element(ranked_, nth, std::greater<>());
     return *nth;
   }
@@ -324,7 +352,11 @@ class Search {
     }
   }
 
-  // [steps, sources], the last row for <eos>.
+  std::int64_t columns(const Sentence& sentence) const {
+    return sentence.source + (ended_ ? 1 : 0);
+  }
+
+  // [steps, sources], the last row for <eos>, of zeros where there is none.
   std::vector<float> attention_rows(const Sentence& sentence, const Finished& f) const {
     std::vector<std::int64_t> rows = {f.attention};
     for (std::int32_t n = f.last.node; n >= 0; n = nodes_[static_cast<std::size_t>(n)].parent) {
@@ -332,8 +364,12 @@ class Search {
     }
     std::vector<float> all;
     for (std::size_t i = rows.size(); i-- > 0;) {
+      if (rows[i] < 0) {
+        all.resize(all.size() + static_cast<std::size_t>(columns(sentence)));
+        continue;
+      }
       const auto begin = attention_.begin() + rows[i];
-      all.insert(all.end(), begin, begin + sentence.source + 1);
+      all.insert(all.end(), begin, begin + columns(sentence));
     }
     return all;
   }
@@ -351,7 +387,7 @@ class Search {
     std::ranges::reverse(h.tokens);
     std::ranges::reverse(h.token_scores);
     if (options_.attention) {
-      h.sources = sentence.source + 1;
+      h.sources = columns(sentence);
       h.attention = attention_rows(sentence, f);
     }
     return h;
@@ -361,6 +397,7 @@ class Search {
   const Prompt just_bos_ = {};
   std::vector<const Prompt*> prompts_;
   std::int64_t vocabulary_;
+  bool ended_;  // the model ends its sources
   std::unique_ptr<StepState> state_;
   std::vector<Sentence> sentences_;  // those still searched; rows stand in their order
   std::vector<std::vector<Hypothesis>> results_;

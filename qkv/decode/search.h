@@ -13,9 +13,10 @@
 //   3. n_best have finished and no living hypothesis can still beat the n_best-th of them. Its
 //      score is bounded by its present sum, normalised at the maximum length (log-probabilities and
 //      what coverage adds are never positive, so this cannot change the result), or at its present
-//      length with Stop::likely.
+//      length with Stop::likely. Stop::worst takes the beam-th finished one in its place.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -43,12 +44,22 @@ std::vector<double> coverage_of(std::span<const float> attention, std::int64_t s
 /// Σ log min(coverage, 1) over the words of the source, its <eos> left out (Wu et al. 2016): 0 when
 /// every word was looked at, negative when some were left out. One that got nothing at all, which
 /// attention to a window can do, counts as 1e-4: such a translation shall rank low, not be lost.
-double coverage_penalty(std::span<const double> coverage);
+/// Without `ended` the last one is a word too.
+double coverage_penalty(std::span<const double> coverage, bool ended = true);
 
 enum class Stop : std::uint8_t {
   full,    ///< as soon as `beam` hypotheses have finished (fairseq, CTranslate2)
   likely,  ///< when the best living one would lose if it ended now
   exact,   ///< only when the result is certain; may walk to the maximum length
+  worst,   ///< when `beam` have finished and the worst of the best `beam` beats what the best offer
+           ///< of a step is worth at its length (Hugging Face without early_stopping)
+};
+
+/// What a hypothesis that has reached the greatest length does.
+enum class AtLimit : std::uint8_t {
+  ends,  ///< takes <eos> and pays for it
+  free,  ///< takes <eos>, which costs nothing there (Hugging Face's forced_eos_token_id)
+  cut,   ///< ends as it stands, without <eos> (Hugging Face, CTranslate2)
 };
 
 struct SearchOptions {
@@ -61,6 +72,7 @@ struct SearchOptions {
   Stop stop = Stop::full;
   std::int32_t bos = 1;
   std::int32_t eos = 2;  // −1: there is none, hypotheses end at the greatest length alone
+  std::vector<std::int32_t> more_eos = {};    // end a hypothesis as well
   std::vector<std::int32_t> suppressed = {};  // never produced, e.g. <pad>, <bos>, <unk>
   // Tokens without <eos>, from a source of S tokens: at most factor·S + extra, but at least 1, at
   // most max_length (0: no such limit) and at most what the model can hold. Twice the source and
@@ -72,6 +84,10 @@ struct SearchOptions {
   // At least min_factor·S + min_length; the maximum wins.
   double min_factor = 0.0;
   std::int64_t min_length = 0;
+  AtLimit at_limit = AtLimit::ends;
+  // What every hypothesis begins with, at no cost: a language's token. It counts in all lengths and
+  // is a part of Hypothesis::tokens.
+  Tokens begin = {};
   bool attention = false;  // fill Hypothesis::attention
 
   struct Lengths {
@@ -80,6 +96,10 @@ struct SearchOptions {
   /// Of what a prompt of `prompt` tokens with a source of `source` goes on to. Throws where the
   /// model cannot hold more.
   Lengths lengths(const StepModel& model, std::int64_t source, std::int64_t prompt) const;
+  /// Whether a token ends a hypothesis.
+  bool ends(std::int32_t token) const {
+    return token == eos || std::ranges::find(more_eos, token) != more_eos.end();
+  }
   /// Whether a model's attention is asked for.
   bool looks() const { return attention || coverage != 0.0; }
   /// Throws with the field's name when a value makes no search.
@@ -92,7 +112,8 @@ struct Hypothesis {
   double log_probability = 0;       // Σ token_scores, in order
   std::vector<float> token_scores;  // of each token, then of <eos> where there is one
   // Row t: how much the decoder looked at each source token when it chose token t, the last row for
-  // <eos>: [tokens + 1, sources], with sources counting the source's <eos>. Empty unless wanted.
+  // <eos> (zeros where it was cut): [tokens + 1, sources], with sources counting what the model put
+  // at the end. Empty unless wanted.
   std::vector<float> attention;
   std::int64_t sources = 0;
 };

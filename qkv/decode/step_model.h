@@ -68,6 +68,8 @@ class StepModel {
   virtual std::int64_t vocabulary() const = 0;
   /// Whether there is a source; without one sources are empty and only their number counts.
   virtual bool reads_sources() const { return true; }
+  /// Whether it puts an <eos> at the end of every source, which then counts in rows of attention.
+  virtual bool ends_sources() const { return true; }
   /// Longest source and target in tokens, <bos> and <eos> not counted.
   virtual std::int64_t max_source() const = 0;
   virtual std::int64_t max_target() const = 0;

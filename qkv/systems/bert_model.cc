@@ -13,6 +13,7 @@
 #include "qkv/ops/shape.h"
 #include "qkv/systems/import/activations.h"
 #include "qkv/systems/import/bert_weights.h"
+#include "qkv/systems/import/decoder_config.h"
 #include "qkv/systems/import/fields.h"
 #include "qkv/systems/weights_file.h"
 
@@ -74,7 +75,7 @@ Json require_any_model_directory(const std::filesystem::path& directory) {
   std::error_code code;
   if (std::filesystem::is_regular_file(path, code)) {
     Json config = read_json(path);
-    if (is_foreign(config)) return config;
+    if (is_foreign(config) || is_foreign_decoder(config)) return config;
   }
   return require_model_directory(directory);
 }

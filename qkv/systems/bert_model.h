@@ -69,7 +69,7 @@ BertModel make_bert(const BertDesign& design, const WordPiece& pieces, std::uint
 /// Whether a configuration is that of a BERT, ours or Hugging Face's.
 bool is_bert_config(const Json& config);
 /// config.json of a directory that holds any model: require_model_directory(), but Hugging Face's
-/// BERT passes too.
+/// BERT and decoders pass too.
 Json require_any_model_directory(const std::filesystem::path& directory);
 
 Json bert_config_json(const BertConfig& config);

@@ -7,6 +7,7 @@
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/systems/bert_model.h"
+#include "qkv/systems/import/decoder_config.h"
 
 namespace qkv {
 namespace {
@@ -41,6 +42,7 @@ System bert_of(const std::filesystem::path& directory, const LoadOptions& option
 System open(const std::filesystem::path& directory, const LoadOptions& options) {
   const Json config = require_any_model_directory(directory);
   if (is_bert_config(config)) return bert_of(directory, options);
+  if (is_foreign_decoder(config)) return Generator::load(directory, options);
   const std::string task = config.contains("task") && config["task"].is_string()
                                ? config["task"].get<std::string>()
                                : std::string();

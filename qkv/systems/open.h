@@ -17,8 +17,9 @@ namespace qkv {
 using System = std::variant<Translator, Generator, Tagger, Classifier, IntentModel, MaskedModel,
                             Encoder, WordVectors, ActionRecogniser>;
 
-/// What the directory holds, by its config.json: qkv's own models, and Hugging Face's BERT (a
-/// MaskedModel where there is a head for words, else an Encoder). Throws FileError or DataError.
+/// What the directory holds, by its config.json: qkv's own models, Hugging Face's BERT (a
+/// MaskedModel where there is a head for words, else an Encoder) and decoders (a Generator): GPT-2,
+/// GPT-Neo, Llama, MPT. Throws FileError or DataError.
 System open(const std::filesystem::path& directory, const LoadOptions& options = {});
 
 /// The verb that asks such a system, for messages: "translate", "tag".
