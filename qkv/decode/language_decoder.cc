@@ -185,7 +185,7 @@ class RnnState final : public HiddenRows {
 }  // namespace
 
 MptDecoder::MptDecoder(const Mpt& model, const LanguageDecoderOptions& options)
-    : model_(model), options_(options), head_(model.wte, VocabularyMatrix::table, {}) {
+    : model_(model), options_(options), head_(model.output_matrix(), VocabularyMatrix::table, {}) {
   options_.context = bound_of(model, options.context);
   if (model.config.attn_config.linear && options.cache != CacheOptions{}) {
     fail("language decoder: linear attention keeps a state, no cache with a precision or a window");

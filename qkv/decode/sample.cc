@@ -176,6 +176,15 @@ class Drawing {
     state_->advance(parents, tokens);
   }
 
+  void suppress_stops(SampleOptions& options) const {
+    options.suppressed.push_back(options_.stop);
+    options.suppressed.insert(options.suppressed.end(), options_.more_stops.begin(),
+                              options_.more_stops.end());
+  }
+  bool stops(std::int32_t id) const {
+    return id == options_.stop || std::ranges::count(options_.more_stops, id) > 0;
+  }
+
   /// Draws one more token; whether the text goes on.
   bool drawn(Living& text, std::int64_t t, const Tensor& logits) {
     SampleOptions options = options_.sample;
@@ -183,10 +192,10 @@ class Drawing {
     const std::int64_t words = logits.dim(1);
     const std::span<const float> own(logits.data() + text.row * words,
                                      static_cast<std::size_t>(words));
-    if (t < texts_[text.index].min_tokens) options.suppressed.push_back(options_.stop);
+    if (t < texts_[text.index].min_tokens) suppress_stops(options);
     const bool closing = t == most(text);
     const std::int32_t id = closing ? options_.stop : sample(own, text.tokens, t, options);
-    const bool ends = id == options_.stop;
+    const bool ends = stops(id);
     if (!ends) text.tokens.push_back(id);
     const bool on = !sink_ || sink_({.text = first_ + static_cast<std::int64_t>(text.index),
                                      .token = id,

@@ -47,10 +47,11 @@ std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t>
 
 struct GenerateOptions {
   SampleOptions sample = {};
-  std::int64_t max_tokens = 256;  // of a text
-  std::int32_t stop = -1;         // drawing it ends the text (it is not part of it)
-  std::int64_t batch = 32;        // texts under way at once
-  bool attention = false;         // DrawnToken::attention is wanted
+  std::int64_t max_tokens = 256;              // of a text
+  std::int32_t stop = -1;                     // drawing it ends the text (it is not part of it)
+  std::vector<std::int32_t> more_stops = {};  // so do these
+  std::int64_t batch = 32;                    // texts under way at once
+  bool attention = false;                     // DrawnToken::attention is wanted
   bool close = false;  // a text that reaches its limit is told `stop` once more: for its score
 };
 
@@ -58,7 +59,7 @@ struct GenerateOptions {
 struct DrawnToken {
   std::int64_t text = 0;
   std::int32_t token = 0;
-  bool ends = false;                      // it is `stop`
+  bool ends = false;                      // it is `stop` or one of more_stops
   std::span<const float> logits = {};     // [V], as the model gave them
   std::span<const float> attention = {};  // to the source, where it was asked for
 };

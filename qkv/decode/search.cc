@@ -44,7 +44,7 @@ void SearchOptions::check(std::int64_t vocabulary) const {
   std::ranges::sort(banned);
   banned.erase(std::unique(banned.begin(), banned.end()), banned.end());
   for (std::int32_t id : banned) {
-    if (outside(id) || id == eos) fail("search: suppressed id {} is no token that can be", id);
+    if (outside(id) || ends(id)) fail("search: suppressed id {} is no token that can be", id);
   }
   if (static_cast<std::int64_t>(banned.size()) + 1 >= vocabulary) {
     fail("search: nothing but eos is left of a vocabulary of {}", vocabulary);
@@ -188,8 +188,8 @@ class Search {
     sentences_.resize(kept);
   }
 
-  // Asks the model for what collect() may need: of beam + 1 offers a row at most one is <eos>, so
-  // enough of them can live on; one more where <eos> is not allowed yet.
+  // Asks the model for what collect() may need: of beam + 1 offers a row at most one is <eos> (or
+  // one of more_eos), so enough of them can live on; one more where <eos> is not allowed yet.
   void choose(std::int64_t length) {
     const std::size_t rows = parents_.size();
     bool early = false, last = false;
@@ -206,7 +206,9 @@ class Search {
         forced_.resize(forced_.size() + s.living.size(), id);
       }
     }
-    count_ = static_cast<int>(std::min<std::int64_t>(options_.beam + (early ? 2 : 1), vocabulary_));
+    const std::int64_t ends = 1 + std::ssize(options_.more_eos);
+    count_ = static_cast<int>(
+        std::min<std::int64_t>(options_.beam + (early ? ends + 1 : ends), vocabulary_));
     ids_.resize(rows * static_cast<std::size_t>(count_));
     scores_.resize(ids_.size());
     state_->choose({.count = count_, .suppressed = options_.suppressed, .forced = forced_},
@@ -248,7 +250,7 @@ class Search {
                              length);
         }
         if (ids_[c] < 0) break;
-        if (ids_[c] == options_.eos && length < sentence.min && !begins(length)) continue;
+        if (options_.ends(ids_[c]) && length < sentence.min && !begins(length)) continue;
         const float score = is_free(sentence, length) ? 0.0f : scores_[c];
         offers_.push_back({sentence.living[i].sum + static_cast<double>(score),
                            static_cast<std::int32_t>(i), ids_[c], score});
@@ -269,7 +271,7 @@ class Search {
       const Offer& offer = offers_[rank];
       const Living& parent = sentence.living[static_cast<std::size_t>(offer.parent)];
       const std::int32_t row = first_row + offer.parent;
-      if (offer.token == options_.eos && !begins(length)) {
+      if (options_.ends(offer.token) && !begins(length)) {
         if (rank >= beam) continue;
         Finished f{parent, offer.score, attention_of(row), offer.sum,
                    offer.sum / options_.penalty(length + 1)};

@@ -16,6 +16,7 @@
 //      length with Stop::likely. Stop::worst takes the beam-th finished one in its place.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -71,6 +72,7 @@ struct SearchOptions {
   Stop stop = Stop::full;
   std::int32_t bos = 1;
   std::int32_t eos = 2;  // −1: there is none, hypotheses end at the greatest length alone
+  std::vector<std::int32_t> more_eos = {};    // end a hypothesis as well
   std::vector<std::int32_t> suppressed = {};  // never produced, e.g. <pad>, <bos>, <unk>
   // Tokens without <eos>, from a source of S tokens: at most factor·S + extra, but at least 1, at
   // most max_length (0: no such limit) and at most what the model can hold. Twice the source and
@@ -94,6 +96,10 @@ struct SearchOptions {
   /// Of what a prompt of `prompt` tokens with a source of `source` goes on to. Throws where the
   /// model cannot hold more.
   Lengths lengths(const StepModel& model, std::int64_t source, std::int64_t prompt) const;
+  /// Whether a token ends a hypothesis.
+  bool ends(std::int32_t token) const {
+    return token == eos || std::ranges::find(more_eos, token) != more_eos.end();
+  }
   /// Whether a model's attention is asked for.
   bool looks() const { return attention || coverage != 0.0; }
   /// Throws with the field's name when a value makes no search.

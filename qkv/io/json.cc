@@ -54,6 +54,18 @@ std::string words_for(const IntegerRange& allowed) {
   return fmt::format("an integer from {} to {}", allowed.least, allowed.most);
 }
 
+/// Nothing for what is none in the range. Positive integers may exceed int64; 3.0 is not taken
+/// for 3.
+std::optional<std::int64_t> integer_of(const Json& value, const IntegerRange& allowed) {
+  const bool fits =
+      value.is_number_integer() &&
+      (!value.is_number_unsigned() || std::in_range<std::int64_t>(value.get<std::uint64_t>()));
+  if (!fits) return {};
+  const auto integer = value.get<std::int64_t>();
+  if (integer < allowed.least || integer > allowed.most) return {};
+  return integer;
+}
+
 std::string words_for(const NumberRange& allowed) {
   if (std::isinf(allowed.least) && std::isinf(allowed.most)) return "a number";
   if (std::isinf(allowed.most)) return fmt::format("a number of at least {}", allowed.least);
@@ -170,14 +182,21 @@ std::int64_t FieldReader::integer(std::string_view name, IntegerRange allowed,
                                   std::optional<std::int64_t> fallback) {
   const Json* value = find(name, !fallback);
   if (!value) return *fallback;
-  // Positive integers may exceed int64; 3.0 is not taken for 3.
-  const bool fits =
-      value->is_number_integer() &&
-      (!value->is_number_unsigned() || std::in_range<std::int64_t>(value->get<std::uint64_t>()));
-  if (!fits) wrong(name, words_for(allowed));
-  const auto integer = value->get<std::int64_t>();
-  if (integer < allowed.least || integer > allowed.most) wrong(name, words_for(allowed));
-  return integer;
+  const std::optional<std::int64_t> integer = integer_of(*value, allowed);
+  if (!integer) wrong(name, words_for(allowed));
+  return *integer;
+}
+
+std::vector<std::int64_t> FieldReader::integers(std::string_view name, IntegerRange allowed) {
+  const Json* value = find(name, true);
+  if (!value->is_array()) wrong(name, "a list of numbers");
+  std::vector<std::int64_t> list;
+  for (const Json& entry : *value) {
+    const std::optional<std::int64_t> integer = integer_of(entry, allowed);
+    if (!integer) wrong(name, "a list, each of it " + words_for(allowed));
+    list.push_back(*integer);
+  }
+  return list;
 }
 
 double FieldReader::number(std::string_view name, NumberRange allowed,

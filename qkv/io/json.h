@@ -62,6 +62,7 @@ class FieldReader {
   /// Without a fallback the field must be there.
   std::int64_t integer(std::string_view name, IntegerRange allowed = {},
                        std::optional<std::int64_t> fallback = {});
+  std::vector<std::int64_t> integers(std::string_view name, IntegerRange allowed = {});
   double number(std::string_view name, NumberRange allowed = {},
                 std::optional<double> fallback = {});
   bool boolean(std::string_view name, std::optional<bool> fallback = {});

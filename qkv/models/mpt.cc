@@ -17,29 +17,70 @@ Tensor scale_gradient(const Tensor& x, double share) {
   return y;
 }
 
-MptBlock make_block(Initialiser& init, const Mpt::Config& c) {
+NormBlock make_norm(Initialiser& init, const Mpt::Config& c) {
+  return NormBlock::make(init, c.parts.norm, c.d_model, c.parts.norm_eps, !c.no_bias);
+}
+
+FeedForwardBlock make_feed_forward(Initialiser& init, const Mpt::Config& c) {
+  const MptParts& p = c.parts;
+  const bool bias = has_bias(p.ffn_bias, c.no_bias);
+  if (p.ffn_gated) {
+    return {GatedFeedForward::make(init, c.d_model, c.ffn_width(), p.ffn_act, 0.0, bias)};
+  }
+  return {FeedForward::make(init, c.d_model, c.ffn_width(), p.ffn_act, 0.0, bias)};
+}
+
+std::vector<Linear*> into(FeedForwardBlock& block) {
+  if (auto* gated = std::get_if<GatedFeedForward>(&block.kind)) return {&gated->gate, &gated->up};
+  return {&std::get<FeedForward>(block.kind).inner};
+}
+Linear* out_of(FeedForwardBlock& block) {
+  if (auto* gated = std::get_if<GatedFeedForward>(&block.kind)) return &gated->down;
+  return &std::get<FeedForward>(block.kind).outer;
+}
+
+MptBlock make_block(Initialiser& init, const Mpt::Config& c, std::int64_t layer) {
   MptBlock block;
-  block.norm_1 = LayerNorm::make(init, c.d_model, 1e-5, !c.no_bias);
-  block.attn = {c.attention(), MultiHead::make(init, c.attention().multi_head())};
-  block.norm_2 = LayerNorm::make(init, c.d_model, 1e-5, !c.no_bias);
-  block.ffn = FeedForward::make(init, c.d_model, c.expansion_ratio * c.d_model, Activation::gelu,
-                                0.0, !c.no_bias);
+  block.norm_1 = make_norm(init, c);
+  block.attn = MptAttention::shaped(init, c.attention(layer));
+  block.norm_2 = make_norm(init, c);
+  block.ffn = make_feed_forward(init, c);
   const double branch_end = 1.0 / std::sqrt(2.0 * static_cast<double>(c.n_layers));
   MultiHead& heads = block.attn.heads;
-  for (Linear* linear : {&heads.q, &heads.k, &heads.v, &block.ffn.inner}) {
-    draw_kaiming(init, *linear);
-  }
-  for (Linear* linear : {&heads.o, &block.ffn.outer}) draw_kaiming(init, *linear, branch_end);
+  for (Linear* linear : {&heads.q, &heads.k, &heads.v}) draw_kaiming(init, *linear);
+  for (Linear* linear : into(block.ffn)) draw_kaiming(init, *linear);
+  for (Linear* linear : {&heads.o, out_of(block.ffn)}) draw_kaiming(init, *linear, branch_end);
   return block;
 }
 
 }  // namespace
 
+void MptParts::check() const {
+  if (ffn_width < 0) fail("mpt: ffn_width is {}", ffn_width);
+  if (!(norm_eps >= 0.0 && norm_eps < 1.0)) fail("mpt: norm_eps is {}", norm_eps);
+}
+
+MptAttention::Config Mpt::Config::attention(std::int64_t layer) const {
+  MptAttention::Config c{d_model, n_heads, attn_config, no_bias};
+  c.parts = {.head_dim = parts.head_dim,
+             .qkv_bias = parts.qkv_bias,
+             .out_bias = parts.out_bias,
+             .rotary = parts.rotary};
+  if (layer < std::ssize(parts.windows)) c.parts.window = parts.windows[std::size_t(layer)];
+  if (parts.scores_by_layer) c.parts.score_divisor = static_cast<double>(layer + 1);
+  return c;
+}
+
 void Mpt::Config::check() const {
   const auto positive = [](const char* name, std::int64_t value) {
     if (value <= 0) fail("mpt: {} is {}, must be positive", name, value);
   };
+  parts.check();
   attention().check();
+  const std::int64_t windows = std::ssize(parts.windows);
+  if (windows > 0 && windows != n_layers) {
+    fail("mpt: {} windows for {} layers", windows, n_layers);
+  }
   positive("expansion_ratio", expansion_ratio);
   positive("max_seq_len", max_seq_len);
   positive("vocab_size", vocab_size);
@@ -57,12 +98,17 @@ void Mpt::Config::check() const {
 }
 
 std::int64_t Mpt::Config::parameters() const {
-  const std::int64_t d = d_model, f = expansion_ratio * d, norm = no_bias ? d : 2 * d;
-  const std::int64_t kv = d / n_heads * attention().kv_heads();
-  std::int64_t block = d * (d + 2 * kv) + d * d + 2 * d * f + 2 * norm;
-  if (!no_bias) block += (d + 2 * kv) + d + f + d;
-  if (attn_config.qk_ln) block += (d + kv) * (no_bias ? 1 : 2);
-  return vocab_size * d + (learned_pos_emb ? max_seq_len * d : 0) + n_layers * block + norm;
+  const std::int64_t d = d_model, f = ffn_width(), into = parts.ffn_gated ? 2 : 1;
+  const std::int64_t norm = no_bias || parts.norm == NormKind::rms ? d : 2 * d;
+  const std::int64_t dim = attention().head_dim();
+  const std::int64_t inner = dim * n_heads, kv = dim * attention().kv_heads();
+  std::int64_t block = d * (inner + 2 * kv) + inner * d + (into + 1) * d * f + 2 * norm;
+  if (has_bias(parts.qkv_bias, no_bias)) block += inner + 2 * kv;
+  if (has_bias(parts.out_bias, no_bias)) block += d;
+  if (has_bias(parts.ffn_bias, no_bias)) block += into * f + d;
+  if (attn_config.qk_ln) block += (inner + kv) * (no_bias ? 1 : 2);
+  return vocab_size * d * (parts.untied ? 2 : 1) + (learned_pos_emb ? max_seq_len * d : 0) +
+         n_layers * block + norm;
 }
 
 Mpt Mpt::make(Initialiser init, const Config& c) {
@@ -72,8 +118,9 @@ Mpt Mpt::make(Initialiser init, const Config& c) {
   const double deviation = std::sqrt(2.0 / static_cast<double>(c.d_model));
   m.wte = init.normal({c.vocab_size, c.d_model}, deviation);
   if (c.learned_pos_emb) m.wpe = init.normal({c.max_seq_len, c.d_model}, deviation);
-  for (std::int64_t i = 0; i < c.n_layers; ++i) m.blocks.push_back(make_block(init, c));
-  m.norm_f = LayerNorm::make(init, c.d_model, 1e-5, !c.no_bias);
+  for (std::int64_t i = 0; i < c.n_layers; ++i) m.blocks.push_back(make_block(init, c, i));
+  m.norm_f = make_norm(init, c);
+  if (c.parts.untied) m.lm_head = init.normal({c.vocab_size, c.d_model}, deviation);
   return m;
 }
 
@@ -141,11 +188,12 @@ CrossEntropyResult Mpt::loss(const MptBatch& batch, const CrossEntropyOptions& o
 
 CrossEntropyResult Mpt::loss(const MptBatch& batch, std::span<const std::int32_t> targets,
                              const CrossEntropyOptions& options) const {
-  return cross_entropy(scaled((*this)(batch)), wte, VocabularyMatrix::table, {}, targets, options);
+  return cross_entropy(scaled((*this)(batch)), output_matrix(), VocabularyMatrix::table, {},
+                       targets, options);
 }
 
 Tensor Mpt::logits(const Tensor& hidden) const {
-  return qkv::logits(scaled(hidden), wte, VocabularyMatrix::table, {});
+  return qkv::logits(scaled(hidden), output_matrix(), VocabularyMatrix::table, {});
 }
 
 }  // namespace qkv

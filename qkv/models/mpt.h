@@ -4,8 +4,9 @@
 //
 // Left out: `attn_impl`, a choice of kernels there, all one here; norm_type "rmsnorm", which in
 // v0.1.1 multiplies by the root mean square instead of dividing by it. Added: rotary positions
-// under the names of later versions, and linear attention (Katharopoulos et al. 2020), whose cache
-// is a state of constant size.
+// under the names of later versions, linear attention (Katharopoulos et al. 2020), whose cache is a
+// state of constant size, and what other decoders have in place of MPT's parts: GPT-2, GPT-Neo and
+// Llama are this network with other MptParts.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,9 @@
 #include <vector>
 
 #include "qkv/base/options.h"
+#include "qkv/nn/feed_forward.h"
 #include "qkv/nn/mpt_attention.h"
+#include "qkv/nn/norm_block.h"
 #include "qkv/nn/residual.h"
 #include "qkv/nn/state_dict.h"
 #include "qkv/ops/loss.h"
@@ -33,9 +36,9 @@ struct MptBatch {
 };
 
 struct MptBlock {
-  LayerNorm norm_1, norm_2;
+  NormBlock norm_1, norm_2;
   MptAttention attn;
-  FeedForward ffn;
+  FeedForwardBlock ffn;
 
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
@@ -44,6 +47,47 @@ struct MptBlock {
     visit("norm_2", m.norm_2);
     visit("ffn", m.ffn);
   }
+};
+
+/// What a decoder may have that MPT has not; the defaults are MPT's.
+struct MptParts {
+  NormKind norm = NormKind::layer;
+  double norm_eps = 1e-5;
+  std::int64_t head_dim = 0;   // D; 0: d_model / n_heads
+  std::int64_t ffn_width = 0;  // F; 0: expansion_ratio · d_model
+  Activation ffn_act = Activation::gelu;
+  bool ffn_gated = false;  // W_down(act(W_gate x) ⊙ W_up x)
+  BiasOf qkv_bias = BiasOf::model, out_bias = BiasOf::model, ffn_bias = BiasOf::model;
+  bool untied = false;           // an output matrix of its own
+  bool scores_by_layer = false;  // scores of layer l, from 0, over l + 1
+  /// How many tokens each layer's tokens look back at, themselves included, 0: all; empty: all.
+  std::vector<std::int64_t> windows = {};
+  RotaryOptions rotary = {};  // but the base, which is rope_theta
+
+  template <class Self, class Visit>
+  static void each(Self& p, Visit&& visit) {
+    visit({"norm"}, p.norm);
+    visit({"norm_eps"}, p.norm_eps);
+    visit({"head_dim"}, p.head_dim);
+    visit({"ffn_width"}, p.ffn_width);
+    visit({"ffn_act"}, p.ffn_act);
+    visit({"ffn_gated"}, p.ffn_gated);
+    visit({"qkv_bias"}, p.qkv_bias);
+    visit({"out_bias"}, p.out_bias);
+    visit({"ffn_bias"}, p.ffn_bias);
+    visit({"untied"}, p.untied);
+    visit({"scores_by_layer"}, p.scores_by_layer);
+    visit({"windows"}, p.windows);
+    visit({"rope_dims"}, p.rotary.dims);
+    visit({"rope_interleaved"}, p.rotary.interleaved);
+    visit({"rope_scale"}, p.rotary.scale);
+    visit({"rope_slow_factor"}, p.rotary.bands.factor);
+    visit({"rope_slow_below"}, p.rotary.bands.low);
+    visit({"rope_same_above"}, p.rotary.bands.high);
+    visit({"rope_original"}, p.rotary.bands.original);
+  }
+  /// Of what a configuration file says; Mpt::Config::check() sees the rest.
+  void check() const;
 };
 
 struct Mpt {
@@ -65,6 +109,7 @@ struct Mpt {
     double embedding_fraction = 1.0;            // share of the gradient that embeddings receive
     /// The norms run in the autocast type there; all is fp32 here, where both are the same.
     bool low_precision_layernorm = true;
+    MptParts parts = {};
 
     /// Those of attn_config stand in one list with the rest. What follows from others (attn_type,
     /// logit_scale by name) is left to the configuration file.
@@ -113,18 +158,22 @@ struct Mpt {
             a.rope_theta);
       visit({"linear"}, a.linear);
     }
-    /// That of each block's attention.
-    MptAttention::Config attention() const { return {d_model, n_heads, attn_config, no_bias}; }
+    /// That of a block's attention.
+    MptAttention::Config attention(std::int64_t layer = 0) const;
+    std::int64_t ffn_width() const {
+      return parts.ffn_width > 0 ? parts.ffn_width : expansion_ratio * d_model;
+    }
     /// Throws with the option's name when a value makes no model.
     void check() const;
     /// How many numbers a model has, without making it.
     std::int64_t parameters() const;
   };
   Config config;
-  Tensor wte;  // [V C], the output matrix too
+  Tensor wte;  // [V C], the output matrix too unless there is one
   Tensor wpe;  // [S C] or undefined
   std::vector<MptBlock> blocks;
-  LayerNorm norm_f;
+  NormBlock norm_f;
+  Tensor lm_head;  // [V C] or undefined
 
   /// Kaiming-normal matrices (q, k and v each by themselves), those that end a branch divided by
   /// √(2·n_layers); biases 0.
@@ -135,7 +184,10 @@ struct Mpt {
     visit("wpe", m.wpe);
     visit("blocks", m.blocks);
     visit("norm_f", m.norm_f);
+    visit("lm_head", m.lm_head);
   }
+  /// [V C]
+  const Tensor& output_matrix() const { return lm_head.defined() ? lm_head : wte; }
 
   /// Who sees whom: the sequence, causal or prefix, and the same sequence_id.
   Mask mask(const MptBatch& batch) const;
@@ -160,6 +212,8 @@ struct Mpt {
   Tensor embedded(const MptBatch& batch, std::span<const std::int32_t> positions) const;
 };
 
+/// Weights under llm-foundry's names, sharing the model's numbers.
+StateEntries state_entries(const Mpt& model);
 /// Weights as "transformer.blocks.0.attn.Wqkv.weight" [3C C] and so on.
 StateDict state_dict(const Mpt& model);
 /// Strict, see write_state().

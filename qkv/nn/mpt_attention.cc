@@ -81,11 +81,44 @@ void draw_kaiming(Initialiser& init, Linear& linear, double factor) {
   linear.weight = init.normal(linear.weight.shape(), factor * std::sqrt(2.0 / fan_in));
 }
 
+namespace {
+
+void check_parts(const MptAttention::Config& c) {
+  const MptAttnParts& p = c.parts;
+  if (p.window < 0) fail("mpt: a window is {}", p.window);
+  if (p.window > 0 && (c.attn_config.prefix_lm || c.attn_config.linear)) {
+    fail("mpt: prefix_lm and linear attention look at all that came before; windows do not");
+  }
+  if (!(p.score_divisor > 0.0)) fail("mpt: scores are divided by {}", p.score_divisor);
+  if (p.score_divisor != 1.0 && c.attn_config.linear) {
+    fail("mpt: linear attention has no scores that could be divided");
+  }
+  if (p.rotary.dims < 0 || p.rotary.dims % 2 != 0 || p.rotary.dims > c.head_dim()) {
+    fail("mpt: {} dimensions of heads of width {} cannot be turned", p.rotary.dims, c.head_dim());
+  }
+  const RotaryBands& b = p.rotary.bands;
+  for (const double number : {p.rotary.scale, b.factor, b.low, b.high, b.original}) {
+    if (!(number > 0.0)) fail("mpt: a number of the rotary positions is {}", number);
+  }
+  if (!(b.low < b.high)) fail("mpt: rotary bands from {} to {}", b.low, b.high);
+}
+
+/// 0: one over the root of a head's width.
+double score_scale(const MptAttention::Config& c) {
+  const double given = c.attn_config.softmax_scale;
+  if (c.parts.score_divisor == 1.0) return given;
+  return (given > 0.0 ? given : 1.0 / std::sqrt(static_cast<double>(c.head_dim()))) /
+         c.parts.score_divisor;
+}
+
+}  // namespace
+
 void MptAttention::Config::check() const {
   const MptAttnConfig& a = attn_config;
   if (d_model <= 0) fail("mpt: d_model is {}, must be positive", d_model);
   if (n_heads <= 0) fail("mpt: n_heads is {}, must be positive", n_heads);
-  if (d_model % n_heads != 0) {
+  if (parts.head_dim < 0) fail("mpt: head_dim is {}", parts.head_dim);
+  if (parts.head_dim == 0 && d_model % n_heads != 0) {
     fail("mpt: d_model {} is no multiple of n_heads {}", d_model, n_heads);
   }
   if (a.kv_n_heads < 0 || (a.kv_n_heads > 0 && n_heads % a.kv_n_heads != 0)) {
@@ -95,8 +128,8 @@ void MptAttention::Config::check() const {
     fail("mpt: dropout {} is not in [0, 1)", a.attn_pdrop);
   }
   if (!(a.clip_qkv >= 0.0)) fail("mpt: clip_qkv is {}", a.clip_qkv);
-  if (a.rope && (d_model / n_heads) % 2 != 0) {
-    fail("mpt: attn_config.rope wants heads of even width, not {}", d_model / n_heads);
+  if (a.rope && head_dim() % 2 != 0) {
+    fail("mpt: attn_config.rope wants heads of even width, not {}", head_dim());
   }
   if (!(a.rope_theta > 0.0)) fail("mpt: rope_theta is {}", a.rope_theta);
   if (a.linear && (a.alibi || a.prefix_lm || a.attn_uses_sequence_id || a.softmax_scale != 0.0 ||
@@ -105,6 +138,7 @@ void MptAttention::Config::check() const {
         "mpt: linear attention has no weights that alibi, prefix_lm, attn_uses_sequence_id, "
         "softmax_scale or attn_pdrop could act on");
   }
+  check_parts(*this);
 }
 
 std::int64_t MptAttention::Config::kv_heads() const {
@@ -117,13 +151,17 @@ MultiHead::Config MptAttention::Config::multi_head() const {
   a.width = d_model;
   a.heads = n_heads;
   a.kv_heads = c.kv_n_heads;
+  a.head_dim = parts.head_dim;
   a.bias = !no_bias;
   a.dropout = c.attn_pdrop;
   a.clip = c.clip_qkv;
   a.head_norm = c.qk_ln ? HeadNorm::layer : HeadNorm::none;
-  a.score = ScaledDot{c.softmax_scale};
+  a.score = ScaledDot{score_scale(*this)};
   if (c.linear) a.score = FeatureProduct{};
-  if (c.rope) a.rotary = RotaryOptions{.base = c.rope_theta};
+  if (c.rope) {
+    a.rotary = parts.rotary;
+    a.rotary->base = c.rope_theta;
+  }
   if (c.alibi) a.biases.push_back(Alibi{.bias_max = c.alibi_bias_max});
   return a;
 }
@@ -144,9 +182,21 @@ Mask MptAttention::Config::mask(const MptRows& rows) const {
   return a.attn_uses_sequence_id ? mask & same_id(rows.segments, rows.sequence_id) : mask;
 }
 
-MptAttention MptAttention::make(Initialiser& init, const Config& c) {
+MptAttention MptAttention::shaped(Initialiser& init, const Config& c) {
   c.check();
   MptAttention m{c, MultiHead::make(init, c.multi_head())};
+  const auto set_bias = [&](BiasOf part, Linear& linear) {
+    const bool wanted = has_bias(part, c.no_bias);
+    if (wanted == linear.bias.defined()) return;
+    linear.bias = wanted ? init.zeros({linear.weight.dim(1)}) : Tensor();
+  };
+  for (Linear* linear : {&m.heads.q, &m.heads.k, &m.heads.v}) set_bias(c.parts.qkv_bias, *linear);
+  set_bias(c.parts.out_bias, m.heads.o);
+  return m;
+}
+
+MptAttention MptAttention::make(Initialiser& init, const Config& c) {
+  MptAttention m = shaped(init, c);
   for (Linear* linear : {&m.heads.q, &m.heads.k, &m.heads.v, &m.heads.o}) {
     draw_kaiming(init, *linear);
   }
@@ -161,7 +211,7 @@ Tensor MptAttention::operator()(const Tensor& x, const MptRows& rows) const {
 Tensor MptAttention::operator()(const Tensor& x, const Mask& seen,
                                 std::span<const std::int32_t> positions) const {
   const MultiHead::Positions at = turned(positions);
-  if (!config.attn_config.linear) return heads(x, x, seen, at);
+  if (!config.attn_config.linear) return heads(x, x, in_window(seen), at);
   // Values first: gradients add up in the opposite order, and trained models have its bits.
   const Tensor v = heads.values(x), k = heads.keys(x, at);
   return heads.joined(attend(heads.queries(x, at), k, v, heads.how(seen)));

@@ -11,9 +11,11 @@
 //   const Tensor z = attn.extend(cache, next, {.segments = fresh});  // those that come after
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "qkv/attention/cache.h"
@@ -38,6 +40,22 @@ struct MptAttnConfig {
   bool linear = false;  // attn_type "linear_attention": φ(q)·φ(k) in place of exp(q·k)
 };
 
+/// Whether a part has biases: as no_bias says, or of its own.
+enum class BiasOf : std::uint8_t { model, no, yes };
+constexpr std::array<std::string_view, 3> spelling(BiasOf) { return {"model", "no", "yes"}; }
+constexpr bool has_bias(BiasOf part, bool no_bias) {
+  return part == BiasOf::model ? !no_bias : part == BiasOf::yes;
+}
+
+/// What the attention of other decoders has in MPT's place; the defaults are MPT's.
+struct MptAttnParts {
+  std::int64_t head_dim = 0;  // D; 0: d_model / n_heads
+  BiasOf qkv_bias = BiasOf::model, out_bias = BiasOf::model;
+  std::int64_t window = 0;     // > 0: tokens look so many back, themselves included
+  double score_divisor = 1.0;  // of scores that softmax_scale or the head's width has scaled
+  RotaryOptions rotary = {};   // but the base, which is rope_theta
+};
+
 /// The rows of a packed batch, and what is known of them. The spans are only looked at.
 struct MptRows {
   Segments segments;
@@ -58,18 +76,25 @@ struct MptAttention {
     std::int64_t n_heads = 16;
     MptAttnConfig attn_config = {};
     bool no_bias = false;  // nowhere, not even in the norms of qk_ln
+    MptAttnParts parts = {};
 
     /// Throws with the option's name when a value makes no attention.
     void check() const;
     std::int64_t kv_heads() const;
+    std::int64_t head_dim() const {
+      return parts.head_dim > 0 ? parts.head_dim : d_model / n_heads;
+    }
     MultiHead::Config multi_head() const;
-    /// Who sees whom: the sequence, causal or prefix, and the same sequence_id. Throws where
+    /// Who sees whom: the sequence, causal or prefix, and the same sequence_id; a window comes on
+    /// top. Throws where
     /// prefix or sequence_id are given without their option, or not for each row.
     Mask mask(const MptRows& rows) const;
   };
   Config config;
   MultiHead heads;
 
+  /// The heads as they are to be, before their weights are drawn as MPT's are.
+  static MptAttention shaped(Initialiser& init, const Config& config);
   /// Kaiming-normal matrices (q, k and v each by themselves), biases 0.
   static MptAttention make(Initialiser& init, const Config& config);
   template <class Self, class Visit>
@@ -95,6 +120,9 @@ struct MptAttention {
  private:
   MultiHead::Positions turned(std::span<const std::int32_t> positions) const {
     return config.attn_config.rope ? positions : MultiHead::Positions();
+  }
+  Mask in_window(const Mask& mask) const {
+    return config.parts.window > 0 ? mask & window(config.parts.window) : mask;
   }
   Tensor summed(MptCache& cache, std::int64_t layer, const Tensor& q, const Tensor& k,
                 const Tensor& v, const Segments& fresh) const;

@@ -29,7 +29,7 @@ Tensor MptAttention::extend(MptCache& cache, std::int64_t layer, const Tensor& x
   if (!rows.prefix.empty()) {
     return heads.joined(attend(q, k, v, heads.how(config.mask(rows))));
   }
-  return heads.joined(cache.keys_->attend(layer, q, heads.how(causal())));
+  return heads.joined(cache.keys_->attend(layer, q, heads.how(in_window(causal()))));
 }
 
 Tensor MptAttention::summed(MptCache& cache, std::int64_t layer, const Tensor& q, const Tensor& k,
@@ -102,7 +102,7 @@ void MptCache::begin_step(const MptAttention::Config& config, std::int64_t layer
       if (length(b) > 0 && fresh.length(b) > 0) fail("mpt: a prefix belongs to the first tokens");
     }
   }
-  const std::int64_t dim = config.d_model / config.n_heads;
+  const std::int64_t dim = config.head_dim();
   if (config.attn_config.linear) {
     if (options_ != CacheOptions{}) {
       fail("mpt: linear attention keeps sums, no cache that has a precision or a window");

@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "qkv/nn/linear.h"
+#include "qkv/nn/norm_block.h"
 #include "qkv/nn/rms_norm.h"
 #include "qkv/ops/elementwise.h"
 
@@ -24,7 +26,7 @@ class ResidualStream {
   ResidualStream(Tensor x, NormPlacement placement, double dropout)
       : x_(std::move(x)), placement_(placement), dropout_(dropout) {}
 
-  /// `norm`: a LayerNorm or an RmsNorm.
+  /// `norm`: a LayerNorm, an RmsNorm or a NormBlock.
   template <class Norm, class F>
   void sub_layer(const Norm& norm, F&& f) {
     if (placement_ == NormPlacement::post) {
@@ -34,11 +36,19 @@ class ResidualStream {
     }
   }
 
+  template <class F>
+  void sub_layer(const NormBlock& norm, F&& f) {
+    std::visit([&](const auto& held) { sub_layer(held, f); }, norm.kind);
+  }
+
   /// The stream's end, through `norm` when there is one (may have no weight: then none).
   template <class Norm = LayerNorm>
   Tensor finish(const Norm& norm) {
     if (norm.weight.defined()) return normed(norm);
     return pending_.defined() ? add(x_, qkv::dropout(pending_, dropout_)) : x_;
+  }
+  Tensor finish(const NormBlock& norm) {
+    return std::visit([&](const auto& held) { return finish(held); }, norm.kind);
   }
 
  private:

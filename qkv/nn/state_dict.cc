@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <string_view>
+#include <type_traits>
 
 #include "qkv/base/error.h"
 #include "qkv/ops/dispatch.h"
@@ -23,9 +24,10 @@ Shape shape_of(const StateEntry& entry) {
   const Tensor& first = entry.parts[0];
   if (entry.layout == StateLayout::same) return first.shape();
   if (entry.layout == StateLayout::row) return {1, first.dim(0)};
-  std::int64_t rows = 0;
-  for (const Tensor& part : entry.parts) rows += part.dim(-1);
-  return first.shape().rank() == 2 ? Shape{rows, first.dim(0)} : Shape{rows};
+  std::int64_t out = 0;
+  for (const Tensor& part : entry.parts) out += part.dim(-1);
+  if (first.shape().rank() != 2) return {out};
+  return entry.layout == StateLayout::columns ? Shape{first.dim(0), out} : Shape{out, first.dim(0)};
 }
 
 /// [O I] from [I O], and back.
@@ -36,12 +38,35 @@ void transpose(std::int64_t rows, std::int64_t cols, const T* from, T* to) {
   }
 }
 
+/// Parts beside each other: f(whole, part, numbers) for each row of each part.
+template <class T, class F>
+void for_columns(const StateEntry& entry, T* whole, F&& f) {
+  std::int64_t total = 0, before = 0;
+  for (const Tensor& part : entry.parts) total += part.dim(-1);
+  for (Tensor part : entry.parts) {
+    const Sides sides(part);
+    auto* numbers = part.data<std::remove_const_t<T>>();
+    for (std::int64_t r = 0; r < sides.rows; ++r) {
+      f(whole + r * total + before, numbers + r * sides.cols, sides.cols);
+    }
+    before += sides.cols;
+  }
+}
+
+bool alone(const StateEntry& entry) {
+  return entry.layout == StateLayout::same || entry.layout == StateLayout::row;
+}
+
 Tensor joined(const StateEntry& entry) {
-  if (entry.layout != StateLayout::linear) return entry.parts[0].clone().reshaped(shape_of(entry));
+  if (alone(entry)) return entry.parts[0].clone().reshaped(shape_of(entry));
   Tensor whole = Tensor::empty(shape_of(entry), entry.parts[0].dtype());
   dispatch(whole, [&](auto zero) {
     using T = decltype(zero);
     T* to = whole.data<T>();
+    if (entry.layout == StateLayout::columns) {
+      return for_columns(
+          entry, to, [](T* there, const T* here, std::int64_t n) { std::copy_n(here, n, there); });
+    }
     for (const Tensor& part : entry.parts) {
       const Sides sides(part);
       transpose(sides.rows, sides.cols, part.data<T>(), to);
@@ -55,8 +80,14 @@ void split(const Tensor& whole, const StateEntry& entry) {
   dispatch(whole, [&](auto zero) {
     using T = decltype(zero);
     const T* from = whole.data<T>();
+    if (entry.layout == StateLayout::columns) {
+      for_columns(entry, from,
+                  [](const T* there, T* here, std::int64_t n) { std::copy_n(there, n, here); });
+      for (Tensor part : entry.parts) parameter_changed(part);
+      return;
+    }
     for (Tensor part : entry.parts) {
-      if (entry.layout != StateLayout::linear) {
+      if (alone(entry)) {
         std::copy_n(from, part.count(), part.data<T>());
       } else {
         const Sides sides(part);

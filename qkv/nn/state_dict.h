@@ -16,9 +16,10 @@ using StateDict = std::vector<std::pair<std::string, Tensor>>;
 
 /// How an entry lies there.
 enum class StateLayout : std::uint8_t {
-  linear,  ///< a matrix [I O] as [O I], the parts below each other; a vector as it is
-  same,    ///< one part as it is, e.g. embeddings, whose rows are rows there too
-  row,     ///< one vector [N] as a matrix [1 N], that of nn.Linear(N, 1)
+  linear,   ///< a matrix [I O] as [O I], the parts below each other; a vector as it is
+  same,     ///< one part as it is, e.g. embeddings, whose rows are rows there too
+  row,      ///< one vector [N] as a matrix [1 N], that of nn.Linear(N, 1)
+  columns,  ///< a matrix [I O] as it is, the parts beside each other: GPT-2's Conv1D
 };
 
 struct StateEntry {

@@ -88,16 +88,6 @@ bool is_bert_config(const Json& config) {
   return bert_family(config) && (!config.contains("task") || config["task"] == "mlm");
 }
 
-Json require_any_model_directory(const std::filesystem::path& directory) {
-  const std::filesystem::path path = directory / kConfigFile;
-  std::error_code code;
-  if (std::filesystem::is_regular_file(path, code)) {
-    Json config = read_json(path);
-    if (is_foreign_bert(config)) return config;
-  }
-  return require_model_directory(directory);
-}
-
 namespace {
 
 const char* class_prefix(BertFamily family) {

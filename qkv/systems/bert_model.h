@@ -71,9 +71,6 @@ BertModel make_bert(const BertDesign& design, const WordPiece& pieces, std::uint
 
 /// Whether a configuration is that of a BERT or a relative, ours or Hugging Face's.
 bool is_bert_config(const Json& config);
-/// config.json of a directory that holds any model: require_model_directory(), but Hugging Face's
-/// BERT passes too.
-Json require_any_model_directory(const std::filesystem::path& directory);
 
 constexpr const char* kPiecesFile = "vocab.txt";
 /// Writes the pieces into a folder, and among a BERT's fields what the file does not say of them.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "qkv/base/error.h"
 #include "qkv/base/options.h"
@@ -43,6 +44,8 @@ Config config_from(FieldReader reader, const std::string& path) {
       field = reader.boolean(name);
     } else if constexpr (std::is_same_v<Field, double>) {
       field = reader.number(name);
+    } else if constexpr (std::is_same_v<Field, std::vector<std::int64_t>>) {
+      field = reader.integers(name, {.least = 0, .most = std::int64_t{1} << 30});
     } else {
       // The bound keeps products of sizes far from overflow; no model has a side of 2^30.
       field = reader.integer(name, {.least = 0, .most = std::int64_t{1} << 30});

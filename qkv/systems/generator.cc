@@ -23,18 +23,37 @@ namespace {
 /// Tokens that no text of the model holds.
 std::vector<std::int32_t> never_drawn(const LanguageModel& model) {
   const Tokeniser& t = model.tokeniser;
+  if (const TokenPipeline* pipeline = t.pipeline()) {  // its program draws all that have a name
+    std::vector<std::int32_t> nameless;
+    for (std::int32_t id = 0; id < model.vocabulary(); ++id) {
+      if (!pipeline->has(id)) nameless.push_back(id);
+    }
+    std::erase_if(nameless, [&](auto id) { return std::ranges::count(model.ends, id) > 0; });
+    return nameless;
+  }
   std::vector<std::int32_t> ids = {t.pad(), t.unk(), t.bos()};
   if (model.format().line_end != t.eos()) ids.push_back(t.eos());
   return ids;
+}
+
+/// What ends a text.
+std::vector<std::int32_t> ends_of(const LanguageModel& model, const GeneratorOptions& o) {
+  std::vector<std::int32_t> ends = model.ends;
+  if (model.by_line || o.line) ends.push_back(model.format().line_end);
+  return ends;
 }
 
 /// The text of a generation as it grows: what is not told yet waits for its next token.
 class Telling {
  public:
   Telling(const LanguageModel& model, std::span<const std::int32_t> prompt)
-      : model_(model), streaming_(model.tokeniser, model.format().line_end) {
-    // The pieces of the prompt are told already; of what follows each token adds its own.
-    for (std::size_t i = 1; i < prompt.size(); ++i) (void)streaming_.add(prompt[i]);
+      : model_(model),
+        streaming_(model.tokeniser, model.tokeniser.pipeline() ? -1 : model.format().line_end) {
+    // The pieces of the prompt are told already; of what follows each token adds its own. Before
+    // them stands the start, but of an imported model only what its program puts there.
+    for (std::size_t i = model.tokeniser.pipeline() ? 0 : 1; i < prompt.size(); ++i) {
+      (void)streaming_.add(prompt[i]);
+    }
   }
   std::string add(std::int32_t id) {
     text_.tokens.push_back(model_.tokeniser.piece(id));
@@ -63,8 +82,14 @@ std::vector<GeneratedText> searched(const LanguageModel& model, const StepModel&
   s.penalty.alpha = o.length_penalty;
   s.max_length = o.tokens;
   s.suppressed = never_drawn(model);
-  s.bos = model.format().start;
-  s.eos = model.by_line || o.line ? model.format().line_end : -1;
+  s.bos = std::max(0, model.format().start);
+  const std::vector<std::int32_t> ends = ends_of(model, o);
+  s.eos = ends.empty() ? -1 : ends.front();
+  if (!ends.empty()) s.more_eos.assign(ends.begin() + 1, ends.end());
+  if (model.tokeniser.pipeline()) {  // as its program searches
+    s.stop = Stop::worst;
+    s.at_limit = AtLimit::cut;
+  }
   std::vector<GeneratedText> texts(prompts.size());
   const auto batch = static_cast<std::size_t>(o.batch);
   for (std::size_t begin = 0; begin < prompts.size() && o.tokens > 0; begin += batch) {
@@ -137,7 +162,10 @@ std::vector<GeneratedText> Generator::generate(std::span<const std::string> prom
               .repetition_window = o.repetition_window,
               .suppressed = never_drawn(m)};
   g.sample.check();
-  if (m.by_line || o.line) g.stop = m.format().line_end;
+  if (const std::vector<std::int32_t> ends = ends_of(m, o); !ends.empty()) {
+    g.stop = ends.front();
+    g.more_stops.assign(ends.begin() + 1, ends.end());
+  }
   std::vector<Draw> draws;
   std::vector<Telling> telling;
   for (std::size_t n = 0; n < ids.size(); ++n) {
@@ -172,6 +200,9 @@ TextScore Generator::score(std::span<const std::string> lines, const ScoreOption
                            const TokenSink& sink, std::string* about) const {
   const ThreadScope threads(options_.threads);
   const LanguageModel& m = *model_;
+  if (m.format().start < 0 || m.format().line_end < 0) {
+    fail("score: this model's tokeniser has no token to begin a text or to end a line with");
+  }
   const TextStream stream = make_stream(lines, m.encoder(), m.format());
   if (about != nullptr) *about = stream.summary();
   if (!sink) return score_text(m, stream, options);
@@ -217,6 +248,7 @@ Info Generator::info() const {
         return i;
       },
       m.network);
+  info.notes = m.notes;
   info.facts.emplace_back(
       "vocabulary", fmt::format("{} ({}), {}", grouped(m.vocabulary()), name_of(m.tokeniser.kind()),
                                 m.by_line ? "every line a text" : "text end to end"));

@@ -6,6 +6,8 @@
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
 #include "qkv/systems/config_fields.h"
+#include "qkv/systems/import/decoder_files.h"
+#include "qkv/systems/import/decoder_weights.h"
 #include "qkv/systems/weights_file.h"
 
 namespace qkv {
@@ -48,6 +50,9 @@ Json json_of(const Mpt::Config& c) {
                  {"alibi_bias_max", a.alibi_bias_max},
                  {"rope", a.rope},
                  {"rope_theta", a.rope_theta}}}};
+  if (const Json parts = config_json(c.parts); parts != config_json(MptParts())) {
+    json["parts"] = parts;
+  }
   json["logit_scale"] =
       c.logit_scale_inv_sqrt_d_model ? Json("inv_sqrt_d_model") : Json(c.logit_scale);
   return json;
@@ -55,7 +60,7 @@ Json json_of(const Mpt::Config& c) {
 
 Json json_of(const RnnLanguage::Config& c) { return config_json(c); }
 
-Mpt::Config mpt_from(FieldReader r, const Json& json) {
+Mpt::Config mpt_from(FieldReader r, const Json& json, const std::string& path) {
   Mpt::Config c;
   c.d_model = r.integer("d_model", kSize);
   c.n_heads = r.integer("n_heads", kSize);
@@ -91,6 +96,7 @@ Mpt::Config mpt_from(FieldReader r, const Json& json) {
   c.attn_config.rope = a.boolean("rope");
   c.attn_config.rope_theta = a.number("rope_theta");
   a.finish();
+  if (r.has("parts")) c.parts = config_from<MptParts>(r.object("parts"), path);
   r.finish();
   return c;
 }
@@ -128,7 +134,7 @@ std::pair<Tensor, VocabularyHead> head_of(const LanguageModel&, const RnnLanguag
 std::pair<Tensor, VocabularyHead> head_of(const LanguageModel& model, const Mpt& mpt,
                                           const LanguageBatch& batch) {
   return {mpt.scaled(mpt(model.mpt_batch(batch))),
-          VocabularyHead(mpt.wte, VocabularyMatrix::table, {})};
+          VocabularyHead(mpt.output_matrix(), VocabularyMatrix::table, {})};
 }
 
 std::unique_ptr<StepModel> decoder_of(const Mpt& mpt, const LanguageDecoderOptions& options) {
@@ -163,6 +169,10 @@ std::unique_ptr<StepModel> LanguageModel::decoder(const LanguageDecoderOptions& 
 }
 
 std::int32_t line_end_of(const Tokeniser& tokeniser) {
+  if (tokeniser.pipeline()) {
+    const std::vector<std::int32_t> newline = tokeniser.encode("\n");
+    return newline.empty() ? tokeniser.eos() : newline.back();
+  }
   return by_characters(tokeniser) ? tokeniser.encode("\n").front() : tokeniser.eos();
 }
 
@@ -216,6 +226,7 @@ StreamFormat LanguageModel::format() const {
   StreamFormat f;
   f.line_end = by_line ? tokeniser.eos() : line_end_of(tokeniser);
   f.start = by_line ? tokeniser.bos() : f.line_end;
+  if (tokeniser.pipeline()) f.start = tokeniser.bos() >= 0 ? tokeniser.bos() : tokeniser.eos();
   f.unknown = tokeniser.unk();
   f.by_line = by_line;
   return f;
@@ -227,6 +238,12 @@ LineEncoder LanguageModel::encoder() const {
 
 std::vector<std::int32_t> LanguageModel::prompt(std::string_view text) const {
   const StreamFormat f = format();
+  if (const TokenPipeline* pipeline = tokeniser.pipeline()) {
+    std::vector<std::int32_t> ids = pipeline->ids(text);
+    if (ids.empty() && f.start >= 0) ids.push_back(f.start);
+    if (ids.empty()) fail("an empty prompt: this model has no token to begin with; give it a text");
+    return ids;
+  }
   std::vector<std::int32_t> ids = {f.start};
   for (std::size_t begin = 0;;) {
     const std::size_t end = text.find('\n', begin);
@@ -258,18 +275,44 @@ void save_language_model(const LanguageModel& model, const std::filesystem::path
   DirectoryWriter writer(directory);
   model.tokeniser.save(writer.folder(), kStem);
   save_weights(named_parameters(model), writer.folder());
-  writer.commit(
-      {{"task", "lm"},
-       {"architecture", name_of(model.architecture())},
-       {"preset", model.preset},
-       {"text", kTexts[model.by_line ? 1 : 0]},
-       {"context", model.context},
-       {"model", std::visit([](const auto& n) { return json_of(n.config); }, model.network)}});
+  Json config = {
+      {"task", "lm"},
+      {"architecture", name_of(model.architecture())},
+      {"preset", model.preset},
+      {"text", kTexts[model.by_line ? 1 : 0]},
+      {"context", model.context},
+      {"model", std::visit([](const auto& n) { return json_of(n.config); }, model.network)}};
+  if (!model.ends.empty()) config["ends"] = model.ends;
+  writer.commit(std::move(config));
 }
 
 namespace {
 
+LanguageModel read_foreign_model(const ModelDirectory& directory) {
+  const Json& config = directory.foreign_config();
+  ForeignDecoder decoder = read_decoder_config(config, directory.config_path());
+  DecoderFiles files = read_decoder_files(directory.path(), config, decoder.network.vocab_size);
+  LanguageModel model;
+  model.network = read_decoder_weights(directory, decoder);
+  model.tokeniser = std::move(files.tokeniser);
+  model.ends = std::move(files.ends);
+  model.context = decoder.context;
+  model.preset = config["model_type"].get<std::string>();
+  model.notes = std::move(decoder.notes);
+  model.notes.insert(model.notes.end(), files.notes.begin(), files.notes.end());
+  return model;
+}
+
+/// A pipeline leaves rows of the network without a token; an end must be a row.
+void check_ends(const LanguageModel& model, const std::string& path) {
+  for (const std::int32_t id : model.ends) {
+    if (id < model.vocabulary()) continue;
+    throw DataError(path, 0, fmt::format("field 'ends': {} is no token of the model", id));
+  }
+}
+
 LanguageModel read_language_model(const ModelDirectory& directory) {
+  if (is_foreign_decoder(directory.foreign_config())) return read_foreign_model(directory);
   const Json& config = directory.config();
   const std::string config_path = directory.config_path();
   FieldReader reader(config, config_path);
@@ -283,6 +326,11 @@ LanguageModel read_language_model(const ModelDirectory& directory) {
   model.preset = reader.text("preset", "");
   model.by_line = reader.choice("text", kTexts) == 1;
   model.context = reader.integer("context", {.least = 1, .most = std::int64_t{1} << 30});
+  if (reader.has("ends")) {
+    for (const std::int64_t id : reader.integers("ends", kSize)) {
+      model.ends.push_back(static_cast<std::int32_t>(id));
+    }
+  }
   const bool recurrent = architecture == LanguageArchitecture::rnn;
   Mpt::Config sizes;
   RnnLanguage::Config rnn_sizes;
@@ -290,12 +338,14 @@ LanguageModel read_language_model(const ModelDirectory& directory) {
   if (recurrent) {
     rnn_sizes = config_from<RnnLanguage::Config>(std::move(network), config_path);
   } else {
-    sizes = mpt_from(std::move(network), config["model"]);
+    sizes = mpt_from(std::move(network), config["model"], config_path);
   }
   reader.finish();
   model.tokeniser = Tokeniser::load(directory.path(), kStem);
   const std::int64_t expected = recurrent ? rnn_sizes.vocab_size : sizes.vocab_size;
-  if (model.tokeniser.size() != expected) {
+  const bool fits = model.tokeniser.pipeline() ? model.tokeniser.size() <= expected
+                                               : model.tokeniser.size() == expected;
+  if (!fits) {
     throw DataError(config_path, 0,
                     fmt::format("the vocabulary has {} tokens, the model expects {}; files of two "
                                 "models mixed?",
@@ -309,6 +359,7 @@ LanguageModel read_language_model(const ModelDirectory& directory) {
   }
   weights.take_all(model);
   weights.finish();
+  check_ends(model, config_path);
   return model;
 }
 

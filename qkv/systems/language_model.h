@@ -1,7 +1,9 @@
 // A language model as it lies in a directory: an MPT or a recurrent network with its tokeniser.
-//   config.json              format, task "lm", architecture, model, text, context
+//   config.json              format, task "lm", architecture, model, text, context; ends of texts
 //   model.safetensors        weights, [in, out], names of for_each_parameter
 //   text.*                   the tokeniser
+// or as another program has left it there (import/decoder_config.h). Text is then cut as that
+// program cuts it: the tokeniser is a pipeline, which knows what goes around a text.
 #pragma once
 
 #include <array>
@@ -65,9 +67,11 @@ struct LanguageModel {
   /// In the order of LanguageArchitecture.
   std::variant<Mpt, RnnLanguage> network;
   Tokeniser tokeniser;
-  bool by_line = false;      // trained on lines, each a document, or on text end to end
-  std::int64_t context = 0;  // tokens of a window in training
-  std::string preset;        // for people: what the sizes were called
+  bool by_line = false;            // trained on lines, each a document, or on text end to end
+  std::int64_t context = 0;        // tokens of a window in training
+  std::string preset;              // for people: what the sizes were called
+  std::vector<std::int32_t> ends;  // of imported models: the tokens that end a text
+  std::vector<std::string> notes;  // what was passed over while loading; to be shown to people
 
   /// The network's parameters under its own names, so that a LanguageModel is a module.
   template <class Self, class Visit>
@@ -99,11 +103,12 @@ struct LanguageModel {
   /// had ended. Lines end with <eos>, in character models with a newline.
   StreamFormat format() const;
   LineEncoder encoder() const;
-  /// The tokens of a prompt: all lines but the last end, and the start goes before them.
+  /// The tokens of a prompt: all lines but the last end, and the start goes before them. To an
+  /// imported model the whole text as its program cuts it. Throws Error when that leaves no token.
   std::vector<std::int32_t> prompt(std::string_view text) const;
 };
 
-/// The token that ends lines in texts end to end.
+/// The token that ends lines in texts end to end; of a pipeline that of a newline, or else eos.
 std::int32_t line_end_of(const Tokeniser& tokeniser);
 /// Lines as a tokeniser for language models learns from them: a character model learns the newline.
 Tokeniser train_language_tokeniser(const TokeniserOptions& options,
@@ -118,8 +123,8 @@ LanguageBatch pack(const TextStream& stream, std::span<const Window> windows);
 
 /// Written file by file, each atomically, the configuration last.
 void save_language_model(const LanguageModel& model, const std::filesystem::path& directory);
-/// Checks everything: format version, fields, names and shapes of all weights, finite numbers,
-/// vocabulary size. Each error says the file and what to do.
+/// Ours or another program's. Checks everything: format version, fields, names and shapes of all
+/// weights, finite numbers, vocabulary size. Each error says the file and what to do.
 LanguageModel load_language_model(const std::filesystem::path& directory);
 
 }  // namespace qkv

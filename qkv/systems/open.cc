@@ -10,6 +10,7 @@
 #include "qkv/systems/import/argos_package.h"
 #include "qkv/systems/import/bert_labels.h"
 #include "qkv/systems/import/ct2_translator.h"
+#include "qkv/systems/import/decoder_config.h"
 #include "qkv/systems/import/hf_translator.h"
 
 namespace qkv {
@@ -45,15 +46,29 @@ System bert_of(const std::filesystem::path& directory, const Json& config,
   return Encoder(std::move(model), options);
 }
 
+/// config.json of another program's model, or of one of ours, whole.
+Json config_of(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / kConfigFile;
+  std::error_code code;
+  if (std::filesystem::is_regular_file(path, code)) {
+    Json config = read_json(path);
+    if (is_foreign_bert(config) || is_foreign_decoder(config) || is_hf_translator(config)) {
+      return config;
+    }
+  }
+  return require_model_directory(directory);
+}
+
 }  // namespace
 
 System open(const std::filesystem::path& directory, const LoadOptions& options) {
   if (is_ct2_directory(directory) || is_argos_directory(directory)) {
     return Translator::load(directory, options);
   }
-  const Json config = require_any_model_directory(directory);
+  const Json config = config_of(directory);
   if (is_hf_translator(config)) return Translator::load(directory, options);
   if (is_bert_config(config)) return bert_of(directory, config, options);
+  if (is_foreign_decoder(config)) return Generator::load(directory, options);
   const std::string task = config.contains("task") && config["task"].is_string()
                                ? config["task"].get<std::string>()
                                : std::string();

@@ -186,6 +186,8 @@ const std::string& TokenPipeline::piece(std::int32_t id) const {
   return *piece;
 }
 
+bool TokenPipeline::has(std::int32_t id) const { return parts_->table.piece(id) != nullptr; }
+
 std::int32_t TokenPipeline::id(std::string_view piece) const { return parts_->table.id(piece); }
 
 bool TokenPipeline::is_special(std::int32_t id) const {
@@ -204,7 +206,7 @@ std::string TokenPipeline::surface(std::int32_t id) const {
 
 TokenPipeline TokenPipeline::with_roles(const TokenRoles& roles) const {
   TokenRoles::each(roles, [this](std::string_view name, std::int32_t id) {
-    if (id != -1 && !parts_->table.piece(id)) {
+    if (id != -1 && !has(id)) {
       fail("tokeniser: {} is {}, a number without a token", name, id);
     }
   });

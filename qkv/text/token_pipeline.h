@@ -93,6 +93,8 @@ class TokenPipeline {
   std::int32_t size() const;
   /// Throws Error when there is no such number.
   const std::string& piece(std::int32_t id) const;
+  /// Whether there is a token with the number.
+  bool has(std::int32_t id) const;
   /// −1 when there is no such token.
   std::int32_t id(std::string_view piece) const;
   bool is_special(std::int32_t id) const;

@@ -225,12 +225,13 @@ TEST(Mpt, InitialNumbersAreKaimingAndBranchesAreDamped) {
   };
   const double one = std::sqrt(2.0 / 64), end = 1 / std::sqrt(16.0);
   const MptBlock& block = m.blocks[3];
+  const auto& ffn = std::get<FeedForward>(block.ffn.kind);
   for (const Tensor& w : {m.wte, m.wpe, block.attn.heads.q.weight, block.attn.heads.k.weight,
-                          block.attn.heads.v.weight, block.ffn.inner.weight}) {
+                          block.attn.heads.v.weight, ffn.inner.weight}) {
     EXPECT_NEAR(deviation(w) / one, 1.0, 0.05);
   }
   EXPECT_NEAR(deviation(block.attn.heads.o.weight) / (one * end), 1.0, 0.05);
-  EXPECT_NEAR(deviation(block.ffn.outer.weight) / (one / 2 * end), 1.0, 0.05);
+  EXPECT_NEAR(deviation(ffn.outer.weight) / (one / 2 * end), 1.0, 0.05);
   for (float value : block.attn.heads.q.bias.values()) EXPECT_EQ(value, 0.0f);
 }
 

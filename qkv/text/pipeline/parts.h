@@ -30,7 +30,7 @@ struct Parts {
   std::vector<bool> special;                     // by number
   std::optional<TruncationNote> truncation;
   TokenRoles roles;
-  std::string json;  // as tokenizer.json says it
+  std::string json;  // as tokenizer.json says it; empty: it was made of other files
 };
 
 /// Of the text of a tokenizer.json; see TokenPipeline::from_json().
