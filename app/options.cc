@@ -142,7 +142,7 @@ void Command::add_positional(OptionField&& field) {
       },
       field.about.help);
   option->type_name("");
-  if (field.kind != OptionField::Kind::list) option->expected(1);
+  if (field.kind != OptionField::Kind::list) option->expected(1)->allow_extra_args(false);
   entry->fields.push_back(std::move(field));
   entries_.push_back(std::move(made));
 }

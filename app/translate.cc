@@ -113,6 +113,7 @@ void translate_text(const Settings& s, const Translator& translator, LineReader&
 }
 
 void translate(Settings& s, Command& command, Program& program) {
+  command.lay_over(s.options);  // what is wrong in itself, before the model is read
   const Translator translator = Translator::load(s.model);
   for (const std::string& note : translator.info().notes) program.console.line("qkv: " + note);
   s.options = translator.defaults();

@@ -103,7 +103,8 @@ double difference(const Tensor& a, const Tensor& b) {
   EXPECT_EQ(a.count(), b.count());
   double most = 0;
   for (std::int64_t i = 0; i < std::min(a.count(), b.count()); ++i) {
-    most = std::max(most, std::abs(static_cast<double>(a.data()[i]) - b.data()[i]));
+    most = std::max(most,
+                    std::abs(static_cast<double>(a.data()[i]) - static_cast<double>(b.data()[i])));
   }
   return most;
 }
