@@ -73,7 +73,8 @@ std::pair<std::string, double> read_piece(std::string_view bytes) {
   Message message(bytes);
   for (Message::Field f; message.next(f);) {
     if (f.number == 1) piece.first = f.bytes;
-    if (f.number == 2) piece.second = std::bit_cast<float>(static_cast<std::uint32_t>(f.value));
+    if (f.number != 2) continue;
+    piece.second = static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(f.value)));
   }
   return piece;
 }
