@@ -277,7 +277,7 @@ TEST_F(Foreign, RefusesByNameWhatMakesAnotherNetwork) {
                                    {"bad_words_ids", 3},
                                    {"forced_eos_token_id", 5}}) {
     make("marian");
-    change("config.json", [&](Json& json) { json[field] = value; });
+    change("config.json", [&key = field, &to = value](Json& json) { json[key] = to; });
     fs::remove(folder_ / "generation_config.json");
     EXPECT_NE(error(), "no error") << field;
   }
