@@ -139,6 +139,7 @@ class MptState final : public HiddenRows {
   static Tensor merged(const Tensor& first, const std::vector<Tokens>& begin, const Tensor& rest) {
     const Tensor both[] = {first, rest};
     std::vector<std::int64_t> rows;
+    rows.reserve(begin.size());
     std::int64_t at = 0, other = first.dim(0);
     for (const Tokens& tokens : begin) rows.push_back(tokens.empty() ? other++ : at++);
     return select_rows(stack_rows(both), rows);

@@ -40,7 +40,8 @@ double encoding(double p, std::int64_t c, std::int64_t width, Sinusoid form) {
 Tensor sinusoid(std::int64_t length, std::int64_t width, Sinusoid form, std::int64_t first,
                 DType type) {
   return generated({length, width}, type, [&](std::int64_t i) {
-    return encoding(static_cast<double>(first + i / width), i % width, width, form);
+    const std::int64_t place = first + i / width;
+    return encoding(static_cast<double>(place), i % width, width, form);
   });
 }
 

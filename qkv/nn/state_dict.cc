@@ -83,7 +83,7 @@ void split(const Tensor& whole, const StateEntry& entry) {
     if (entry.layout == StateLayout::columns) {
       for_columns(entry, from,
                   [](const T* there, T* here, std::int64_t n) { std::copy_n(there, n, here); });
-      for (Tensor part : entry.parts) parameter_changed(part);
+      for (const Tensor& part : entry.parts) parameter_changed(part);
       return;
     }
     for (Tensor part : entry.parts) {

@@ -152,6 +152,7 @@ std::vector<AddedToken> Notes::added(const std::map<std::string, AddedToken>& de
     }
   }
   std::vector<AddedToken> list;
+  list.reserve(tokens.size());
   for (auto& entry : tokens) list.push_back(std::move(entry.second));
   std::ranges::sort(list, {}, &AddedToken::id);
   return list;
