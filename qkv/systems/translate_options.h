@@ -46,7 +46,7 @@ struct TranslateOptions {
   std::int64_t min_length = 0;
   LimitRule at_limit = LimitRule::ends;
   // Of models for several languages; empty: what the directory says.
-  std::string source_language, target_language;
+  std::string source_language = {}, target_language = {};
   bool replace_unknown = false;  // by the source token that it looks at most
   bool attention = false;        // fill Candidate::attention
   std::int64_t layer = -2;       // whose cross-attention; negative: from the last

@@ -156,6 +156,7 @@ WordPiece WordPiece::train(const WordPieceOptions& options,
   if (counts.empty()) fail("wordpiece: there is no text to learn pieces from");
   WordPiece blank;
   std::vector<std::string> pieces;
+  pieces.reserve(static_cast<std::size_t>(blank.size()));
   for (std::int32_t id = 0; id < blank.size(); ++id) pieces.push_back(blank.piece(id));
   const auto limit = static_cast<std::size_t>(std::max(options.vocabulary_size, 0));
   Joiner joiner(counts);
