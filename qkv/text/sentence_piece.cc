@@ -46,7 +46,8 @@ TokenPipeline sentence_piece_pipeline(const SentencePieceParts& parts, std::stri
   const Json model = {{"type", "SentencePiece"},
                       {"model", pipeline::to_base64(parts.model)},
                       {"vocab", parts.ids},
-                      {"unk_token", parts.unk_token}};
+                      {"unk_token", parts.unk_token},
+                      {"languages", parts.languages}};
   Json decoder = {{"type", "SentencePiece"}};
   if (parts.own_spaces) {
     decoder = {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "always"}};

@@ -3,7 +3,7 @@
 //
 // In a tokenizer.json, which knows no such model, it is one of this library's own:
 //   "model": {"type": "SentencePiece", "model": base64 of the .spm, "vocab": {piece: number},
-//             "unk_token": "<unk>"},
+//             "unk_token": "<unk>", "languages": false},
 //   "decoder": {"type": "SentencePiece"}
 #pragma once
 
@@ -24,6 +24,7 @@ struct SentencePieceParts {
   /// Found where a text spells them, and left out of decoded texts. Their numbers may stand in
   /// `ids` too.
   std::map<std::string, std::int32_t> special = {};
+  bool languages = false;   // ">>fra<<" names the target language and is no text (Marian)
   bool own_spaces = false;  // decoding takes ▁ for a space and nothing else (Argos)
 };
 

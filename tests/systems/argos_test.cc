@@ -8,6 +8,7 @@
 #include "qkv/base/file.h"
 #include "qkv/io/json.h"
 #include "qkv/systems/open.h"
+#include "qkv/systems/translation_model.h"
 #include "qkv/text/subword.h"
 
 namespace qkv {
@@ -42,6 +43,12 @@ class Argos : public ::testing::Test {
   }
   Temporary folder_;
 };
+
+TEST_F(Argos, ReadsAnglesAsText) {
+  const Translator t = Translator::load(folder_.path());
+  const Tokeniser& source = t.model().source;  // ">>fra<<" is Marian's alone
+  EXPECT_GT(source.encode("a >> a dog << a").size(), source.encode("a  a").size());
+}
 
 TEST_F(Argos, IsATranslatorWithTheProgramsDefaults) {
   const System system = open(folder_.path());

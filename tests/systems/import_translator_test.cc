@@ -248,11 +248,14 @@ TEST_F(Foreign, PutsTheTokenOfALanguageWhereTheModelWantsIt) {
   EXPECT_EQ(encode_source(m, "a dog", {.target_language = "fra"}).front(), french);
   EXPECT_EQ(encode_source(m, ">>fra<< a dog", {}),
             encode_source(m, "a dog", {.target_language = "fra"}));
+  EXPECT_EQ(m.source.encode("a >>fra<< dog"), m.source.encode("a  dog")) << "as Marian's own";
   EXPECT_THROW((void)marian.translate("a dog", {.target_language = "xyz"}), Error);
   make("m2m100");
   const Translator other = Translator::load(folder_.path());
   const auto options =
       TranslateOptions{.beam = 2, .source_language = "en", .target_language = "fr"};
+  EXPECT_GT(other.model().source.encode("a >>fra<< dog").size(),
+            other.model().source.encode("a  dog").size());
   const auto ids = encode_source(other.model(), "a dog", options);
   EXPECT_EQ(ids.front(), other.model().source.pipeline()->id("__en__"));
   EXPECT_EQ(target_begin(other.model(), options),

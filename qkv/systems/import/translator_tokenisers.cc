@@ -111,9 +111,12 @@ Ids added_ids(const ModelDirectory& directory, const Named& named, const Ids& vo
   return ids;
 }
 
-SentencePieceParts parts_of(const fs::path& model, Ids ids, const Ids& added, const Named& named) {
-  SentencePieceParts parts{
-      .model = read_file(model), .ids = std::move(ids), .unk_token = named.unk};
+SentencePieceParts parts_of(const fs::path& model, Ids ids, const Ids& added, const Named& named,
+                            bool languages) {
+  SentencePieceParts parts{.model = read_file(model),
+                           .ids = std::move(ids),
+                           .unk_token = named.unk,
+                           .languages = languages};
   for (const std::string& token : {named.unk, named.eos, named.pad}) {
     const auto found = parts.ids.find(token);
     if (found != parts.ids.end()) parts.special.insert(*found);
@@ -177,10 +180,10 @@ void read_translator_tokenisers(const ModelDirectory& directory, bool without_pa
     drop_pad(beside);
     const fs::path from = directory.file(s.marian ? "source.spm" : "sentencepiece.bpe.model");
     const fs::path to = s.marian ? directory.file("target.spm") : from;
-    source = sentence_piece_pipeline(parts_of(from, ids, beside, named), from.string());
-    target = s.marian
-                 ? sentence_piece_pipeline(parts_of(to, target_ids, beside, named), to.string())
-                 : source;
+    source = sentence_piece_pipeline(parts_of(from, ids, beside, named, s.marian), from.string());
+    target = s.marian ? sentence_piece_pipeline(parts_of(to, target_ids, beside, named, true),
+                                                to.string())
+                      : source;
   } else if (there(whole)) {
     source = target = TokenPipeline::from_json(read_file(whole), whole.string());
   } else {

@@ -89,8 +89,8 @@ void WordLevelModel::cut(std::string_view word, std::vector<Token>& tokens) cons
 }
 
 void SentencePieceModel::cut(std::string_view text, std::vector<Token>& tokens) const {
-  // ">>fra<<" names the target language: a token at the beginning, and no text anywhere else. On
-  // each line it goes from the first >> to the last <<.
+  // A language is a token at the beginning, and no text anywhere else. On each line it goes from
+  // the first >> to the last <<.
   std::string rest;
   std::vector<std::uint32_t> places;  // of the rest's bytes in the text
   const auto add = [&](std::string_view id_of, std::size_t begin, std::size_t end) {
@@ -105,8 +105,8 @@ void SentencePieceModel::cut(std::string_view text, std::vector<Token>& tokens) 
     const std::size_t end = std::min(text.find('\n', line), text.size() - 1) + 1;
     const std::string_view whole = text.substr(line, end - line);
     const std::size_t open = whole.find(">>"), close = whole.rfind("<<");
-    const bool code =
-        open != std::string_view::npos && close != std::string_view::npos && close >= open + 3;
+    const bool code = languages && open != std::string_view::npos &&
+                      close != std::string_view::npos && close >= open + 3;
     if (code && line + open == 0) add(whole.substr(0, close + 2), 0, close + 2);
     for (std::size_t i = 0; i < whole.size(); ++i) {
       if (code && i >= open && i < close + 2) continue;

@@ -108,6 +108,7 @@ struct SentencePieceModel {
   Subword model;
   PieceIds pieces;
   std::int32_t unk = -1;
+  bool languages = false;  // ">>fra<<" is no text: it names the target language (Marian)
 
   void cut(std::string_view text, std::vector<Token>& tokens) const;
 };

@@ -346,7 +346,8 @@ Parts read_marian(const Path& directory, TextSide side, const Notes& notes) {
   const auto token = [&](const char* role) { return notes.token(role, defaults.at(role).content); };
   const Subword subword = Subword::from_model(read_file(model), model.string());
   Parts parts;
-  parts.model = Model(SentencePieceModel{subword, ids, required(ids, token("unk_token"), path)});
+  parts.model =
+      Model(SentencePieceModel{subword, ids, required(ids, token("unk_token"), path), true});
   parts.decoders = {
       SubwordDecoder{subword, {token("pad_token"), token("unk_token"), token("eos_token")}}};
   const TemplateItem eos = {.ids = {required(ids, token("eos_token"), path)}};

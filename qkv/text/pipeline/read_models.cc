@@ -126,12 +126,13 @@ Model read_unigram(const JsonPart& json, PieceIds& ids) {
 
 /// This library's own addition (sentence_piece.h).
 Model read_sentence_piece(const JsonPart& json, PieceIds& ids) {
-  json.only({"type", "model", "vocab", "unk_token"});
+  json.only({"type", "model", "vocab", "unk_token", "languages"});
   ids = read_vocabulary(json.field("vocab"));
   const JsonPart model = json.field("model");
   try {
     return Model(SentencePieceModel{Subword::from_model(from_base64(model.text()), json.file()),
-                                    ids, id_in(ids, json.text_of("unk_token", "<unk>"))});
+                                    ids, id_in(ids, json.text_of("unk_token", "<unk>")),
+                                    json.flag_of("languages", false)});
   } catch (const DataError&) {
     throw;
   } catch (const Error& e) {
