@@ -17,8 +17,8 @@ Tensor scale_gradient(const Tensor& x, double share) {
   return y;
 }
 
-NormBlock make_norm(Initialiser& init, const Mpt::Config& c) {
-  return NormBlock::make(init, c.parts.norm, c.d_model, c.parts.norm_eps, !c.no_bias);
+NormBlock norm_of(Initialiser& init, const Mpt::Config& c) {
+  return make_norm(init, c.parts.norm, c.d_model, c.parts.norm_eps, !c.no_bias);
 }
 
 FeedForwardBlock make_feed_forward(Initialiser& init, const Mpt::Config& c) {
@@ -41,9 +41,9 @@ Linear* out_of(FeedForwardBlock& block) {
 
 MptBlock make_block(Initialiser& init, const Mpt::Config& c, std::int64_t layer) {
   MptBlock block;
-  block.norm_1 = make_norm(init, c);
+  block.norm_1 = norm_of(init, c);
   block.attn = MptAttention::shaped(init, c.attention(layer));
-  block.norm_2 = make_norm(init, c);
+  block.norm_2 = norm_of(init, c);
   block.ffn = make_feed_forward(init, c);
   const double branch_end = 1.0 / std::sqrt(2.0 * static_cast<double>(c.n_layers));
   MultiHead& heads = block.attn.heads;
@@ -119,7 +119,7 @@ Mpt Mpt::make(Initialiser init, const Config& c) {
   m.wte = init.normal({c.vocab_size, c.d_model}, deviation);
   if (c.learned_pos_emb) m.wpe = init.normal({c.max_seq_len, c.d_model}, deviation);
   for (std::int64_t i = 0; i < c.n_layers; ++i) m.blocks.push_back(make_block(init, c, i));
-  m.norm_f = make_norm(init, c);
+  m.norm_f = norm_of(init, c);
   if (c.parts.untied) m.lm_head = init.normal({c.vocab_size, c.d_model}, deviation);
   return m;
 }

@@ -1,8 +1,6 @@
 // The position-wise blocks beside FeedForward (nn/linear.h): gated ones, and the choice of one.
 #pragma once
 
-#include <variant>
-
 #include "qkv/nn/linear.h"
 #include "qkv/ops/elementwise.h"
 
@@ -38,17 +36,6 @@ struct GatedFeedForward {
   }
 };
 
-/// Either kind, as a member of a layer: its parameters are those of the kind that it holds.
-struct FeedForwardBlock {
-  std::variant<FeedForward, GatedFeedForward> kind;
-
-  template <class Self, class Visit>
-  static void each(Self& m, Visit&& visit) {
-    std::visit([&](auto& held) { std::remove_cvref_t<decltype(held)>::each(held, visit); }, m.kind);
-  }
-  Tensor operator()(const Tensor& x) const {
-    return std::visit([&](const auto& held) { return held(x); }, kind);
-  }
-};
+using FeedForwardBlock = OneOf<FeedForward, GatedFeedForward>;
 
 }  // namespace qkv

@@ -22,6 +22,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <variant>
 #include <vector>
 
 #include "qkv/autograd/tape.h"
@@ -53,6 +54,20 @@ void visit_parameters(M& member, const std::string& path, F& f) {
 }
 
 }  // namespace detail
+
+/// A member of one kind or another; its parameters are those of the kind that it holds.
+template <class... Kinds>
+struct OneOf {
+  std::variant<Kinds...> kind;
+
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    std::visit([&](auto& held) { std::remove_cvref_t<decltype(held)>::each(held, visit); }, m.kind);
+  }
+  Tensor operator()(const Tensor& x) const {
+    return std::visit([&](const auto& held) { return held(x); }, kind);
+  }
+};
 
 /// f(path, tensor) for every parameter, in the order of `each`: "encoder.layers.0.self.q.weight".
 /// Undefined tensors (an absent bias) are skipped.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "qkv/base/error.h"
+#include "qkv/systems/config_fields.h"
 
 namespace qkv {
 namespace {
@@ -86,20 +87,7 @@ TranslationTokens tokens_from(const Json& json, FieldReader reader) {
 TranslateOptions translate_options_from(FieldReader reader) {
   TranslateOptions options;
   TranslateOptions::each(options, [&](const About& about, auto& field) {
-    using Field = std::remove_cvref_t<decltype(field)>;
-    const char* name = about.name;
-    if constexpr (std::is_enum_v<Field>) {
-      field = static_cast<Field>(reader.choice(name, names_of<Field>()));
-    } else if constexpr (std::is_same_v<Field, bool>) {
-      field = reader.boolean(name);
-    } else if constexpr (std::is_same_v<Field, double>) {
-      field = reader.number(name);
-    } else if constexpr (std::is_same_v<Field, std::string>) {
-      field = reader.text(name);
-    } else {
-      constexpr std::int64_t kMost = std::int64_t{1} << 30;
-      field = static_cast<Field>(reader.integer(name, {.least = -kMost, .most = kMost}));
-    }
+    read_field(reader, about.name, field, -(std::int64_t{1} << 30));
   });
   reader.finish();
   return options;

@@ -2,6 +2,7 @@
 // them: tables, masks, initial weights. It knows nothing of gradients, and is not for hot loops.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -24,6 +25,11 @@ void with_type(DType type, F&& f) {
 inline double number(const Tensor& x, std::int64_t i) {
   const auto at = static_cast<std::size_t>(i);
   return x.dtype() == DType::f64 ? x.values<double>()[at] : static_cast<double>(x.values()[at]);
+}
+
+/// Of f32 tensors: the same shape and equal numbers.
+inline bool same_numbers(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && std::ranges::equal(a.values(), b.values());
 }
 
 /// A tensor whose element i, counted through the rows, is f(i), a double; asked in that order.

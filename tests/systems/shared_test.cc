@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "decode/tiny_transformer.h"
+#include "models/small_labeller.h"
 #include <gtest/gtest.h>
 
 #include "qkv/decode/batch_translator.h"
@@ -155,24 +156,8 @@ TEST(Shared, Bert) {
 TEST(Shared, Labellers) {
   for (const LabelEncoder encoder :
        {LabelEncoder::cnn, LabelEncoder::rnn, LabelEncoder::attention, LabelEncoder::linear}) {
-    const Labeller::Config config{.words = 11,
-                                  .characters = 7,
-                                  .shapes = 4,
-                                  .tags = 5,
-                                  .classes = 3,
-                                  .embedding = 6,
-                                  .character_embedding = 3,
-                                  .character_filters = 4,
-                                  .shape_embedding = 2,
-                                  .encoder = encoder,
-                                  .width = 8,
-                                  .layers = 2,
-                                  .heads = 2,
-                                  .feed_forward = 10,
-                                  .max_length = 16,
-                                  .pooling_heads = 2,
-                                  .class_to_tags = true,
-                                  .tags_to_class = true};
+    Labeller::Config config = small_labeller::small(encoder);
+    config.class_to_tags = config.tags_to_class = true;
     expect_shareable([&] { return Labeller::make(1, config); },
                      [](const Labeller& m) {
                        const LabelBatch batch{.segments = Segments({3, 2}),

@@ -9,6 +9,7 @@
 #include "qkv/nn/positions.h"
 #include "qkv/systems/import/fields.h"
 #include "qkv/systems/weights_file.h"
+#include "qkv/tensor/numbers.h"
 
 namespace qkv {
 namespace {
@@ -34,10 +35,6 @@ std::string name_in_file(const BertWeights& weights, std::string_view own) {
                   fmt::format("tensor '{}' is no copy of '{}'; a decoder of its own is not "
                               "supported",
                               name_in_file(weights, name), name_in_file(weights, other)));
-}
-
-bool same_numbers(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && std::ranges::equal(a.values(), b.values());
 }
 
 /// The decoder of hidden words is the table of words: what the file says of it must agree.

@@ -122,9 +122,7 @@ void read_rope(DecoderFields& f, const char* name, Mpt::Config& c) {
   }
   r.only("partial_rotary_factor", {1, 1.0});
   r.harmless({"type"});
-  std::vector<std::string> unknown;
-  r.note_unknown(unknown);
-  if (!unknown.empty()) f.refuse(name, unknown.front());
+  r.refuse_unknown(f, name);
 }
 
 }  // namespace

@@ -32,12 +32,6 @@ void read_attention(DecoderFields& a, Mpt::AttnConfig& c) {
   a.harmless({"attn_impl", "fused_qkv", "model_type", "rope_impl", "rope_dail_config"});
 }
 
-void refuse_unknown(DecoderFields& part, DecoderFields& f, std::string_view name) {
-  std::vector<std::string> unknown;
-  part.note_unknown(unknown);
-  if (!unknown.empty()) f.refuse(name, unknown.front());
-}
-
 void sizes(DecoderFields& f, Mpt::Config& c) {
   c.d_model = f.size("d_model", 2048);
   c.n_heads = f.size("n_heads", 16);
@@ -75,7 +69,7 @@ Mpt::Config native_config(DecoderFields& f) {
     attention.only(off, {false});
   }
   attention.only("kv_n_heads", {c.n_heads});
-  refuse_unknown(attention, f, "attn_config");
+  attention.refuse_unknown(f, "attn_config");
   return c;
 }
 
@@ -90,7 +84,7 @@ void read_rope(DecoderFields& a, Mpt::Config& c) {
   } else if (kind != "no_scaling") {
     a.refuse("rope_hf_config", fmt::format("positions of type '{}' are not supported", kind));
   }
-  refuse_unknown(r, a, "rope_hf_config");
+  r.refuse_unknown(a, "rope_hf_config");
 }
 
 void read_foundry_attention(DecoderFields& a, Mpt::Config& c) {
@@ -134,7 +128,7 @@ void read_foundry_ffn(DecoderFields& ffn, Mpt::Config& c) {
     c.parts.ffn_act = act.activation("name", "gelu");
     if (act.text("approximate").value_or("none") == "tanh") c.parts.ffn_act = Activation::gelu_tanh;
     act.only("approximate", {"none", "tanh"});
-    refuse_unknown(act, ffn, "ffn_act_fn");
+    act.refuse_unknown(ffn, "ffn_act_fn");
   }
   ffn.harmless({"fc_type"});
 }
@@ -154,10 +148,10 @@ Mpt::Config foundry_config(DecoderFields& f) {
   f.only("block_overrides", {nullptr});
   DecoderFields attention(nested(f, "attn_config"), f.file(), "attn_config.");
   read_foundry_attention(attention, c);
-  refuse_unknown(attention, f, "attn_config");
+  attention.refuse_unknown(f, "attn_config");
   DecoderFields ffn(nested(f, "ffn_config"), f.file(), "ffn_config.");
   read_foundry_ffn(ffn, c);
-  refuse_unknown(ffn, f, "ffn_config");
+  ffn.refuse_unknown(f, "ffn_config");
   if (c.parts.ffn_width == 0) {
     c.parts.ffn_width = static_cast<std::int64_t>(ratio * static_cast<double>(c.d_model));
   }

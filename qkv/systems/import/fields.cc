@@ -62,6 +62,12 @@ void ForeignFields::refuse(std::string_view name, std::string_view reason) const
   throw DataError(file_, 0, fmt::format("field '{}': {}", name, reason));
 }
 
+void ForeignFields::refuse_unknown(const ForeignFields& owner, std::string_view name) const {
+  std::vector<std::string> unknown;
+  note_unknown(unknown);
+  if (!unknown.empty()) owner.refuse(name, unknown.front());
+}
+
 void ForeignFields::know_with(const ForeignFields& other) {
   known_.insert(other.known_.begin(), other.known_.end());
 }

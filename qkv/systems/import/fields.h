@@ -34,6 +34,8 @@ class ForeignFields {
   [[noreturn]] void refuse(std::string_view name, std::string_view reason) const;
   /// Adds a note that names the fields that nobody asked for, if there are any.
   void note_unknown(std::vector<std::string>& notes) const;
+  /// The same for an object inside another: refuse(name, …) of `owner` for the first such field.
+  void refuse_unknown(const ForeignFields& owner, std::string_view name) const;
   /// Counts as known what another reader asked for, of a file that repeats fields of this one.
   void know_with(const ForeignFields& other);
 

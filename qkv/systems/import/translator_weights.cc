@@ -8,6 +8,7 @@
 #include "qkv/systems/import/fields.h"
 #include "qkv/systems/import/hf_translator.h"
 #include "qkv/systems/weights_file.h"
+#include "qkv/tensor/numbers.h"
 
 namespace qkv {
 namespace {
@@ -30,10 +31,6 @@ void list_attention(const MultiHead& m, const std::string& prefix, StateEntries&
 void list_feed_forward(const FeedForward& m, const std::string& prefix, StateEntries& entries) {
   list_state(m.inner, prefix + "fc1.", entries);
   list_state(m.outer, prefix + "fc2.", entries);
-}
-
-bool same_numbers(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && std::ranges::equal(a.values(), b.values());
 }
 
 /// A matrix with its rows, or throws.
