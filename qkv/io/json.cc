@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <set>
 #include <utility>
 
 #include "qkv/base/error.h"
@@ -12,37 +11,6 @@
 
 namespace qkv {
 namespace {
-
-// Far above any configuration, far below what recursion (dump, comparison) can take.
-constexpr int kMaxDepth = 64;
-
-/// What nlohmann says, without its prefix and without the (possibly huge, possibly binary) text it
-/// read last.
-std::string reason_of(std::string_view what) {
-  constexpr std::string_view kBefore = "column ";
-  if (const auto at = what.find(kBefore); at != what.npos) {
-    const auto colon = what.find(": ", at);
-    if (colon != what.npos) what.remove_prefix(colon + 2);
-  }
-  const auto expected = what.rfind("; expected ");
-  std::string reason(what.substr(0, what.find("; last read")));
-  if (expected != what.npos && expected >= reason.size()) reason += what.substr(expected);
-  if (reason.size() > 160) reason.resize(160);
-  for (char& c : reason) {
-    if (c < 0x20 || c == 0x7f) c = '?';  // bytes of UTF-8 are negative, so these go too
-  }
-  return reason;
-}
-
-[[noreturn]] void syntax_error(std::string_view text, std::string_view name, std::int64_t line,
-                               const Json::parse_error& error) {
-  const std::size_t at = std::min(text.size(), error.byte > 0 ? error.byte - 1 : 0);
-  const std::string_view before = text.substr(0, at);
-  if (line == 0) line = 1 + std::count(before.begin(), before.end(), '\n');
-  const auto start = before.rfind('\n');  // npos + 1 is 0
-  throw DataError(fmt::format("{}:{}", name, line), static_cast<std::int64_t>(at - (start + 1)) + 1,
-                  reason_of(error.what()));
-}
 
 /// "a positive integer", "an integer from 1 to 8".
 std::string words_for(const IntegerRange& allowed) {
@@ -96,35 +64,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
-
-Json parse_json(std::string_view text, std::string_view name, std::int64_t line) {
-  if (text.find_first_not_of(" \t\r\n") == text.npos) {
-    throw DataError(name, line, "is empty, expected JSON");
-  }
-  std::vector<std::set<std::string>> open;  // names seen in the objects around this place
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    using Event = Json::parse_event_t;
-    if ((event == Event::object_start || event == Event::array_start) && depth >= kMaxDepth) {
-      throw DataError(name, line, fmt::format("more than {} levels of nesting", kMaxDepth));
-    }
-    if (event == Event::object_start) open.emplace_back();
-    if (event == Event::object_end) open.pop_back();
-    if (event == Event::key) {
-      const auto& key = value.get_ref<const std::string&>();
-      if (!open.back().insert(key).second) {
-        throw DataError(name, line, fmt::format("field {} is given twice", in_quotes(key)));
-      }
-    }
-    return true;
-  };
-  try {
-    return Json::parse(text.begin(), text.end(), watch);
-  } catch (const Json::parse_error& error) {
-    syntax_error(text, name, line, error);
-  } catch (const Json::exception& error) {  // a number such as 1e999
-    throw DataError(name, line, reason_of(error.what()));
-  }
-}
 
 Json read_json(const std::filesystem::path& path) {
   return parse_json(read_file(path), path.string());

@@ -11,6 +11,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
+#include "qkv/base/parallel.h"
 #include "qkv/io/half.h"
 #include "qkv/io/quote.h"
 #include "qkv/io/safetensors_header.h"
@@ -66,22 +67,54 @@ T load(const std::byte* numbers, std::size_t i) {
 }
 
 template <class T>
-std::size_t first_with_exponent(const std::byte* numbers, std::size_t count, T exponent) {
-  // All bits of the exponent set means NaN or infinity. Blocks, so that the common case is one
-  // branch for many numbers.
-  constexpr std::size_t kBlock = 4096;
-  for (std::size_t begin = 0; begin < count; begin += kBlock) {
-    const std::size_t end = std::min(count, begin + kBlock);
-    T bad = 0;
-    for (std::size_t i = begin; i < end; ++i) {
-      bad |= static_cast<T>((load<T>(numbers, i) & exponent) == exponent);
-    }
-    if (bad == 0) continue;
-    for (std::size_t i = begin; i < end; ++i) {
-      if ((load<T>(numbers, i) & exponent) == exponent) return i;
-    }
+std::int64_t first_with_exponent(const std::byte* numbers, std::int64_t begin, std::int64_t end,
+                                 T exponent) {
+  const auto bad = [&](std::int64_t i) {
+    return (load<T>(numbers, static_cast<std::size_t>(i)) & exponent) == exponent;
+  };
+  // Blocks, so that the common case is one branch for many numbers.
+  constexpr std::int64_t kBlock = 4096;
+  for (; begin < end; begin += kBlock) {
+    const std::int64_t block_end = std::min(end, begin + kBlock);
+    T any = 0;
+    for (std::int64_t i = begin; i < block_end; ++i) any |= static_cast<T>(bad(i));
+    if (any == 0) continue;
+    while (!bad(begin)) ++begin;
+    return begin;
   }
-  return count;
+  return end;
+}
+
+// Numbers that one thread looks at at a time, and bytes.
+constexpr std::int64_t kPiece = 1 << 20;
+
+/// The first of `count` numbers with all bits of the exponent set, which means NaN or infinity.
+template <class T>
+std::size_t first_with_exponent(const std::byte* numbers, std::size_t count, T exponent) {
+  const auto n = static_cast<std::int64_t>(count);
+  std::vector<std::int64_t> first(static_cast<std::size_t>((n + kPiece - 1) / kPiece), n);
+  parallel_for(n, kPiece, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t at = first_with_exponent(numbers, begin, end, exponent);
+    if (at < end) first[static_cast<std::size_t>(begin / kPiece)] = at;
+  });
+  return first.empty() ? count : static_cast<std::size_t>(*std::ranges::min_element(first));
+}
+
+/// CRC-32, in pieces.
+std::uint32_t crc32_of(std::span<const std::byte> bytes) {
+  const auto size = static_cast<std::int64_t>(bytes.size());
+  std::vector<uLong> sums(static_cast<std::size_t>((size + kPiece - 1) / kPiece));
+  parallel_for(size, kPiece, [&](std::int64_t begin, std::int64_t end) {
+    sums[static_cast<std::size_t>(begin / kPiece)] =
+        ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()) + begin,
+                  static_cast<std::size_t>(end - begin));
+  });
+  uLong sum = 0;
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const std::int64_t begin = static_cast<std::int64_t>(i) * kPiece;
+    sum = ::crc32_combine(sum, sums[i], static_cast<z_off_t>(std::min(kPiece, size - begin)));
+  }
+  return static_cast<std::uint32_t>(sum);
 }
 
 /// The first number that is NaN or infinite; the count when there is none.
@@ -211,9 +244,7 @@ bool SafetensorsFile::verify() const {
   const auto stored = metadata().find(kNumbersChecksum);
   if (stored == metadata().end()) return false;
   const std::size_t begin = contents_->header.data_begin;
-  const auto sum = ::crc32_z(0, reinterpret_cast<const Bytef*>(contents_->bytes.data()) + begin,
-                             contents_->bytes.size() - begin);
-  const std::string found = fmt::format("{:08x}", sum);
+  const std::string found = fmt::format("{:08x}", crc32_of(contents_->bytes.subspan(begin)));
   if (stored->second != found) {
     throw DataError(contents_->file, 0,
                     fmt::format("the numbers from byte {} on have checksum {}, not {}; the file is "
@@ -237,18 +268,18 @@ bool SafetensorsFile::verify_header() const {
 }
 
 std::uint32_t SafetensorsFile::checksum() const {
-  const auto* bytes = reinterpret_cast<const Bytef*>(contents_->bytes.data());
-  const std::size_t begin = contents_->header.data_begin, size = contents_->bytes.size();
-  const auto header = ::crc32_z(0, bytes, begin);
+  const std::span<const std::byte> bytes = contents_->bytes;
+  const std::size_t begin = contents_->header.data_begin;
+  const std::uint32_t header = crc32_of(bytes.first(begin));
   const auto stored = metadata().find(kNumbersChecksum);
   std::uint32_t numbers = 0;
   if (stored == metadata().end() || stored->second.size() != 8 ||
       std::from_chars(stored->second.data(), stored->second.data() + 8, numbers, 16).ptr !=
           stored->second.data() + 8) {
-    numbers = static_cast<std::uint32_t>(::crc32_z(0, bytes + begin, size - begin));
+    numbers = crc32_of(bytes.subspan(begin));
   }
   return static_cast<std::uint32_t>(
-      ::crc32_combine(header, numbers, static_cast<z_off_t>(size - begin)));
+      ::crc32_combine(header, numbers, static_cast<z_off_t>(bytes.size() - begin)));
 }
 
 std::uint64_t SafetensorsFile::bytes() const { return contents_->bytes.size(); }

@@ -7,6 +7,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/ops/dispatch.h"
+#include "qkv/ops/features.h"
 
 namespace qkv {
 namespace {
@@ -30,14 +31,6 @@ Shape shape_of(const StateEntry& entry) {
   return entry.layout == StateLayout::columns ? Shape{first.dim(0), out} : Shape{out, first.dim(0)};
 }
 
-/// [O I] from [I O], and back.
-template <class T>
-void transpose(std::int64_t rows, std::int64_t cols, const T* from, T* to) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t c = 0; c < cols; ++c) to[c * rows + r] = from[r * cols + c];
-  }
-}
-
 /// Parts beside each other: f(whole, part, numbers) for each row of each part.
 template <class T, class F>
 void for_columns(const StateEntry& entry, T* whole, F&& f) {
@@ -50,6 +43,16 @@ void for_columns(const StateEntry& entry, T* whole, F&& f) {
       f(whole + r * total + before, numbers + r * sides.cols, sides.cols);
     }
     before += sides.cols;
+  }
+}
+
+/// Parts below each other: f(rows of the whole, part) for each part.
+template <class F>
+void for_rows(const StateEntry& entry, const Tensor& whole, F&& f) {
+  std::int64_t before = 0;
+  for (const Tensor& part : entry.parts) {
+    f(whole.rows(before, before + part.dim(-1)), part);
+    before += part.dim(-1);
   }
 }
 
@@ -67,11 +70,10 @@ Tensor joined(const StateEntry& entry) {
       return for_columns(
           entry, to, [](T* there, const T* here, std::int64_t n) { std::copy_n(here, n, there); });
     }
-    for (const Tensor& part : entry.parts) {
-      const Sides sides(part);
-      transpose(sides.rows, sides.cols, part.data<T>(), to);
-      to += part.count();
-    }
+    for_rows(entry, whole, [](Tensor there, const Tensor& here) {
+      if (here.shape().rank() == 2) return transpose_into(here, there);
+      std::copy_n(here.data<T>(), here.count(), there.data<T>());
+    });
   });
   return whole;
 }
@@ -79,24 +81,27 @@ Tensor joined(const StateEntry& entry) {
 void split(const Tensor& whole, const StateEntry& entry) {
   dispatch(whole, [&](auto zero) {
     using T = decltype(zero);
-    const T* from = whole.data<T>();
-    if (entry.layout == StateLayout::columns) {
-      for_columns(entry, from,
+    if (alone(entry)) {
+      Tensor part = entry.parts[0];
+      std::copy_n(whole.data<T>(), part.count(), part.data<T>());
+    } else if (entry.layout == StateLayout::columns) {
+      for_columns(entry, whole.data<T>(),
                   [](const T* there, T* here, std::int64_t n) { std::copy_n(there, n, here); });
-      for (const Tensor& part : entry.parts) parameter_changed(part);
-      return;
-    }
-    for (Tensor part : entry.parts) {
-      if (alone(entry)) {
-        std::copy_n(from, part.count(), part.data<T>());
-      } else {
-        const Sides sides(part);
-        transpose(sides.cols, sides.rows, from, part.data<T>());
-      }
-      from += part.count();
-      parameter_changed(part);
+    } else {
+      for_rows(entry, whole, [](const Tensor& there, Tensor here) {
+        if (here.shape().rank() == 2) return transpose_into(there, here);
+        std::copy_n(there.data<T>(), here.count(), here.data<T>());
+      });
     }
   });
+  for (const Tensor& part : entry.parts) parameter_changed(part);
+}
+
+/// Whether a tensor of a state can be the one part of the entry itself.
+bool is_part(const Tensor& tensor, const StateEntry& entry) {
+  return entry.parts.size() == 1 && entry.parts[0].tape_node() &&
+         tensor.dtype() == entry.parts[0].dtype() &&
+         (alone(entry) || entry.parts[0].shape().rank() == 1);
 }
 
 }  // namespace
@@ -109,7 +114,9 @@ StateDict read_state(const StateEntries& entries) {
   return state;
 }
 
-void write_state(const StateEntries& entries, const StateDict& state) {
+namespace detail {
+
+void write_state(const StateEntries& entries, const StateDict& state, TakenParts* taken) {
   std::map<std::string_view, const Tensor*> given;
   for (const auto& [name, tensor] : state) {
     if (!given.emplace(name, &tensor).second) fail("state dict: '{}' is there twice", name);
@@ -129,8 +136,21 @@ void write_state(const StateEntries& entries, const StateDict& state) {
     fail("state dict: '{}' has no place in the model", unknown.begin()->first);
   }
   for (const StateEntry& entry : entries) {
-    if (present(entry)) split(given.at(entry.name)->to(entry.parts[0].dtype()), entry);
+    if (!present(entry)) continue;
+    const Tensor& tensor = *given.at(entry.name);
+    if (taken != nullptr && is_part(tensor, entry)) {
+      const Tensor& part = entry.parts[0];
+      taken->emplace(part.tape_node().get(), parameter(tensor.reshaped(part.shape())));
+    } else {
+      split(tensor.to(entry.parts[0].dtype()), entry);
+    }
   }
+}
+
+}  // namespace detail
+
+void write_state(const StateEntries& entries, const StateDict& state) {
+  detail::write_state(entries, state, nullptr);
 }
 
 }  // namespace qkv

@@ -4,10 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "qkv/nn/module.h"
 #include "qkv/tensor/tensor.h"
 
 namespace qkv {
@@ -34,5 +37,23 @@ StateDict read_state(const StateEntries& entries);
 /// Writes the numbers into the entries' parts. Strict: throws when a name is missing, unknown or
 /// there twice, or a shape does not fit; then nothing has changed.
 void write_state(const StateEntries& entries, const StateDict& state);
+
+namespace detail {
+using TakenParts = std::map<const void*, Tensor>;  // by the tape node of the part
+void write_state(const StateEntries& entries, const StateDict& state, TakenParts* taken);
+}  // namespace detail
+
+/// The same for the entries of a module's parameters, but what lies in the state as the module
+/// keeps it is not copied: the parameter then shares the state's numbers, which may be a mapped
+/// file's.
+template <class M>
+void take_state(M& module, const StateEntries& entries, const StateDict& state) {
+  detail::TakenParts taken;
+  detail::write_state(entries, state, &taken);
+  for_each_parameter(module, [&](std::string_view, Tensor& p) {
+    const auto found = taken.find(p.tape_node().get());
+    if (found != taken.end()) p = found->second;
+  });
+}
 
 }  // namespace qkv

@@ -68,6 +68,17 @@ Tensor select_columns(const Tensor& x, std::span<const std::int64_t> columns) {
   return y;
 }
 
+void transpose_into(const Tensor& x, Tensor& y) {
+  if (x.shape().rank() != 2 || !(y.shape() == Shape{x.dim(1), x.dim(0)})) {
+    fail<ShapeError>("transpose_into: {} is not {} turned", to_string(y.shape()),
+                     to_string(x.shape()));
+  }
+  dispatch(x, [&](auto zero) {
+    using T = decltype(zero);
+    kernels_for<T>().transpose(x.dim(0), x.dim(1), x.data<T>(), y.data<T>());
+  });
+}
+
 Tensor transposed(const Tensor& x) {
   const int rank = x.shape().rank();
   if (rank != 2 && rank != 3) {

@@ -16,6 +16,8 @@ Tensor scale_features(const Tensor& x, const Tensor& w);
 Tensor select_columns(const Tensor& x, std::span<const std::int64_t> columns);
 /// The last two axes exchanged: [A B] -> [B A], [H A B] -> [H B A].
 Tensor transposed(const Tensor& x);
+/// The numbers of x [R C] as y [C R], which exists; nothing is recorded. For weights of files.
+void transpose_into(const Tensor& x, Tensor& y);
 
 /// Both sides of −½‖q − k‖² as a product of D + 2 features: q [Tq H D], k [Tk Hkv D], measured from
 /// key row q_references[i] for query row i and k_references[j] for key row j (−1: from zero). The

@@ -224,7 +224,7 @@ BertModel read_bert_model(const ModelDirectory& directory) {
   const StateEntries entries = bert_entries(model.network);
   if (foreign) drop_unused(weights, entries);
   model.notes = weights.notes;
-  take_bert_weights(entries, std::move(weights));
+  take_bert_weights(model.network, entries, std::move(weights));
   return model;
 }
 

@@ -292,6 +292,24 @@ TEST(Safetensors, NamesTheFirstNumberThatIsNotFinite) {
   EXPECT_EQ(last_of_two("U16", "\xff\xff"s), "no DataError");
 }
 
+TEST(Safetensors, ManyNumbersAreCheckedInPiecesAsOne) {
+  Tensor t = Tensor::zeros({3, 1 << 20});
+  for (std::int64_t i = 0; i < t.count(); ++i) t.data()[i] = static_cast<float>(i % 977);
+  const Temporary folder;
+  const auto path = folder / "m.safetensors";
+  save_safetensors(path, {{{"t", t}}});
+  EXPECT_TRUE(SafetensorsFile(path).verify());
+  EXPECT_EQ(SafetensorsFile(path).checksum(), file_checksum(path));
+  std::string bytes = read_file(path);
+  bytes[bytes.size() - 5] ^= 1;
+  EXPECT_THAT(error_of([&] { (void)opened(bytes).verify(); }), HasSubstr("have checksum"));
+  t.data()[(2 << 20) + 7] = t.data()[(1 << 20) + 5] = std::numeric_limits<float>::infinity();
+  EXPECT_THAT(error_of([&] {
+                opened(written({{{"t", t}}})).check_finite();
+              }),
+              HasSubstr("'t': is infinite at index [1, 5]"));
+}
+
 TEST(Safetensors, NamesAMissingTensor) {
   EXPECT_THAT(error_of([] { (void)opened(written(kSmall)).shape("v"); }),
               HasSubstr("m.safetensors: has no tensor 'v' among its 4"));

@@ -10,6 +10,7 @@
 
 #include "qkv/attention/attend.h"
 #include "qkv/base/error.h"
+#include "qkv/ops/features.h"
 
 namespace qkv {
 namespace {
@@ -165,6 +166,35 @@ TEST(TorchNames, AdditiveScoresGivePyTorchsNumbers) {
   std::string all;
   for (const auto& [name, tensor] : read_state(entries)) all += name + " ";
   EXPECT_EQ(all, "a.k a.q a.v dense.weight dense.bias ");
+}
+
+struct Tied {
+  Tensor table, again;
+  Linear dense;
+
+  template <class Self, class Visit>
+  static void each(Self& m, Visit&& visit) {
+    visit("table", m.table);
+    visit("again", m.again);
+    visit("dense", m.dense);
+  }
+};
+
+TEST(TorchNames, TakesWhatLiesThereAsItIsWithoutACopy) {
+  Initialiser init = Initialiser::blank();
+  Tied m{.table = init.zeros({5, 2}), .again = {}, .dense = Linear::make(init, 2, 3)};
+  m.again = m.table;
+  StateEntries entries = {{"table", {m.table}, StateLayout::same}};
+  list_state(m.dense, "dense.", entries);
+  const StateDict state = {{"table", counted({5, 2}, cosine)},
+                           {"dense.weight", counted({3, 2}, sine)},
+                           {"dense.bias", counted({3}, sine)}};
+  take_state(m, entries, state);
+  EXPECT_EQ(m.table.data(), state[0].second.data());
+  EXPECT_EQ(m.table.tape_node(), m.again.tape_node());  // still one parameter
+  EXPECT_EQ(m.dense.bias.data(), state[2].second.data());
+  EXPECT_EQ(distance(m.dense.weight, transposed(state[1].second)), 0.0);
+  EXPECT_THROW(take_state(m, entries, {state[0], state[1]}), Error);
 }
 
 TEST(TorchNames, ConcatAndGeneralScoresGivePyTorchsNumbers) {

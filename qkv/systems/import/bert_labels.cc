@@ -160,7 +160,7 @@ LabellerModel import_bert_labels(const ModelDirectory& directory) {
   const StateEntries entries = bert_entries(model.network);
   drop_unused(weights, entries);
   model.notes = weights.notes;
-  take_bert_weights(entries, std::move(weights));
+  take_bert_weights(model.network, entries, std::move(weights));
   return model;
 }
 

@@ -125,15 +125,9 @@ void drop_unused(BertWeights& weights, const StateEntries& network) {
                   unused.size(), listed(unused)));
 }
 
-void take_bert_weights(const StateEntries& network, BertWeights weights) {
-  StateEntries entries = network;
+void name_as_in_file(StateEntries& entries, BertWeights& weights) {
   for (StateEntry& entry : entries) entry.name = name_in_file(weights, entry.name);
   for (auto& [name, tensor] : weights.state) name = name_in_file(weights, name);
-  try {
-    write_state(entries, weights.state);
-  } catch (const Error& e) {
-    throw DataError(weights.path, 0, e.what());
-  }
 }
 
 }  // namespace qkv

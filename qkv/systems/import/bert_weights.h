@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
 #include "qkv/models/bert.h"
@@ -37,7 +38,17 @@ void add_sinusoids(BertWeights& weights, const Json& json, const BertConfig& con
 std::int64_t drop_spare_rows(BertWeights& weights, std::int64_t pieces);
 /// Takes out what the network has no place for, and says so in the notes.
 void drop_unused(BertWeights& weights, const StateEntries& network);
-/// load_bert_state() for any module that holds a BERT. Throws DataError with the file's names.
-void take_bert_weights(const StateEntries& network, BertWeights weights);
+/// Gives the entries and the weights the names of the file, for messages.
+void name_as_in_file(StateEntries& entries, BertWeights& weights);
+/// take_state() for any module that holds a BERT. Throws DataError with the file's names.
+template <class M>
+void take_bert_weights(M& network, StateEntries entries, BertWeights weights) {
+  name_as_in_file(entries, weights);
+  try {
+    take_state(network, entries, weights.state);
+  } catch (const Error& e) {
+    throw DataError(weights.path, 0, e.what());
+  }
+}
 
 }  // namespace qkv

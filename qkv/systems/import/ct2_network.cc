@@ -244,7 +244,7 @@ Transformer ct2_network(const Ct2File& file, double norm_eps, std::vector<std::s
     refuse(file, name, "makes it another network than those that this program has");
   }
   try {
-    write_state(entries, state);
+    take_state(network, entries, state);
   } catch (const DataError&) {
     throw;
   } catch (const Error& e) {

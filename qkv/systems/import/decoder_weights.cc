@@ -194,7 +194,7 @@ Mpt read_decoder_weights(const ModelDirectory& directory, ForeignDecoder& decode
   }
   drop_unused(entries, files.path(), weights, decoder.notes);
   try {
-    write_state(entries, weights.state);
+    take_state(network, entries, weights.state);
   } catch (const Error& e) {
     throw DataError(files.path(), 0, e.what());
   }

@@ -210,7 +210,7 @@ Transformer translator_network(const ModelDirectory& directory, ForeignTables t,
                     unused.size(), listed(unused)));
   }
   try {
-    write_state(entries, state);
+    take_state(network, entries, state);
   } catch (const DataError&) {
     throw;
   } catch (const Error& e) {
