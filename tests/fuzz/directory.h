@@ -2,7 +2,6 @@
 // the file that the rest replaces; all checksums are then made to fit.
 #pragma once
 
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -39,9 +38,7 @@ inline void fuzz_directory(std::string_view bytes) {
   tiny::spill(m / names[static_cast<unsigned char>(bytes[1]) % names.size()], bytes.substr(2));
   tiny::put_checksums_right(m);
   try {
-    const std::string answer = tiny::kinds()[k].ask(m);
-    fuzz_require(answer.find("nan") == answer.npos && answer.find("inf") == answer.npos,
-                 "an answer that is no number");
+    (void)tiny::kinds()[k].ask(m);  // throws another exception for a number that is none
   } catch (const Error&) {
   }
 }

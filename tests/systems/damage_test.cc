@@ -115,8 +115,6 @@ Counts run(const Kind& kind, const std::vector<Files>& whole, std::size_t number
     if (fit) tiny::put_checksums_right(m);
     try {
       const std::string answer = kind.ask(m);
-      EXPECT_EQ(answer.find("nan"), std::string::npos) << kind.name << " " << i;
-      EXPECT_EQ(answer.find("inf"), std::string::npos) << kind.name << " " << i;
       ++(answer == expected ? counts.same : counts.other);
     } catch (const Error&) {
       ++counts.errors;

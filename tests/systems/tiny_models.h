@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <filesystem>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -43,9 +45,15 @@ inline Vocabulary vocabulary(std::initializer_list<const char*> tokens) {
   return Vocabulary(counts);
 }
 
+/// A number of an answer, to its last bit. What is none is no Error that a reader may throw.
+template <std::floating_point T>
+std::string bits(T x) {
+  if (!std::isfinite(x)) throw std::logic_error("an answer that is no number");
+  return fmt::format("{:a}", x);
+}
 inline std::string bits(std::span<const float> numbers) {
   std::string text;
-  for (const float x : numbers) text += fmt::format("{:a} ", x);
+  for (const float x : numbers) text += bits(x) + " ";
   return text;
 }
 
@@ -100,7 +108,7 @@ inline std::string ask_translator(const fs::path& from) {
   batch.source_segments = batch.target_segments = Segments(lengths);
   const double loss = m.loss(batch, {}).nll_sum;
   if (!std::isfinite(loss)) fail<NumericError>("the loss is {}", loss);  // as training says it
-  return answer + fmt::format("{:a}", loss);
+  return answer + bits(loss);
 }
 
 inline void make_language(const fs::path& to, bool recurrent) {
@@ -127,10 +135,10 @@ inline std::string ask_language(const fs::path& from) {
   const TextStream stream = make_stream(kLines, m.encoder(), m.format());
   std::string answer;
   const TextScore score = score_tokens(m, stream, {}, [&](std::int64_t at, float log_p) {
-    answer += m.tokeniser.piece(stream.ids[static_cast<std::size_t>(at)]) + " " +
-              fmt::format("{:a}\n", log_p);
+    answer +=
+        m.tokeniser.piece(stream.ids[static_cast<std::size_t>(at)]) + " " + bits(log_p) + "\n";
   });
-  return answer + fmt::format("{:a}", score.perplexity());
+  return answer + bits(score.perplexity());
 }
 
 inline BertModel bert() {
@@ -168,7 +176,7 @@ inline std::string ask_bert(const fs::path& from) {
   const std::vector<std::string> masked = {"the [MASK] boat"};
   for (const auto& mask : fill_masks(m, rows_of(m, masked, true), 3)) {
     for (const BertCandidate& c : mask) {
-      answer += fmt::format("{} {:a} ", m.pieces.piece(c.id), c.probability);
+      answer += m.pieces.piece(c.id) + " " + bits(c.probability) + " ";
     }
   }
   return answer;
@@ -212,8 +220,8 @@ inline std::string ask_labeller(const fs::path& from) {
   for (const std::string& line : kLines) sentences.push_back(cut_words(line, m.word_options.cut));
   std::string answer;
   for (const Labelled& l : label_sentences(m, sentences)) {
-    answer += fmt::format("{} {} {:a}", l.label, fmt::join(l.tags, " "), l.tag_score);
-    for (const double p : l.class_probabilities) answer += fmt::format(" {:a}", p);
+    answer += fmt::format("{} {} {}", l.label, fmt::join(l.tags, " "), bits(l.tag_score));
+    for (const double p : l.class_probabilities) answer += " " + bits(p);
     answer += "\n";
   }
   return answer;
@@ -234,7 +242,7 @@ inline std::string ask_vectors(const fs::path& from) {
   std::string answer;
   for (const auto& [row, cosine] :
        nearest_rows(m.vectors.input, unit_row(m.vectors.input, 0), 20, {})) {
-    answer += fmt::format("{} {:a}\n", m.word(row), cosine);
+    answer += m.word(row) + " " + bits(cosine) + "\n";
   }
   return answer + fmt::format("{}", m.row("boat"));
 }
@@ -280,7 +288,7 @@ inline std::string ask_action(const fs::path& from) {
   std::string answer;
   for (const auto& p : predict_clips(models, clips())) {
     answer += m.labels[likeliest(p)];
-    for (const double x : p) answer += fmt::format(" {:a}", x);
+    for (const double x : p) answer += " " + bits(x);
   }
   return answer;
 }
