@@ -1,5 +1,6 @@
 // Translators of other programs that are known by the files that lie there, before any config.json
-// is read: CTranslate2's (ct2_translator.h) and packages of Argos Translate (argos_package.h).
+// is read: CTranslate2's (ct2_translator.h), packages of Argos Translate (argos_package.h), and
+// Marian's own (marian_npz.h).
 #pragma once
 
 #include <optional>
