@@ -44,7 +44,7 @@ void add_import(Program& program) {
   c.footer(
       "Other commands read such a directory just so; importing checks it once, keeps what is used "
       "and adds checksums.");
-  c.positional("source", s->source, "Directory of the model, as Hugging Face lays it out", true);
+  c.positional("source", s->source, "Directory of the model, or its .argosmodel", true);
   c.positional("directory", s->directory, "Where the model directory shall stand", true);
   c.options(*s);
   c.action([s, &program] { run(*s, program); });

@@ -13,13 +13,20 @@ namespace {
 
 struct Settings {
   std::string model, input = "-", force;
+  std::vector<std::string> then;
   bool scores = false, alignment = false, attention = false, coverage = false;
-  bool sentences = false, document = false;
-  TranslateOptions options;
+  bool document = false;
+  int n_best = 1;
+
+  bool looks() const { return alignment || attention || coverage; }
 
   template <class Self, class Visit>
   static void each(Self& s, Visit&& visit) {
-    visit({.name = "model", .help = "Model directory", .required = true}, s.model);
+    visit({.name = "model", .help = "Model directory, or .argosmodel", .required = true}, s.model);
+    visit({.name = "then",
+           .help = "Another model that goes on with the translation; again for more",
+           .repeat = true},
+          s.then);
     visit({"scores", "Append the score"}, s.scores);
     visit({"alignment", "Append the alignment of tokens as Pharaoh pairs source-target"},
           s.alignment);
@@ -27,7 +34,6 @@ struct Settings {
     visit({"coverage", "Append how much each source token (and its end) was looked at in all"},
           s.coverage);
     visit({"force", "Score the targets in this file instead of searching"}, s.force);
-    visit({"sentences", "Lines hold several sentences: each is translated by itself"}, s.sentences);
     visit(
         {"document",
          "The input is one text: sentences may go over line ends, white space between them stays"},
@@ -56,7 +62,7 @@ nlohmann::json json_of(const Settings& s, std::int64_t index, const TranslationC
 
 void write(const Settings& s, bool json, std::int64_t index, const TranslationCandidate& c) {
   if (json) return write_output(json_of(s, index, c).dump() + "\n");
-  const bool many = s.options.n_best > 1;
+  const bool many = s.n_best > 1;
   std::string line = many ? fmt::format("{} ||| {}", index, c.text) : c.text;
   if (s.alignment) line += " ||| " + c.alignment();
   if (s.coverage) line += fmt::format(" ||| {:.4f}", fmt::join(c.coverage(), " "));
@@ -64,7 +70,8 @@ void write(const Settings& s, bool json, std::int64_t index, const TranslationCa
   write_output(line + "\n");
 }
 
-void force(const Settings& s, const Translator& translator, LineReader& reader, Program& program) {
+void force(const Settings& s, const Translator& translator, const TranslateOptions& options,
+           LineReader& reader, Program& program) {
   LineReader other(s.force);
   std::vector<std::string> sources, targets;
   for (std::string line; reader.next(line);) sources.push_back(line);
@@ -73,55 +80,71 @@ void force(const Settings& s, const Translator& translator, LineReader& reader, 
     fail("{} and {} have different numbers of lines, {} and {}", reader.name(), other.name(),
          sources.size(), targets.size());
   }
-  const auto scored = translator.score(sources, targets, s.options, program.console.progress());
+  const auto scored = translator.score(sources, targets, options, program.console.progress());
   for (std::size_t i = 0; i < scored.size(); ++i) {
     write(s, program.json, static_cast<std::int64_t>(i), scored[i]);
   }
 }
 
-void translate_text(const Settings& s, const Translator& translator, LineReader& reader,
-                    Program& program) {
-  if (program.json || s.scores || s.alignment || s.coverage || s.options.n_best > 1) {
+using Options = std::vector<TranslateOptions>;
+
+void document(const Settings& s, const TranslatorChain& chain, const Options& options,
+              LineReader& reader, Program& program) {
+  if (program.json || s.scores || s.looks() || s.n_best > 1) {
     throw UsageError(
-        "--sentences and --document write text alone: leave out --json, --scores, --alignment, "
+        "--document writes text alone: leave out --json, --scores, --alignment, --attention, "
         "--coverage and --n-best");
   }
+  std::string text;
+  bool first = true;
+  for (std::string line; reader.next(line); first = false) text += (first ? "" : "\n") + line;
   DocumentReport report;
-  const auto say_cut = [&] {
-    if (report.cut == 0) return;
-    program.console.line(
-        fmt::format("qkv: {}: the ends of {} of {} sentences were not translated: "
-                    "the model holds {} tokens",
-                    reader.name(), report.cut, report.sentences, translator.max_source()));
-  };
-  if (s.document) {
-    std::string text;
-    bool first = true;
-    for (std::string line; reader.next(line); first = false) text += (first ? "" : "\n") + line;
-    write_output(
-        translate_document(translator, text, s.options, program.console.progress(), &report) +
-        (first ? "" : "\n"));
-    return say_cut();
+  write_output(translate_document(chain, text, options, program.console.progress(), &report) +
+               (first ? "" : "\n"));
+  if (report.cut == 0) return;
+  program.console.line(
+      fmt::format("qkv: {}: the ends of {} of {} sentences were not translated: the model holds {} "
+                  "tokens",
+                  reader.name(), report.cut, report.sentences, chain.steps().front().max_source()));
+}
+
+TranslatorChain load(const Settings& s) {
+  std::vector<std::filesystem::path> models = {s.model};
+  models.insert(models.end(), s.then.begin(), s.then.end());
+  return TranslatorChain::load(models);
+}
+
+/// What each model says, and what was asked for. A language is that of the text at one of the ends.
+Options options_of(const Settings& s, const TranslatorChain& chain, Command& command) {
+  Options options = chain.defaults();
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    TranslateOptions& o = options[i];
+    const std::string source = o.source_language, target = o.target_language;
+    command.lay_over(o);
+    if (i > 0) o.source_language = source;
+    if (i + 1 < options.size()) o.target_language = target;
+    o.attention = s.looks();
   }
-  by_lines(reader, 2048, [&](const std::vector<std::string>& lines, std::int64_t) {
-    for (const std::string& line :
-         translate_lines(translator, lines, s.options, program.console.progress(), &report)) {
-      write_output(line + "\n");
-    }
-  });
-  say_cut();
+  return options;
 }
 
 void translate(Settings& s, Command& command, Program& program) {
-  command.lay_over(s.options);  // what is wrong in itself, before the model is read
-  const Translator translator = Translator::load(s.model);
-  for (const std::string& note : translator.info().notes) program.console.line("qkv: " + note);
-  s.options = translator.defaults();
-  command.lay_over(s.options);
-  s.options.attention = s.alignment || s.attention || s.coverage;
+  TranslateOptions asked;
+  command.lay_over(asked);  // what is wrong in itself, before the model is read
+  if (!s.force.empty() && (!s.then.empty() || (command.given("sentences") && asked.sentences))) {
+    throw UsageError(
+        "--force scores lines as they are, by one model: leave out --then, --sentences");
+  }
+  const TranslatorChain chain = load(s);
+  for (const Translator& step : chain.steps()) {
+    for (const std::string& note : step.info().notes) program.console.line("qkv: " + note);
+  }
+  const Options options = options_of(s, chain, command);
+  const Translator& translator = chain.steps().front();
+  s.n_best = options.back().n_best;
   LineReader reader(s.input);
-  if (!s.force.empty()) return force(s, translator, reader, program);
-  if (s.sentences || s.document) return translate_text(s, translator, reader, program);
+  if (!s.force.empty()) return force(s, translator, options.front(), reader, program);
+  if (s.document) return document(s, chain, options, reader, program);
   const auto sink = [&](std::int64_t index, const Translation& t) {
     if (t.cut > 0) {
       program.console.line(
@@ -131,7 +154,7 @@ void translate(Settings& s, Command& command, Program& program) {
     for (const TranslationCandidate& c : t.best) write(s, program.json, index, c);
     flush_output();
   };
-  translator.translate(source_of(reader), s.options, sink, program.console.progress());
+  chain.translate(source_of(reader), options, sink, program.console.progress());
 }
 
 }  // namespace

@@ -15,5 +15,6 @@
 #include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
 #include "qkv/systems/open.h"
+#include "qkv/systems/translator_chain.h"
 #include "qkv/tensor/segments.h"
 #include "qkv/tensor/tensor.h"

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "qkv/base/error.h"
-#include "qkv/base/file.h"
 #include "qkv/io/half.h"
 #include "qkv/io/quote.h"
 
@@ -86,13 +85,6 @@ Extent read_extent(Reader& r) {
 }
 
 }  // namespace
-
-Ct2File::Ct2File(const std::filesystem::path& path) : path_(path.string()) {
-  auto file = std::make_shared<const MappedFile>(path);
-  bytes_ = file->bytes();
-  owner_ = std::move(file);
-  parse();
-}
 
 Ct2File::Ct2File(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                  std::string name)

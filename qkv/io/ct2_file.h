@@ -14,7 +14,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,9 +28,8 @@ namespace qkv {
 
 class Ct2File {
  public:
-  /// Maps the file. Errors are DataError with the file, the variable and the byte.
-  explicit Ct2File(const std::filesystem::path& path);
-  /// Bytes that are in memory already; `owner` keeps them alive, `name` is for messages.
+  /// `owner` keeps the bytes alive, `name` is for messages. Errors are DataError with it, the
+  /// variable and the byte.
   Ct2File(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, std::string name);
 
   const std::string& path() const { return path_; }

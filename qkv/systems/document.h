@@ -1,11 +1,12 @@
-// Whole texts through a translator of sentences: split, translated, put together again with the
+// Whole texts through translators of sentences: split, translated, put together again with the
 // white space of the source.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
-#include "qkv/systems/translator.h"
+#include "qkv/systems/translator_chain.h"
 
 namespace qkv {
 
@@ -16,16 +17,10 @@ struct DocumentReport {
 };
 
 /// Paragraphs, blank lines and line ends between sentences stay as they are; a sentence that is
-/// wrapped over several lines comes back on one. Takes any bytes.
-std::string translate_document(const Translator& translator, std::string_view text,
-                               const TranslateOptions& options = {},
+/// wrapped over several lines comes back on one. Takes any bytes. For lines that are not wrapped
+/// there is TranslateOptions::sentences.
+std::string translate_document(const TranslatorChain& translators, std::string_view text,
+                               std::span<const TranslateOptions> options,
                                const ProgressSink& progress = {}, DocumentReport* report = nullptr);
-
-/// A line of several sentences, each translated by itself; the white space between them stays.
-std::vector<std::string> translate_lines(const Translator& translator,
-                                         std::span<const std::string> lines,
-                                         const TranslateOptions& options = {},
-                                         const ProgressSink& progress = {},
-                                         DocumentReport* report = nullptr);
 
 }  // namespace qkv

@@ -7,11 +7,10 @@
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/systems/bert_model.h"
-#include "qkv/systems/import/argos_package.h"
 #include "qkv/systems/import/bert_labels.h"
-#include "qkv/systems/import/ct2_translator.h"
 #include "qkv/systems/import/decoder_config.h"
 #include "qkv/systems/import/hf_translator.h"
+#include "qkv/systems/import/packaged_translator.h"
 
 namespace qkv {
 namespace {
@@ -62,8 +61,8 @@ Json config_of(const std::filesystem::path& directory) {
 }  // namespace
 
 System open(const std::filesystem::path& directory, const LoadOptions& options) {
-  if (is_ct2_directory(directory) || is_argos_directory(directory)) {
-    return Translator::load(directory, options);
+  if (auto model = read_packaged_translator(ModelFiles(directory))) {
+    return Translator(std::move(*model), options);
   }
   const Json config = config_of(directory);
   if (is_hf_translator(config)) return Translator::load(directory, options);

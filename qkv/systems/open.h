@@ -21,7 +21,7 @@ using System = std::variant<Translator, Generator, Tagger, Classifier, IntentMod
 /// DistilBERT, RoBERTa, XLM-R and ALBERT (a Classifier or Tagger where "architectures" names a head
 /// for labels, else a MaskedModel where there is a head for words, else an Encoder), its Marian and
 /// M2M100, its GPT-2, GPT-Neo, Llama and MPT; CTranslate2's translators by their model.bin, and
-/// Argos packages of them. Throws FileError or DataError.
+/// packages of Argos Translate, as an .argosmodel too. Throws FileError or DataError.
 System open(const std::filesystem::path& directory, const LoadOptions& options = {});
 
 /// The verb that asks such a system, for messages: "translate", "tag".

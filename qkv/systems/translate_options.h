@@ -47,6 +47,7 @@ struct TranslateOptions {
   LimitRule at_limit = LimitRule::ends;
   // Of models for several languages; empty: what the directory says.
   std::string source_language = {}, target_language = {};
+  bool sentences = false;        // each sentence of a text by itself; its lines stay lines
   bool replace_unknown = false;  // by the source token that it looks at most
   bool attention = false;        // fill Candidate::attention
   std::int64_t layer = -2;       // whose cross-attention; negative: from the last
@@ -81,6 +82,7 @@ struct TranslateOptions {
           o.at_limit);
     visit({"source_language", "Of models for several languages"}, o.source_language);
     visit({"target_language", "Of models for several languages"}, o.target_language);
+    visit({"sentences", "Lines hold several sentences: each is translated by itself"}, o.sentences);
     visit({"replace_unknown", "Unknown tokens become the source token that they look at most"},
           o.replace_unknown);
     visit({"layer", "Whose cross-attention; negative: from the last", between(-1e6, 1e6)}, o.layer);

@@ -10,9 +10,8 @@
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
 #include "qkv/systems/config_fields.h"
-#include "qkv/systems/import/argos_package.h"
-#include "qkv/systems/import/ct2_translator.h"
 #include "qkv/systems/import/hf_translator.h"
+#include "qkv/systems/import/packaged_translator.h"
 #include "qkv/systems/translation_tokens.h"
 #include "qkv/systems/weights_file.h"
 
@@ -144,6 +143,8 @@ void save_translation_model(const TranslationModel& model, const std::filesystem
     config["tokens"] = tokens_json(*model.special);
     config["translate"] = config_json(model.defaults);
   }
+  if (!model.from_code.empty()) config["from_code"] = model.from_code;
+  if (!model.to_code.empty()) config["to_code"] = model.to_code;
   writer.commit(std::move(config));
 }
 
@@ -175,6 +176,8 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
     model.special = tokens_from(config["tokens"], reader.object("tokens"));
     model.defaults = translate_options_from(reader.object("translate"));
   }
+  model.from_code = reader.text("from_code", "");
+  model.to_code = reader.text("to_code", "");
   reader.finish();
   model.source = Tokeniser::load(directory.path(), stem(model.joint, "source"));
   model.target = model.joint ? model.source : Tokeniser::load(directory.path(), "target");
@@ -207,8 +210,7 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
 }  // namespace
 
 TranslationModel load_translation_model(const std::filesystem::path& directory) {
-  if (is_ct2_directory(directory)) return read_ct2_translator(directory);
-  if (is_argos_directory(directory)) return read_argos_translator(directory);
+  if (auto model = read_packaged_translator(ModelFiles(directory))) return std::move(*model);
   return read_whole(directory, [](const ModelDirectory& d) {
     return is_hf_translator(d.foreign_config()) ? read_hf_translator(d) : read_translation_model(d);
   });

@@ -85,6 +85,8 @@ struct TranslationModel {
   /// Of a model of another program; nothing: the tokenisers' own.
   std::optional<TranslationTokens> special = {};
   TranslateOptions defaults = {};
+  /// Codes of its languages, "en" and "es", where its directory says them.
+  std::string from_code = {}, to_code = {};
   std::vector<std::string> notes = {};  // what was passed over when it was loaded
 
   /// `special`, or what models of this library have.
@@ -112,8 +114,9 @@ TranslationBatch pack(const TokenPairs& pairs, std::span<const std::int64_t> ind
 
 /// Written file by file, each atomically, the configuration last.
 void save_translation_model(const TranslationModel& model, const std::filesystem::path& directory);
-/// Checks everything: format version, fields, names and shapes of all weights, finite numbers,
-/// vocabulary sizes. Each error says the file and what to do.
+/// A directory, or the archive of another program's package. Checks everything: format version,
+/// fields, names and shapes of all weights, finite numbers, vocabulary sizes. Each error says the
+/// file and what to do.
 TranslationModel load_translation_model(const std::filesystem::path& directory);
 
 }  // namespace qkv

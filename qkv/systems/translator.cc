@@ -10,6 +10,7 @@
 #include "qkv/decode/score.h"
 #include "qkv/systems/attention.h"
 #include "qkv/systems/describe.h"
+#include "qkv/systems/sentence_text.h"
 #include "qkv/systems/translation_decoding.h"
 #include "qkv/systems/translation_model.h"
 #include "qkv/systems/translation_tokens.h"
@@ -139,6 +140,18 @@ std::vector<std::string> pieces_of(const TranslationModel& model, const Translat
   return pieces;
 }
 
+/// How each sentence of a text is translated.
+TranslateOptions of_one_sentence(const TranslateOptions& options) {
+  if (options.attention) {
+    fail(
+        "attention: it is that of one sentence; leave it out, or translate texts whole (sentences "
+        "= no)");
+  }
+  TranslateOptions one = options;
+  one.sentences = false;
+  return one;
+}
+
 }  // namespace
 
 std::string TranslationCandidate::alignment() const {
@@ -158,8 +171,8 @@ std::vector<double> TranslationCandidate::coverage() const {
 Translator::Translator(TranslationModel model, const LoadOptions& options)
     : model_(std::make_shared<const TranslationModel>(std::move(model))), options_(options) {}
 
-Translator Translator::load(const std::filesystem::path& directory, const LoadOptions& options) {
-  return Translator(load_translation_model(directory), options);
+Translator Translator::load(const std::filesystem::path& model, const LoadOptions& options) {
+  return Translator(load_translation_model(model), options);
 }
 
 void Translator::save(const std::filesystem::path& directory) const {
@@ -170,6 +183,7 @@ std::vector<Translation> Translator::translate_tokens(
     std::span<const std::vector<std::int32_t>> sources, const TranslateOptions& options,
     const ProgressSink& progress) const {
   if (options.replace_unknown) fail("replace_unknown: tokens alone do not say what they stand for");
+  if (options.sentences) fail("sentences: tokens are no text that could be cut");
   return translate_all(sources, {}, options, progress);
 }
 
@@ -192,6 +206,12 @@ std::vector<Translation> Translator::translate_all(
 std::vector<Translation> Translator::translate(std::span<const std::string> texts,
                                                const TranslateOptions& options,
                                                const ProgressSink& progress) const {
+  if (options.sentences) {
+    const TranslateOptions one = of_one_sentence(options);
+    return translate_by_sentences(texts, [&](std::span<const std::string> sentences) {
+      return translate(sentences, one, progress);
+    });
+  }
   std::vector<Tokens> sources;
   std::vector<std::vector<std::string>> pieces;
   sources.reserve(texts.size());
@@ -212,6 +232,12 @@ Translation Translator::translate(std::string_view text, const TranslateOptions&
 void Translator::translate(const LineSource& source, const TranslateOptions& options,
                            const std::function<void(std::int64_t, const Translation&)>& sink,
                            const ProgressSink& progress) const {
+  if (options.sentences) {
+    return answer_lines(
+        source,
+        [&](std::span<const std::string> lines) { return translate(lines, options, progress); },
+        sink);
+  }
   const ThreadScope threads(options_.threads);
   const auto decoder = decoder_with(*model_, options);
   SentenceSource sentences;
@@ -299,6 +325,9 @@ Info Translator::info() const {
         return i;
       },
       m.network);
+  if (!m.from_code.empty() || !m.to_code.empty()) {
+    info.facts.emplace_back("languages", fmt::format("{} to {}", m.from_code, m.to_code));
+  }
   info.facts.emplace_back("vocabulary",
                           fmt::format("{} source ({}), {} target ({}){}", grouped(m.source.size()),
                                       name_of(m.source.kind()), grouped(m.target.size()),

@@ -55,8 +55,9 @@ struct Translation {
 
 class Translator {
  public:
-  /// Throws FileError or DataError when the directory is none of a translator, or damaged.
-  static Translator load(const std::filesystem::path& directory, const LoadOptions& options = {});
+  /// A directory, or another program's package (.argosmodel). Throws FileError or DataError when
+  /// it is none of a translator, or damaged.
+  static Translator load(const std::filesystem::path& model, const LoadOptions& options = {});
   /// Of a model that was just made or trained.
   explicit Translator(TranslationModel model, const LoadOptions& options = {});
   void save(const std::filesystem::path& directory) const;
@@ -75,7 +76,8 @@ class Translator {
                                             const TranslateOptions& options = {},
                                             const ProgressSink& progress = {}) const;
 
-  /// How likely each target is as the translation of its source.
+  /// How likely each target is as the translation of its source, each as a whole: `sentences` does
+  /// not count.
   std::vector<TranslationCandidate> score(std::span<const std::string> sources,
                                           std::span<const std::string> targets,
                                           const TranslateOptions& options = {},

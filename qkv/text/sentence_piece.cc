@@ -24,6 +24,20 @@ Json added(const std::map<std::string, std::int32_t>& tokens) {
   return list;
 }
 
+/// A text, and behind it the end.
+Json ended(const std::string& end, const std::map<std::string, std::int32_t>& ids) {
+  const auto found = ids.find(end);
+  if (found == ids.end()) return nullptr;
+  const auto text = [](const char* which) {
+    return Json{{"Sequence", {{"id", which}, {"type_id", 0}}}};
+  };
+  const Json last = {{"SpecialToken", {{"id", end}, {"type_id", 0}}}};
+  return {{"type", "TemplateProcessing"},
+          {"single", Json::array({text("A"), last})},
+          {"pair", Json::array({text("A"), text("B"), last})},
+          {"special_tokens", {{end, {{"id", end}, {"ids", {found->second}}, {"tokens", {end}}}}}}};
+}
+
 Json whole(Json model, Json added_tokens, Json pre_tokenizer, Json decoder) {
   return {{"version", "1.0"},          {"truncation", nullptr},
           {"padding", nullptr},        {"added_tokens", std::move(added_tokens)},
@@ -42,7 +56,7 @@ TokenPipeline read(const Json& json, std::string_view path) {
 
 }  // namespace
 
-TokenPipeline sentence_piece_pipeline(const SentencePieceParts& parts, std::string_view path) {
+Json sentence_piece_json(const SentencePieceParts& parts) {
   const Json model = {{"type", "SentencePiece"},
                       {"model", pipeline::to_base64(parts.model)},
                       {"vocab", parts.ids},
@@ -52,7 +66,27 @@ TokenPipeline sentence_piece_pipeline(const SentencePieceParts& parts, std::stri
   if (parts.own_spaces) {
     decoder = {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "always"}};
   }
-  return read(whole(model, added(parts.special), nullptr, decoder), path);
+  Json json = whole(model, added(parts.special), nullptr, decoder);
+  json["post_processor"] = ended(parts.end_token, parts.ids);
+  return json;
+}
+
+TokenPipeline sentence_piece_pipeline(const SentencePieceParts& parts, std::string_view path) {
+  return read(sentence_piece_json(parts), path);
+}
+
+TokenPipeline without_token(const TokenPipeline& pipeline, std::int32_t id, std::string_view path) {
+  Json json = Json::parse(pipeline.json());
+  Json ids = Json::object(), added_tokens = Json::array();
+  for (const auto& [piece, number] : json["model"]["vocab"].items()) {
+    if (number != id) ids[piece] = number;
+  }
+  for (const Json& token : json["added_tokens"]) {
+    if (token["id"] != id) added_tokens.push_back(token);
+  }
+  json["model"]["vocab"] = std::move(ids);
+  json["added_tokens"] = std::move(added_tokens);
+  return read(json, path);
 }
 
 TokenPipeline token_list_pipeline(const std::vector<std::string>& tokens,

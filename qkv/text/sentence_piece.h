@@ -4,7 +4,7 @@
 // In a tokenizer.json, which knows no such model, it is one of this library's own:
 //   "model": {"type": "SentencePiece", "model": base64 of the .spm, "vocab": {piece: number},
 //             "unk_token": "<unk>", "languages": false},
-//   "decoder": {"type": "SentencePiece"}
+//   "decoder": {"type": "SentencePiece", "special": pieces that stand in the text as they are}
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "qkv/text/token_pipeline.h"
 
@@ -21,6 +23,7 @@ struct SentencePieceParts {
   std::string model;                        // the bytes of the .spm file
   std::map<std::string, std::int32_t> ids;  // of pieces
   std::string unk_token = "<unk>";          // what pieces without a number are
+  std::string end_token = {};               // behind every text; empty: none
   /// Found where a text spells them, and left out of decoded texts. Their numbers may stand in
   /// `ids` too.
   std::map<std::string, std::int32_t> special = {};
@@ -28,8 +31,13 @@ struct SentencePieceParts {
   bool own_spaces = false;  // decoding takes ▁ for a space and nothing else (Argos)
 };
 
+/// The tokenizer.json of the parts.
+nlohmann::json sentence_piece_json(const SentencePieceParts& parts);
 /// `path` is for messages. Throws DataError for a damaged model.
 TokenPipeline sentence_piece_pipeline(const SentencePieceParts& parts, std::string_view path);
+
+/// A pipeline of sentence_piece_json() without a token. Throws Error where it stands around texts.
+TokenPipeline without_token(const TokenPipeline& pipeline, std::int32_t id, std::string_view path);
 
 /// Tokens between spaces by their names in `tokens`, which are their numbers; decoded with spaces
 /// between them. For models whose text was cut before (CTranslate2). Throws DataError for a token

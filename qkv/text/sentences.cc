@@ -31,6 +31,10 @@ bool is_hiragana(char32_t c) { return c >= 0x3041 && c <= 0x309F; }
 
 /// Marks that end sentences with no space behind them.
 bool is_wide_end(char32_t c) { return is_one_of(c, U"。！？｡．"); }
+/// Written without spaces around it.
+bool is_unspaced(char32_t c) {
+  return is_cjk(c) || is_wide_end(c) || is_one_of(c, U"，、；：」』”）");
+}
 bool is_end(char32_t c) { return is_one_of(c, U".!?…؟۔।॥‼⁇⁈⁉") || is_wide_end(c); }
 /// Marks that close what was opened, when they stand right behind the end.
 bool is_closer(char32_t c) {
@@ -362,15 +366,17 @@ std::string one_line(std::string_view sentence) {
       for (; i < end; ++i) line += points[i].bytes;
       continue;
     }
-    const auto wide = [](char32_t c) {
-      return is_cjk(c) || is_wide_end(c) || is_one_of(c, U"，、；：」』”）");
-    };
-    const bool joined =
-        i > 0 && end < points.size() && wide(points[i - 1].value) && wide(points[end].value);
-    if (i > 0 && end < points.size() && !joined) line += ' ';
+    if (i > 0 && end < points.size()) line += space_between(points[i - 1].bytes, points[end].bytes);
     i = end;
   }
   return line;
+}
+
+std::string_view space_between(std::string_view left, std::string_view right) {
+  if (left.empty() || right.empty()) return {};
+  const bool joined =
+      is_unspaced(code_points(left).back().value) && is_unspaced(first_code_point(right).value);
+  return joined ? "" : " ";
 }
 
 }  // namespace qkv

@@ -27,4 +27,8 @@ std::vector<SentencePiece> split_sentences(std::string_view text);
 /// nothing between two characters that are written without spaces (Chinese, Japanese).
 std::string one_line(std::string_view sentence);
 
+/// What stands between two texts that are put beside each other: a space, or nothing where one of
+/// them is empty or both are written without spaces there.
+std::string_view space_between(std::string_view left, std::string_view right);
+
 }  // namespace qkv

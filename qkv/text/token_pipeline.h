@@ -119,9 +119,10 @@ enum class TextSide : std::uint8_t { source, target };
 
 /// The tokeniser of a model directory: tokenizer.json, or else the same object from vocab.txt
 /// (BERT, DistilBERT), vocab.json and merges.txt (GPT-2, RoBERTa), source.spm, target.spm and
-/// vocab.json (Marian), sentencepiece.bpe.model (XLM-R) or tokenizer.model (Llama), with what
-/// tokenizer_config.json, special_tokens_map.json and added_tokens.json say. Throws FileError when
-/// there is none of them, DataError as from_json() does.
+/// vocab.json (Marian), sentencepiece.bpe.model with vocab.json (M2M100, whose languages it leaves
+/// out) or without (XLM-R), or tokenizer.model (Llama), with what tokenizer_config.json,
+/// special_tokens_map.json and added_tokens.json say. Throws FileError when there is none of them,
+/// DataError as from_json() does.
 TokenPipeline read_token_pipeline(const std::filesystem::path& directory,
                                   TextSide side = TextSide::source);
 

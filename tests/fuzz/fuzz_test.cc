@@ -2,11 +2,13 @@
 #include <exception>
 #include <string>
 
+#include "fuzz/archive.h"
 #include "fuzz/columns.h"
 #include "fuzz/ct2.h"
 #include "fuzz/directory.h"
 #include "fuzz/json.h"
 #include "fuzz/lines.h"
+#include "fuzz/marian.h"
 #include "fuzz/mask.h"
 #include "fuzz/mutate.h"
 #include "fuzz/pieces.h"
@@ -61,7 +63,23 @@ TEST(Fuzz, Settings) { run(fuzz_settings, settings_seeds(), 3000); }
 TEST(Fuzz, Mask) { run(fuzz_mask, mask_seeds(), 5000); }
 TEST(Fuzz, TokenPipeline) { run(fuzz_token_pipeline, token_pipeline_seeds(), 3000); }
 TEST(Fuzz, Ct2) { run(fuzz_ct2, ct2_seeds(), 3000); }
+TEST(Fuzz, Archive) { run(fuzz_archive, archive_seeds(), 3000); }
+TEST(Fuzz, Marian) { run(fuzz_marian, marian_seeds(), 5000); }
 TEST(Fuzz, WeightsIndex) { run(fuzz_weights_index, weights_index_seeds(), 5000); }
+
+TEST(Fuzz, SeedsOfTranslatorsAreTranslators) {
+  for (const std::string& seed : {archive_seeds()[0], archive_seeds()[1]}) {
+    const auto copy = std::make_shared<const std::string>(seed);
+    const ModelFiles files(
+        std::make_shared<const Archive>(std::as_bytes(std::span(*copy)), copy, "seed"));
+    EXPECT_TRUE(read_packaged_translator(files));
+  }
+  MarianWeights weights = marian_weights();
+  weights.config = parse_flat_yaml(marian_seeds()[0], "seed");
+  TranslateOptions options;
+  std::vector<std::string> notes;
+  EXPECT_NO_THROW((void)marian_network(weights, options, notes));
+}
 
 // A target that cannot fail, or mutations that nothing accepts, would find nothing.
 TEST(Fuzz, SeedsAreAcceptedAndMutationsAreBoth) {

@@ -240,6 +240,28 @@ TEST_F(Foreign, CutsTextWithTheSourcesModelAndLooksPiecesUp) {
   EXPECT_TRUE(std::get<Transformer>(m.network).config.zero_start);
 }
 
+TEST_F(Foreign, HasTheTokeniserOfItsDirectory) {
+  for (const char* name : {"marian", "marian-two-tables", "m2m100"}) {
+    SCOPED_TRACE(name);
+    make(name);
+    write_json(folder_ / "special_tokens_map.json",
+               {{"additional_special_tokens", Json::array({"__fr__", "__en__"})}});
+    const TranslationModel model = load_translation_model(folder_.path());
+    for (const auto& [side, own] :
+         {std::pair{TextSide::source, &model.source}, std::pair{TextSide::target, &model.target}}) {
+      const TokenPipeline pipeline = read_token_pipeline(folder_.path(), side);
+      auto ids = pipeline.ids("the red boat");
+      ASSERT_FALSE(ids.empty());
+      EXPECT_EQ(ids.back(), model.tokens().end);
+      ids.pop_back();
+      EXPECT_EQ(own->encode("the red boat"), ids);
+      EXPECT_EQ(own->decode(ids), pipeline.decode(ids));
+    }
+    fs::remove(folder_ / "target_vocab.json");
+    fs::remove(folder_ / "special_tokens_map.json");
+  }
+}
+
 TEST_F(Foreign, PutsTheTokenOfALanguageWhereTheModelWantsIt) {
   make("marian");
   const Translator marian = Translator::load(folder_.path());

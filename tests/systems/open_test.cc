@@ -172,14 +172,12 @@ TEST(Systems, DocumentsKeepTheWhiteSpaceBetweenSentences) {
   const TranslateOptions options{.beam = 1, .max_length = 4};
   const std::string a = translator.translate("The red boat waits.", options).text;
   const std::string b = translator.translate("A dog runs.", options).text;
-  EXPECT_EQ(translate_document(translator, "The red boat\nwaits.  A dog runs.\n\n\tA dog runs.\n",
-                               options),
-            a + "  " + b + "\n\n\t" + b + "\n");
-  const std::vector<std::string> lines = {"A dog runs. A dog runs.", "", "  "};
   DocumentReport report;
-  EXPECT_THAT(translate_lines(translator, lines, options, {}, &report),
-              ::testing::ElementsAre(b + " " + b, "", "  "));
-  EXPECT_EQ(report.sentences, 2);
+  EXPECT_EQ(translate_document(TranslatorChain({translator}),
+                               "The red boat\nwaits.  A dog runs.\n\n\tA dog runs.\n",
+                               std::vector{options}, {}, &report),
+            a + "  " + b + "\n\n\t" + b + "\n");
+  EXPECT_EQ(report.sentences, 3);
 }
 
 }  // namespace

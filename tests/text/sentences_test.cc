@@ -170,6 +170,14 @@ TEST(SplitSentences, ItemsOfListsStandAlone) {
   EXPECT_EQ(marked("# Title\nText goes\non."), "# Title|\nText goes\non.|");
 }
 
+TEST(Sentences, StandBesideEachOtherAsTheirScriptsDo) {
+  EXPECT_EQ(space_between("Hello.", "Goodbye."), " ");
+  EXPECT_EQ(space_between("你好。", "再见。"), "");
+  EXPECT_EQ(space_between("你好。", "Goodbye."), " ");
+  EXPECT_EQ(space_between("", "Goodbye."), "");
+  EXPECT_EQ(space_between("Hello.", ""), "");
+}
+
 TEST(OneLine, LineEndsBecomeSpaces) {
   EXPECT_EQ(one_line("a long\nsentence \r\n  here"), "a long sentence here");
   EXPECT_EQ(one_line("你好\n吗，\n我"), "你好吗，我");

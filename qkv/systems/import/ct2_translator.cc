@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "qkv/base/error.h"
-#include "qkv/base/file.h"
 #include "qkv/io/directory.h"
 #include "qkv/systems/import/fields.h"
 #include "qkv/systems/translation_tokens.h"
@@ -14,14 +13,7 @@
 namespace qkv {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr const char* kModelFile = "model.bin";
-
-bool there(const fs::path& path) {
-  std::error_code code;
-  return fs::is_regular_file(path, code);
-}
 
 /// config.json, with the defaults of what it leaves out.
 struct Settings {
@@ -30,11 +22,11 @@ struct Settings {
   double norm_eps = 1e-5;
 };
 
-Settings read_settings(const fs::path& path, std::vector<std::string>& notes) {
+Settings read_settings(const ModelFiles& files, std::vector<std::string>& notes) {
   Settings s;
-  if (!there(path)) return s;
-  const Json json = read_json(path);
-  ForeignFields f(json, path.string());
+  if (!files.has(kConfigFile)) return s;
+  const Json json = read_json(files, kConfigFile);
+  ForeignFields f(json, files.path(kConfigFile));
   for (const auto& [name, text] : {std::pair{"unk_token", &s.unk}, std::pair{"bos_token", &s.bos},
                                    std::pair{"eos_token", &s.eos}}) {
     if (const auto said = f.text(name)) *text = *said;
@@ -43,8 +35,8 @@ Settings read_settings(const fs::path& path, std::vector<std::string>& notes) {
   if (const auto start = f.text("decoder_start_token")) {
     s.start = *start;
   } else if (json.contains("decoder_start_token")) {
-    notes.push_back(fmt::format("{}: names no token that targets start with; taken is {}",
-                                path.string(), s.start));
+    notes.push_back(
+        fmt::format("{}: names no token that targets start with; taken is {}", f.file(), s.start));
   }
   s.source_bos = f.boolean("add_source_bos").value_or(false);
   s.source_eos = f.boolean("add_source_eos").value_or(false);
@@ -59,18 +51,18 @@ Settings read_settings(const fs::path& path, std::vector<std::string>& notes) {
 }
 
 /// A token a line, or a list of them.
-std::vector<std::string> read_tokens(const fs::path& path) {
+std::vector<std::string> read_tokens(const ModelFiles& files, const std::string& name) {
   std::vector<std::string> tokens;
-  if (path.extension() == ".json") {
-    const Json json = read_json(path);
-    if (!json.is_array()) throw DataError(path.string(), 0, "expected a list of tokens");
+  if (name.ends_with(".json")) {
+    const Json json = read_json(files, name);
+    if (!json.is_array()) throw DataError(files.path(name), 0, "expected a list of tokens");
     for (const Json& token : json) {
-      if (!token.is_string()) throw DataError(path.string(), 0, "expected a list of tokens");
+      if (!token.is_string()) throw DataError(files.path(name), 0, "expected a list of tokens");
       tokens.push_back(token.get<std::string>());
     }
     return tokens;
   }
-  const std::string text = read_file(path);
+  const std::string text = files.read(name);
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
     std::string_view line = std::string_view(text).substr(at, end - at);
@@ -81,15 +73,15 @@ std::vector<std::string> read_tokens(const fs::path& path) {
   return tokens;
 }
 
-std::vector<std::string> find_tokens(const fs::path& directory, const char* side) {
+std::vector<std::string> find_tokens(const ModelFiles& files, const char* side) {
   for (const char* end : {"json", "txt"}) {
     for (const char* who : {side, "shared"}) {
-      const fs::path path = directory / fmt::format("{}_vocabulary.{}", who, end);
-      if (there(path)) return read_tokens(path);
+      const std::string name = fmt::format("{}_vocabulary.{}", who, end);
+      if (files.has(name)) return read_tokens(files, name);
     }
   }
   throw FileError(fmt::format("{}: has no {}_vocabulary or shared_vocabulary, .txt or .json",
-                              directory.string(), side));
+                              files.path(), side));
 }
 
 /// The tokens of a table of `rows`; the unknown one is the last where the list leaves it out.
@@ -125,13 +117,13 @@ std::int32_t need(const Tokeniser& tokeniser, const std::string& token, const st
   return id;
 }
 
-Ct2Pieces beside(const fs::path& directory) {
-  Ct2Pieces pieces{.path = directory.string()};
+Ct2Pieces beside(const ModelFiles& files) {
+  Ct2Pieces pieces;
   for (const auto& [from, to] : {std::pair{"source.spm", "target.spm"},
                                  std::pair{"sentencepiece.model", "sentencepiece.model"}}) {
-    if (!there(directory / from) || !there(directory / to)) continue;
-    pieces.source_model = read_file(directory / from);
-    pieces.target_model = read_file(directory / to);
+    if (!files.has(from) || !files.has(to)) continue;
+    pieces.source_model = files.read(from);
+    pieces.target_model = files.read(to);
     return pieces;
   }
   return pieces;
@@ -148,28 +140,28 @@ TranslateOptions defaults_of() {
 
 }  // namespace
 
-bool is_ct2_directory(const fs::path& directory) {
-  if (!there(directory / kModelFile)) return false;
-  return there(directory / "shared_vocabulary.txt") ||
-         there(directory / "shared_vocabulary.json") ||
-         there(directory / "source_vocabulary.txt") || there(directory / "source_vocabulary.json");
+bool is_ct2_translator(const ModelFiles& files) {
+  if (!files.has(kModelFile)) return false;
+  return files.has("shared_vocabulary.txt") || files.has("shared_vocabulary.json") ||
+         files.has("source_vocabulary.txt") || files.has("source_vocabulary.json");
 }
 
-TranslationModel read_ct2_translator(const fs::path& directory, const Ct2Pieces& given) {
+TranslationModel read_ct2_translator(const ModelFiles& files, const Ct2Pieces& given) {
   TranslationModel model;
   model.preset = "CTranslate2";
-  const Settings s = read_settings(directory / kConfigFile, model.notes);
-  const Ct2File file(directory / kModelFile);
+  const Settings s = read_settings(files, model.notes);
+  FileBytes weights = files.bytes(kModelFile);
+  const Ct2File file(weights.bytes, std::move(weights.owner), files.path(kModelFile));
   Transformer network = ct2_network(file, s.norm_eps, model.notes);
-  const Ct2Pieces pieces = given.source_model ? given : beside(directory);
-  const std::string path = directory.string();
+  const Ct2Pieces pieces = given.source_model ? given : beside(files);
+  const std::string path = files.path();
   model.source =
-      tokeniser_of(pipeline_of(find_tokens(directory, "source"), network.config.source_vocabulary,
-                               s, pieces.source_model, path),
+      tokeniser_of(pipeline_of(find_tokens(files, "source"), network.config.source_vocabulary, s,
+                               pieces.source_model, path),
                    s);
   model.target =
-      tokeniser_of(pipeline_of(find_tokens(directory, "target"), network.config.target_vocabulary,
-                               s, pieces.target_model, path),
+      tokeniser_of(pipeline_of(find_tokens(files, "target"), network.config.target_vocabulary, s,
+                               pieces.target_model, path),
                    s);
   TranslationTokens t;
   t.start = need(model.target, s.start, path);

@@ -93,6 +93,14 @@ std::string Notes::token(const std::string& role_name, std::string_view otherwis
   return found ? read_token(*found).content : std::string(otherwise);
 }
 
+std::vector<std::string> Notes::more_tokens() const {
+  std::vector<std::string> tokens;
+  if (const auto more = role("additional_special_tokens")) {
+    for (const JsonPart& json : more->list()) tokens.push_back(read_token(json).content);
+  }
+  return tokens;
+}
+
 std::vector<AddedToken> Notes::added(const std::map<std::string, AddedToken>& defaults,
                                      const PieceIds& vocabulary) const {
   std::map<std::string, AddedToken> tokens;  // by content

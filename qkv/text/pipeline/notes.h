@@ -31,6 +31,8 @@ class Notes {
   /// The token with a role ("mask_token"), or `otherwise`; empty: none.
   std::string token(const std::string& role, std::string_view otherwise = "") const;
 
+  /// Texts of additional_special_tokens.
+  std::vector<std::string> more_tokens() const;
   /// All tokens beside the model's vocabulary, which says their numbers where the files do not:
   /// those with a role (`defaults`, role to token, where no file names one), and those added.
   std::vector<AddedToken> added(const std::map<std::string, AddedToken>& defaults,

@@ -5,7 +5,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
-#include "qkv/text/pipeline/notes.h"
+#include "qkv/text/pipeline/directory_files.h"
 #include "qkv/text/pipeline/read_parts.h"
 #include "qkv/text/pipeline/spm_file.h"
 
@@ -14,13 +14,8 @@ namespace pipeline {
 namespace {
 
 using Path = std::filesystem::path;
-using Defaults = std::map<std::string, AddedToken>;
 
 constexpr std::string_view kVisibleSpace = "\xE2\x96\x81";
-
-AddedToken named(std::string_view content, bool lstrip = false) {
-  return {.content = std::string(content), .special = true, .lstrip = lstrip};
-}
 
 /// Calls f; what it throws without a file gets this one.
 template <class F>
@@ -53,32 +48,6 @@ std::vector<std::string> lines_of(const Path& path) {
     begin = end + 1;
   }
   return lines;
-}
-
-PieceIds read_vocabulary_file(const Path& path) {
-  nlohmann::json json;
-  try {
-    json = nlohmann::json::parse(read_file(path));
-  } catch (const nlohmann::json::exception&) {
-    throw DataError(path.string(), 0, "truncated, or no JSON");
-  }
-  const std::string name = path.string();
-  const JsonPart part(json, name, "");
-  if (!json.is_object()) part.refuse("is no object of pieces and numbers");
-  PieceIds ids;
-  for (const auto& entry : json.items()) {
-    ids.emplace(entry.key(), JsonPart(entry.value(), name, "'" + entry.key() + "'").id());
-  }
-  return ids;
-}
-
-/// The number of a token that must be there.
-std::int32_t required(const PieceIds& ids, const std::string& token, const Path& path) {
-  const auto found = ids.find(token);
-  if (found == ids.end()) {
-    throw DataError(path.string(), 0, fmt::format("has no token '{}'", token));
-  }
-  return found->second;
 }
 
 void finish(PieceIds ids, const Notes& notes, const Defaults& defaults, const Path& path,
@@ -192,13 +161,6 @@ PieceIds ids_of(const std::vector<std::pair<std::string, double>>& pieces) {
     ids[pieces[i].first] = static_cast<std::int32_t>(i);
   }
   return ids;
-}
-
-void refuse_settings(const Notes& notes) {
-  if (const auto settings = notes.setting("sp_model_kwargs");
-      settings && !settings->json().empty()) {
-    settings->refuse("settings of SentencePiece are not supported");
-  }
 }
 
 Parts read_xlm_roberta(const Path& directory, const Notes& notes) {
@@ -333,30 +295,6 @@ Parts read_llama(const Path& directory, const Notes& notes) {
   return parts;
 }
 
-Parts read_marian(const Path& directory, TextSide side, const Notes& notes) {
-  refuse_settings(notes);
-  const bool target = side == TextSide::target;
-  const Path model = directory / (target ? "target.spm" : "source.spm");
-  const Path path =
-      directory /
-      (target && notes.flag("separate_vocabs", false) ? "target_vocab.json" : "vocab.json");
-  PieceIds ids = read_vocabulary_file(path);
-  const Defaults defaults = {
-      {"pad_token", named("<pad>")}, {"unk_token", named("<unk>")}, {"eos_token", named("</s>")}};
-  const auto token = [&](const char* role) { return notes.token(role, defaults.at(role).content); };
-  const Subword subword = Subword::from_model(read_file(model), model.string());
-  Parts parts;
-  parts.model =
-      Model(SentencePieceModel{subword, ids, required(ids, token("unk_token"), path), true});
-  parts.decoders = {
-      SubwordDecoder{subword, {token("pad_token"), token("unk_token"), token("eos_token")}}};
-  const TemplateItem eos = {.ids = {required(ids, token("eos_token"), path)}};
-  parts.around.single = {{.text = 0}, eos};
-  parts.around.pair = {{.text = 0}, {.text = 1}, eos};
-  finish(std::move(ids), notes, defaults, path, parts);
-  return parts;
-}
-
 }  // namespace
 
 Parts read_directory(const Path& directory, TextSide side) {
@@ -371,7 +309,9 @@ Parts read_directory(const Path& directory, TextSide side) {
     notes.set_roles({}, parts);
     return parts;
   }
-  if (has("source.spm")) return read_marian(directory, side, notes);
+  if (has("source.spm") || (has("vocab.json") && has("sentencepiece.bpe.model"))) {
+    return read_looked_up(directory, side, notes);
+  }
   if (has("vocab.json") && has("merges.txt")) return read_byte_level(directory, notes);
   if (has("vocab.txt")) return read_bert(directory, notes);
   if (has("sentencepiece.bpe.model")) return read_xlm_roberta(directory, notes);

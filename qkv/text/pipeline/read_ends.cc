@@ -46,8 +46,12 @@ Decoder read_decoder(const JsonPart& json) {
     return type == "Fuse" ? Decoder(FuseDecoder{}) : Decoder(ByteFallbackDecoder{});
   }
   if (type == "SentencePiece") {
-    json.only({"type"});
-    return SubwordDecoder{};  // the model's, see read_parts()
+    json.only({"type", "special"});
+    SubwordDecoder decoder;  // of the model, see read_parts()
+    if (const auto special = json.maybe("special")) {
+      for (const JsonPart& piece : special->list()) decoder.special.push_back(piece.text());
+    }
+    return decoder;
   }
   json.field("type").refuse(fmt::format("'{}' is no decoder that this program knows", type));
 }

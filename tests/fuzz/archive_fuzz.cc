@@ -1,0 +1,3 @@
+#include "fuzz/archive.h"
+
+QKV_FUZZ_MAIN(archive)

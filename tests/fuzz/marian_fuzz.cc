@@ -1,0 +1,3 @@
+#include "fuzz/marian.h"
+
+QKV_FUZZ_MAIN(marian)
