@@ -8,6 +8,7 @@
 #include "qkv/text/pipeline/notes.h"
 #include "qkv/text/pipeline/read_parts.h"
 #include "qkv/text/pipeline/spm_file.h"
+#include "qkv/text/pipeline/unicode.h"
 
 namespace qkv {
 namespace pipeline {
@@ -15,8 +16,6 @@ namespace {
 
 using Path = std::filesystem::path;
 using Defaults = std::map<std::string, AddedToken>;
-
-constexpr std::string_view kVisibleSpace = "\xE2\x96\x81";
 
 AddedToken named(std::string_view content, bool lstrip = false) {
   return {.content = std::string(content), .special = true, .lstrip = lstrip};
