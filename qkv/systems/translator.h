@@ -75,7 +75,7 @@ class Translator {
                                             const TranslateOptions& options = {},
                                             const ProgressSink& progress = {}) const;
 
-  /// How likely each target is as the translation of its source.
+  /// How likely each target is as the translation of its source. Throws UsageError for a prefix.
   std::vector<TranslationCandidate> score(std::span<const std::string> sources,
                                           std::span<const std::string> targets,
                                           const TranslateOptions& options = {},
