@@ -9,6 +9,7 @@
 #include "bench/run/label.h"
 #include "bench/run/linear.h"
 #include "bench/run/rnn.h"
+#include "bench/run/tokenise.h"
 #include "bench/run/train.h"
 
 namespace qkv::app {
@@ -52,6 +53,10 @@ void add_bench(Program& program) {
       add(program, "label", "Tagging and classifying; loading and cutting into words are not timed",
           bench::label);
   label.command.positional("file", label.options->file, "Text, a sentence a line", true);
+  auto tokenise =
+      add(program, "tokenise", "Text to the tokens of a model; loading and reading are not timed",
+          bench::tokenise);
+  tokenise.command.positional("file", tokenise.options->file, "Text, a text a line", true);
   add(program, "linear", "Linear attention beside softmax as sequences grow", bench::linear);
   add(program, "attention", "The attention kernels, forward and backward", bench::attention);
 }

@@ -24,7 +24,6 @@ struct Settings {
   template <class Self, class Visit>
   static void each(Self& s, Visit&& visit) {
     visit({.name = "model", .help = "Model directory", .required = true}, s.model);
-    GeneratorOptions::each(s.options, visit);
     visit({"samples", "Texts to write a prompt; text n is drawn with seed + n", between(1, 1e6)},
           s.samples);
     visit({"echo", "Write the prompt first"}, s.echo);
@@ -101,8 +100,33 @@ void together(const Settings& s, const Generator& generator,
   }
 }
 
-void generate_text(const Settings& s, Program& program) {
+/// What the directory wants; but a beam and draws exclude each other, and who asks for one of them
+/// does not get the directory's other.
+GeneratorOptions wishes(const GeneratorOptions& directory, const Command& command) {
+  GeneratorOptions o = directory;
+  const GeneratorOptions plain;
+  bool draws = false;
+  for (const char* flag : {"temperature", "greedy", "top-k", "top-p", "repetition-penalty"}) {
+    draws = draws || command.given(flag);
+  }
+  if (command.given("beam")) {
+    o.temperature = plain.temperature;
+    o.top_k = plain.top_k;
+    o.top_p = plain.top_p;
+    o.repetition_penalty = plain.repetition_penalty;
+  } else if (draws) {
+    o.beam = plain.beam;
+    o.length_penalty = plain.length_penalty;
+  }
+  return o;
+}
+
+void generate_text(Settings& s, Command& command, Program& program) {
+  command.lay_over(s.options);  // what is wrong in itself, before the model is read
   const Generator generator = Generator::load(s.model);
+  for (const std::string& note : generator.info().notes) program.console.line("qkv: " + note);
+  s.options = wishes(generator.defaults(), command);
+  command.lay_over(s.options);
   if (s.prompts) {
     if (s.prompt) throw UsageError("--prompts reads stdin: leave out the prompt");
     return together(s, generator, read_lines("-"), program);
@@ -122,10 +146,12 @@ void add_generate(Program& program) {
       "any\nnumber of threads. Recurrent and linear-attention models take the same time for every "
       "token;\nthe others too with --context.");
   c.options(*s);
+  c.preset_options<GeneratorOptions>(
+      "Generating (defaults: those of the model's directory, or these)");
   c.positional("prompt", s->prompt, "What to go on from; default: stdin");
   program.add_json(c, "One JSON object a text");
   program.add_threads(c);
-  c.action([s, &program] { generate_text(*s, program); });
+  c.action([s, &c, &program] { generate_text(*s, c, program); });
 }
 
 }  // namespace qkv::app

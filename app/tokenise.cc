@@ -2,6 +2,7 @@
 #include <charconv>
 #include <filesystem>
 #include <optional>
+#include <span>
 
 #include "app/command.h"
 #include "app/lines.h"
@@ -9,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "qkv/base/error.h"
+#include "qkv/base/parallel.h"
 #include "qkv/base/utf8.h"
 #include "qkv/io/json.h"
 #include "qkv/text/token_pipeline.h"
@@ -20,7 +22,7 @@ namespace {
 struct Settings {
   std::string model;
   bool ids = false, pieces = false, offsets = false, decode = false;
-  bool bare = false, target = false;
+  bool bare = false, target = false, quoted = false;
 
   template <class Self, class Visit>
   static void each(Self& s, Visit&& visit) {
@@ -33,13 +35,21 @@ struct Settings {
     visit(
         {"bare", "Without the tokens that are put around a text; with --decode, keep special ones"},
         s.bare);
+    visit(
+        {"quoted", "Lines are JSON: a text as a string, or a list of two, which are cut as a pair"},
+        s.quoted);
     visit({"target", "Of a translator with a tokeniser for each side: the target's"}, s.target);
   }
 };
 
-void append(std::string& line, std::string_view word) {
-  if (!line.empty()) line += ' ';
-  line += word;
+/// Numbers with spaces between.
+std::string plain(std::span<const std::int32_t> ids) {
+  std::string line;
+  for (const std::int32_t id : ids) {
+    if (!line.empty()) line += ' ';
+    line += fmt::format_int(id).c_str();
+  }
+  return line;
 }
 
 std::string plain(const TokenEncoding& e, const Settings& s) {
@@ -51,7 +61,7 @@ std::string plain(const TokenEncoding& e, const Settings& s) {
     if (s.offsets) {
       word += fmt::format("{}{}-{}", word.empty() ? "" : "/", e.spans[i].begin, e.spans[i].end);
     }
-    append(line, word);
+    line += (i > 0 ? " " : "") + word;
   }
   return line;
 }
@@ -97,6 +107,7 @@ std::string own_stem(const Settings& s) {
 
 void tokenise_own(const Settings& s, const std::string& stem, Program& program) {
   if (s.offsets) throw UsageError("--offsets: the tokenisers of qkv train do not keep them");
+  if (s.quoted) throw UsageError("--quoted: the tokenisers of qkv train read plain lines");
   const Tokeniser tokeniser = Tokeniser::load(s.model, stem);
   LineReader reader("-");
   by_lines(reader, 64, [&](const std::vector<std::string>& lines, std::int64_t number) {
@@ -115,34 +126,56 @@ void tokenise_own(const Settings& s, const std::string& stem, Program& program) 
   });
 }
 
+/// A line of --quoted: a text or a pair.
+TokenEncoding encode_quoted(const TokenPipeline& pipeline, const std::string& line, bool special,
+                            const LineReader& reader, std::int64_t number) {
+  const Json json = parse_json(line, reader.name(), number);
+  if (json.is_string()) return pipeline.encode(json.get_ref<const std::string&>(), special);
+  if (!json.is_array() || json.size() != 2 || !json[0].is_string() || !json[1].is_string()) {
+    throw DataError(reader.name(), number, "is neither a text in quotes nor a list of two");
+  }
+  return pipeline.encode(json[0].get_ref<const std::string&>(),
+                         json[1].get_ref<const std::string&>(), special);
+}
+
+void decode_lines(const TokenPipeline& pipeline, const Settings& s, Program& program) {
+  LineReader reader("-");
+  by_lines(reader, 4096, [&](const std::vector<std::string>& lines, std::int64_t number) {
+    for (const std::string& line : lines) {
+      const std::string text = pipeline.decode(ids_of(line, reader, number++), !s.bare);
+      write_output((program.json ? Json{{"text", text}}.dump() : text) + "\n");
+    }
+  });
+}
+
 void tokenise(const Settings& s, Program& program) {
-  if (s.decode && (s.ids || s.pieces || s.offsets)) {
-    throw UsageError("--decode: goes without --ids, --pieces and --offsets");
+  if (s.decode && (s.ids || s.pieces || s.offsets || s.quoted)) {
+    throw UsageError("--decode: goes without --ids, --pieces, --offsets and --quoted");
   }
   if (const std::string stem = own_stem(s); !stem.empty()) return tokenise_own(s, stem, program);
   const TokenPipeline pipeline =
       read_token_pipeline(s.model, s.target ? TextSide::target : TextSide::source);
-  const bool only_ids = !program.json && !s.pieces && !s.offsets && !s.decode;
+  if (s.decode) return decode_lines(pipeline, s, program);
+  const bool only_ids = !program.json && !s.pieces && !s.offsets && !s.quoted;
   LineReader reader("-");
-  by_lines(reader, 4096, [&](const std::vector<std::string>& lines, std::int64_t number) {
-    if (only_ids) {
-      for (const std::vector<std::int32_t>& ids : pipeline.ids(lines, !s.bare)) {
-        write_output(fmt::format("{}\n", fmt::join(ids, " ")));
+  const auto answer = [&](const std::string& line, std::int64_t number) {
+    if (only_ids) return plain(pipeline.ids(line, !s.bare));
+    const TokenEncoding e = s.quoted ? encode_quoted(pipeline, line, !s.bare, reader, number)
+                                     : pipeline.encode(line, !s.bare);
+    return program.json ? as_json(e) : plain(e, s);
+  };
+  constexpr std::int64_t kLines = 8192, kGrain = 64;
+  std::vector<std::string> answers;
+  by_lines(reader, kLines, [&](const std::vector<std::string>& lines, std::int64_t number) {
+    answers.resize(lines.size());
+    const auto count = static_cast<std::int64_t>(lines.size());
+    parallel_for(count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        answers[at] = answer(lines[at], number + i) + "\n";
       }
-      return;
-    }
-    for (const std::string& line : lines) {
-      std::string answer;
-      if (s.decode) {
-        const std::string text = pipeline.decode(ids_of(line, reader, number), !s.bare);
-        answer = program.json ? Json{{"text", text}}.dump() : text;
-      } else {
-        const TokenEncoding e = pipeline.encode(line, !s.bare);
-        answer = program.json ? as_json(e) : plain(e, s);
-      }
-      write_output(answer + "\n");
-      ++number;
-    }
+    });
+    for (const std::string& line : answers) write_output(line);
   });
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/golden/hf: tiny random models of Hugging Face's classes, and what those classes make of them.
 
-  golden_hf.py [--only PART_OF_A_NAME] [DIRECTORY]
+  golden_hf.py [--only PART_OF_A_NAME] [--ways] [DIRECTORY]
 
 Neither building nor testing needs this script; its output is committed. It wants transformers 4.40.2 and
 torch: on Debian 12 `apt-get install python3-torch`, then a virtual environment with --system-site-packages
@@ -20,7 +20,15 @@ A folder has what save_pretrained() writes, and golden.safetensors, all numbers 
                                           logits sum state * weight + sum pooled
   grad.NAME                               its gradient
   N.greedy, N.beam, N.beam.score          generate(): greedy, 4 beams, length penalty 1
-"blocks" has inputs and results of single parts.
+"blocks" has inputs and results of single parts. ways.safetensors, of a few models as they lie there, which --ways
+writes alone, has what generate() makes of sequence 0 (a decoder: of its first three tokens):
+  best.R, best.R.score                    the four hypotheses of 4 beams
+  ngram.greedy, ngram.beam                no_repeat_ngram_size 2
+  penalty.greedy                          of decoders: repetition_penalty 1.5; the rest of translators
+  bad, bad.words [n 2], bad.score         4 beams with bad_words_ids, which are the first pairs of the best
+  suppressed, suppressed.ids, .score      4 beams with suppress_tokens, the first tokens of the best
+  forced, forced.id, forced.score         4 beams with forced_bos_token_id
+  behind, behind.prefix, behind.score     4 beams that go on from a beginning of the target
 """
 import argparse
 import os
@@ -32,7 +40,7 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 import torch
 import transformers as hf
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 V, C, L, H, FF, P = 40, 16, 2, 4, 24, 20
@@ -349,6 +357,58 @@ def write(name, directory):
     print(f"{name}: seed {SEED}, {size} bytes, loss {out['loss'].item():.6f}", flush=True)
 
 
+WAYS = ("gpt2", "llama", "marian", "m2m100")
+
+
+def ways(folder):
+    """The model as it lies in the folder, asked in many ways."""
+    config = hf.AutoConfig.from_pretrained(folder)
+    cls = getattr(hf, config.architectures[0])
+    m = cls.from_pretrained(folder).eval()
+    m.generation_config._from_model_config = False  # or it is made anew of the model's configuration
+    translates = config.is_encoder_decoder
+    golden = load_file(folder / "golden.safetensors")
+    ids = golden["0.ids"].long()[None]
+    ids = ids if translates else ids[:, :3]
+    begun = 1 if translates else ids.shape[1]
+    how = dict(attention_mask=torch.ones_like(ids), max_length=12, do_sample=False, return_dict_in_generate=True, output_scores=True)
+    wide = dict(num_beams=4, length_penalty=1.0, early_stopping=False)
+    out = {}
+
+    def keep(name, **changes):
+        with torch.no_grad():
+            found = m.generate(ids, **{**how, **wide, **changes})
+        out[name] = found.sequences[0]
+        if found.get("sequences_scores") is not None:
+            out[name + ".score"] = found.sequences_scores[0]
+        return found
+
+    found = keep("best", num_return_sequences=4)
+    for r in range(4):
+        out[f"best.{r}"], out[f"best.{r}.score"] = found.sequences[r], found.sequences_scores[r]
+    best = out.pop("best")
+    del out["best.score"]
+    if not m.generation_config.renormalize_logits:  # which would spread what is banned over the rest
+        keep("ngram.greedy", no_repeat_ngram_size=2, num_beams=1)
+        keep("ngram.beam", no_repeat_ngram_size=2)
+    if not translates:
+        keep("penalty.greedy", repetition_penalty=1.5, num_beams=1)
+    elif not m.generation_config.renormalize_logits:
+        pairs = [best[i:i + 2].tolist() for i in (begun, begun + 1)]
+        out["bad.words"] = torch.tensor(pairs)
+        keep("bad", bad_words_ids=pairs)
+        out["suppressed.ids"] = best[begun:begun + 2]
+        keep("suppressed", suppress_tokens=best[begun:begun + 2].tolist())
+    if translates:
+        out["forced.id"] = torch.tensor([5])
+        keep("forced", forced_bos_token_id=5)
+        prefix = torch.tensor([[config.decoder_start_token_id, 7, 9]])
+        out["behind.prefix"] = prefix[0, 1:]
+        keep("behind", decoder_input_ids=prefix)
+    save_file({k: v.to(torch.float32).contiguous().clone() for k, v in out.items()}, folder / "ways.safetensors")
+    print(f"{folder.name}: {len(out)} answers", flush=True)
+
+
 def blocks():
     """Parts of models that are not here as a whole: weights as they lie there, [out in]."""
     from transformers.models.gpt_neox import modeling_gpt_neox as neox
@@ -396,14 +456,18 @@ def main():
     here = pathlib.Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="")
+    parser.add_argument("--ways", action="store_true", help="of the models that are there, ways.safetensors alone")
     parser.add_argument("directory", nargs="?", type=pathlib.Path, default=here / "tests/golden/hf")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.only in "blocks":
+    if options.only in "blocks" and not options.ways:
         write_blocks(options.directory / "blocks")
     for name in MODELS:
-        if options.only in name:
+        if options.only in name and not options.ways:
             write(name, options.directory)
+    for name in WAYS:
+        if options.only in name:
+            ways(options.directory / name)
 
 
 if __name__ == "__main__":

@@ -33,12 +33,15 @@ std::vector<std::vector<Hypothesis>> draw(const StepModel& model,
                              .close = true};
   generating.sample.suppressed.insert(generating.sample.suppressed.end(),
                                       options.suppressed.begin(), options.suppressed.end());
-  Tokens prompt = {options.bos};
-  prompt.insert(prompt.end(), options.begin.begin(), options.begin.end());
+  generating.sample.bans = options.bans;
+  Tokens given = options.begin, prompt = {options.bos};
+  given.insert(given.end(), options.prefix.begin(), options.prefix.end());
+  prompt.insert(prompt.end(), given.begin(), given.end());
   const auto begun = static_cast<std::int64_t>(options.begin.size());
   std::vector<Draw> texts;
   for (const Tokens* source : sources) {
-    const auto [least, most] = options.lengths(model, static_cast<std::int64_t>(source->size()), 1);
+    const auto [least, most] = options.lengths(model, static_cast<std::int64_t>(source->size()),
+                                               1 + std::ssize(options.prefix));
     if (most <= begun) fail("draw: {} tokens to begin with leave no room for more", begun);
     for (int n = 0; n < options.n_best; ++n) {
       texts.push_back({.prompt = {.tokens = prompt, .source = *source},
@@ -59,14 +62,16 @@ std::vector<std::vector<Hypothesis>> draw(const StepModel& model,
   std::vector<std::vector<Hypothesis>> results(sources.size());
   for (std::size_t i = 0; i < drawn.size(); ++i) {
     Hypothesis& h = drawn[i];
-    h.tokens = options.begin;
+    const std::int64_t counted = begun + std::ssize(tokens[i]) + 1;
+    h.tokens = given;
     h.tokens.insert(h.tokens.end(), tokens[i].begin(), tokens[i].end());
-    h.token_scores.insert(h.token_scores.begin(), options.begin.size(), 0.0f);
+    h.token_scores.insert(h.token_scores.begin(), given.size(), 0.0f);
     h.sources = static_cast<std::int64_t>(texts[i].prompt.source.size()) + end;
     if (options.looks()) {
-      h.attention.insert(h.attention.begin(), static_cast<std::size_t>(begun * h.sources), 0.0f);
+      h.attention.insert(h.attention.begin(), given.size() * static_cast<std::size_t>(h.sources),
+                         0.0f);
     }
-    h.score = h.log_probability / options.penalty(static_cast<std::int64_t>(h.tokens.size()) + 1);
+    h.score = h.log_probability / options.penalty(counted);
     if (options.coverage != 0.0) {
       h.score += options.coverage * coverage_penalty(coverage_of(h.attention, h.sources), end > 0);
     }

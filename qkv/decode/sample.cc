@@ -23,19 +23,21 @@ std::vector<double> changed(std::span<const float> logits, std::span<const std::
   }
   if (o.repetition_penalty != 1.0) {
     const auto window = static_cast<std::size_t>(o.repetition_window);
-    if (window > 0 && before.size() > window) before = before.last(window);
+    const bool far = window > 0 && before.size() > window;
     std::vector<bool> done(z.size());
-    for (const std::int32_t id : before) {
+    for (const std::int32_t id : far ? before.last(window) : before) {
       const auto i = static_cast<std::size_t>(id);
       if (i >= z.size() || done[i]) continue;
       done[i] = true;
       z[i] = z[i] > 0 ? z[i] / o.repetition_penalty : z[i] * o.repetition_penalty;
     }
   }
-  for (const std::int32_t id : o.suppressed) {
+  const auto forbid = [&z](std::int32_t id) {
     if (id >= 0 && static_cast<std::size_t>(id) < z.size())
       z[static_cast<std::size_t>(id)] = kNever;
-  }
+  };
+  std::ranges::for_each(o.suppressed, forbid);
+  if (o.bans.any()) std::ranges::for_each(o.bans.after(before), forbid);
   return z;
 }
 

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "qkv/decode/bans.h"
 #include "qkv/decode/step_model.h"
 
 namespace qkv {
@@ -22,6 +23,7 @@ struct SampleOptions {
   double repetition_penalty = 1.0;
   std::int64_t repetition_window = 0;         // how many tokens back an occurrence counts; 0: all
   std::vector<std::int32_t> suppressed = {};  // never drawn
+  Bans bans = {};                             // not drawn where they would complete something
   std::uint64_t seed = 1;
 
   /// Throws with the option's name when a value makes no sense.

@@ -49,8 +49,10 @@ void SearchOptions::check(std::int64_t vocabulary) const {
   if (static_cast<std::int64_t>(banned.size()) + 1 >= vocabulary) {
     fail("search: nothing but eos is left of a vocabulary of {}", vocabulary);
   }
-  for (const std::int32_t id : begin) {
-    if (outside(id)) fail("search: begin has {}, outside a vocabulary of {}", id, vocabulary);
+  for (const Tokens* given : {&begin, &prefix}) {
+    const auto wrong = std::ranges::find_if(*given, outside);
+    if (wrong == given->end()) continue;
+    fail("search: begin or prefix has {}, outside a vocabulary of {}", *wrong, vocabulary);
   }
   if (max_factor < 0 || max_extra < 0 || max_length < 0 || min_factor < 0 || min_length < 0 ||
       !std::isfinite(max_factor) || !std::isfinite(min_factor)) {
@@ -208,11 +210,41 @@ class Search {
     }
     const std::int64_t ends = 1 + std::ssize(options_.more_eos);
     count_ = static_cast<int>(
-        std::min<std::int64_t>(options_.beam + (early ? ends + 1 : ends), vocabulary_));
+        std::min<std::int64_t>(options_.beam + (early ? ends + 1 : ends) + ban(), vocabulary_));
     ids_.resize(rows * static_cast<std::size_t>(count_));
     scores_.resize(ids_.size());
     state_->choose({.count = count_, .suppressed = options_.suppressed, .forced = forced_},
                    ids_.data(), scores_.data());
+  }
+
+  // Finds what must not follow each row, and says how many offers that may cost a row.
+  std::int64_t ban() {
+    banned_.clear();
+    if (!options_.bans.any()) return 0;
+    std::int64_t most = 0;
+    for (const Sentence& s : sentences_) {
+      for (const Living& living : s.living) {
+        banned_.push_back(options_.bans.after(tokens_of(s, living)));
+        most = std::max(most, std::ssize(banned_.back()));
+      }
+    }
+    return most;
+  }
+
+  // With the prompt.
+  Tokens tokens_of(const Sentence& sentence, const Living& living) const {
+    Tokens grown;
+    for (std::int32_t n = living.node; n >= 0; n = nodes_[static_cast<std::size_t>(n)].parent) {
+      grown.push_back(nodes_[static_cast<std::size_t>(n)].token);
+    }
+    Tokens tokens = prompts_[sentence.index]->tokens;
+    if (tokens.empty()) tokens = {options_.bos};
+    tokens.insert(tokens.end(), grown.rbegin(), grown.rend());
+    return tokens;
+  }
+
+  bool is_banned(std::size_t row, std::int32_t token) const {
+    return !banned_.empty() && std::ranges::count(banned_[row], token) > 0;
   }
 
   bool begins(std::int64_t length) const {
@@ -251,6 +283,8 @@ class Search {
         }
         if (ids_[c] < 0) break;
         if (options_.ends(ids_[c]) && length < sentence.min && !begins(length)) continue;
+        const bool forced = begins(length) || length >= sentence.max;
+        if (!forced && is_banned(static_cast<std::size_t>(first_row) + i, ids_[c])) continue;
         const float score = is_free(sentence, length) ? 0.0f : scores_[c];
         offers_.push_back({sentence.living[i].sum + static_cast<double>(score),
                            static_cast<std::int32_t>(i), ids_[c], score});
@@ -407,6 +441,7 @@ class Search {
   std::vector<std::int32_t> parents_, tokens_, forced_, ids_;
   std::vector<float> scores_;
   std::vector<std::int64_t> attention_of_row_;
+  std::vector<std::vector<std::int32_t>> banned_;
   int count_ = 0;
   // Of one sentence.
   std::vector<Offer> offers_;
@@ -414,11 +449,39 @@ class Search {
   std::vector<double> ranked_;
 };
 
+/// Goes on from options.begin and prefix as from a prompt.
+std::vector<std::vector<Hypothesis>> search_behind(const StepModel& model,
+                                                   std::span<const Tokens* const> sources,
+                                                   const SearchOptions& options) {
+  options.check(model.vocabulary());
+  SearchOptions rest = options;
+  rest.begin.clear();
+  rest.prefix.clear();
+  Tokens given = options.begin;
+  given.insert(given.end(), options.prefix.begin(), options.prefix.end());
+  std::vector<Prompt> prompts;
+  for (const Tokens* source : sources) {
+    prompts.push_back({.tokens = {options.bos}, .source = *source});
+    prompts.back().tokens.insert(prompts.back().tokens.end(), given.begin(), given.end());
+  }
+  auto found = search(model, prompts, rest);
+  for (auto& hypotheses : found) {
+    for (Hypothesis& h : hypotheses) {
+      h.tokens.insert(h.tokens.begin(), given.begin(), given.end());
+      h.token_scores.insert(h.token_scores.begin(), given.size(), 0.0f);
+      h.attention.insert(h.attention.begin(), given.size() * static_cast<std::size_t>(h.sources),
+                         0.0f);
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 std::vector<std::vector<Hypothesis>> search(const StepModel& model,
                                             std::span<const Tokens* const> sources,
                                             const SearchOptions& options) {
+  if (!options.prefix.empty()) return search_behind(model, sources, options);
   return Search(model, sources, {}, options).run();
 }
 

@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "qkv/decode/bans.h"
 #include "qkv/decode/step_model.h"
 
 namespace qkv {
@@ -74,6 +75,7 @@ struct SearchOptions {
   std::int32_t eos = 2;  // −1: there is none, hypotheses end at the greatest length alone
   std::vector<std::int32_t> more_eos = {};    // end a hypothesis as well
   std::vector<std::int32_t> suppressed = {};  // never produced, e.g. <pad>, <bos>, <unk>
+  Bans bans = {};  // of what would be completed, the prompt or <bos> and `begin` counted
   // Tokens without <eos>, from a source of S tokens: at most factor·S + extra, but at least 1, at
   // most max_length (0: no such limit) and at most what the model can hold. Twice the source and
   // ten covers every pair of languages here (characters of Chinese for sub-words of English are
@@ -88,6 +90,9 @@ struct SearchOptions {
   // What every hypothesis begins with, at no cost: a language's token. It counts in all lengths and
   // is a part of Hypothesis::tokens.
   Tokens begin = {};
+  // What they go on from behind that, a beginning that somebody else has written: it counts in no
+  // length, and is a part of Hypothesis::tokens. Of models with a source.
+  Tokens prefix = {};
   bool attention = false;  // fill Hypothesis::attention
 
   struct Lengths {

@@ -41,7 +41,8 @@ std::string reason(Kind kind, const std::string& name) {
           "convert "
           "it with torch 2.6 or newer: python3 -c \"import torch; from safetensors.torch import "
           "save_file; save_file({{k: v.clone().contiguous() for k, v in torch.load('{}', "
-          "weights_only=True).items()}}, 'model.safetensors', {{'format': 'pt'}})\"",
+          "map_location='cpu', weights_only=True).items()}}, 'model.safetensors', {{'format': "
+          "'pt'}})\"",
           harmless(name) && !name.ends_with(".json") ? name : "FILE");
     case Kind::tensorflow:
       return "holds weights of TensorFlow. Convert it with transformers 4, where MODEL is the "

@@ -15,6 +15,7 @@
 #include "qkv/systems/describe.h"
 #include "qkv/systems/language_model.h"
 #include "qkv/systems/score_text.h"
+#include "qkv/text/stop_texts.h"
 #include "qkv/text/streaming.h"
 
 namespace qkv {
@@ -39,6 +40,10 @@ std::vector<std::int32_t> never_drawn(const LanguageModel& model) {
 /// What ends a text.
 std::vector<std::int32_t> ends_of(const LanguageModel& model, const GeneratorOptions& o) {
   std::vector<std::int32_t> ends = model.ends;
+  if (o.chat != ChatForm::none) {
+    const std::int32_t end = model.tokeniser.pipeline()->id(chat_end(o.chat));
+    if (std::ranges::count(ends, end) == 0) ends.push_back(end);
+  }
   if (model.by_line || o.line) ends.push_back(model.format().line_end);
   return ends;
 }
@@ -46,8 +51,10 @@ std::vector<std::int32_t> ends_of(const LanguageModel& model, const GeneratorOpt
 /// The text of a generation as it grows: what is not told yet waits for its next token.
 class Telling {
  public:
-  Telling(const LanguageModel& model, std::span<const std::int32_t> prompt)
+  Telling(const LanguageModel& model, std::span<const std::int32_t> prompt,
+          const GeneratorOptions& options)
       : model_(model),
+        stops_(options.stop),
         streaming_(model.tokeniser, model.tokeniser.pipeline() ? -1 : model.format().line_end) {
     // The pieces of the prompt are told already; of what follows each token adds its own. Before
     // them stands the start, but of an imported model only what its program puts there.
@@ -57,19 +64,24 @@ class Telling {
   }
   std::string add(std::int32_t id) {
     text_.tokens.push_back(model_.tokeniser.piece(id));
-    std::string piece = streaming_.add(id);
-    text_.text += piece;
-    return piece;
+    return told(stops_.add(streaming_.add(id)));
   }
+  /// A stop text is there: nothing more is told.
+  bool stopped() const { return stops_.stopped(); }
   std::string finish() {
-    std::string rest = streaming_.finish();
-    text_.text += rest;
-    return rest;
+    std::string rest = stops_.add(streaming_.finish());
+    return told(rest + stops_.finish());
   }
   GeneratedText take() { return std::move(text_); }
 
  private:
+  std::string told(std::string piece) {
+    text_.text += piece;
+    return piece;
+  }
+
   const LanguageModel& model_;
+  StopTexts stops_;
   StreamingText streaming_;
   GeneratedText text_;
 };
@@ -82,6 +94,7 @@ std::vector<GeneratedText> searched(const LanguageModel& model, const StepModel&
   s.penalty.alpha = o.length_penalty;
   s.max_length = o.tokens;
   s.suppressed = never_drawn(model);
+  s.bans.no_repeat_ngram_size = o.no_repeat_ngram_size;
   s.bos = std::max(0, model.format().start);
   const std::vector<std::int32_t> ends = ends_of(model, o);
   s.eos = ends.empty() ? -1 : ends.front();
@@ -99,8 +112,10 @@ std::vector<GeneratedText> searched(const LanguageModel& model, const StepModel&
     }
     const auto found = search(decoder, some, s);
     for (std::size_t i = 0; i < found.size(); ++i) {
-      Telling telling(model, some[i].tokens);
-      for (const std::int32_t id : found[i].front().tokens) (void)telling.add(id);
+      Telling telling(model, some[i].tokens, o);
+      for (const std::int32_t id : found[i].front().tokens) {
+        if (!telling.stopped()) (void)telling.add(id);
+      }
       (void)telling.finish();
       texts[begin + i] = telling.take();
     }
@@ -119,6 +134,16 @@ void check(const LanguageModel& model, const GeneratorOptions& o) {
     throw UsageError(
         "a beam does not draw: leave out temperature, greedy, top_k, top_p and the repetition "
         "penalty");
+  }
+  if (o.chat == ChatForm::none && !o.system.empty()) {
+    throw UsageError("system: a prompt alone is told nothing before; name the form with chat");
+  }
+  const TokenPipeline* pipeline = model.tokeniser.pipeline();
+  if (o.chat != ChatForm::none && (!pipeline || pipeline->id(chat_end(o.chat)) < 0)) {
+    throw UsageError(fmt::format(
+        "chat: {} ends answers with '{}', which this model's vocabulary has not; it was not taught "
+        "this form",
+        name_of(o.chat), chat_end(o.chat)));
   }
   const bool softmax = model.mpt() != nullptr && !model.mpt()->config.attn_config.linear;
   if (o.context > 0 && !softmax) {
@@ -139,17 +164,51 @@ void Generator::save(const std::filesystem::path& directory) const {
   save_language_model(*model_, directory);
 }
 
+namespace {
+
+/// A conversation as tokens: all that stands around it is in the form.
+std::vector<std::int32_t> chat_ids(const LanguageModel& model, ChatForm form,
+                                   std::span<const ChatMessage> conversation) {
+  return model.tokeniser.pipeline()->ids(chat_prompt(form, conversation), false);
+}
+
+}  // namespace
+
 std::vector<GeneratedText> Generator::generate(std::span<const std::string> prompts,
                                                const GeneratorOptions& o,
                                                const TextSink& sink) const {
   const ThreadScope threads(options_.threads);
-  const LanguageModel& m = *model_;
-  check(m, o);
-  const std::unique_ptr<StepModel> decoder =
-      m.decoder({.context = o.context, .cache = {.type = o.cache, .window = o.window}});
+  check(*model_, o);
   std::vector<std::vector<std::int32_t>> ids;
   ids.reserve(prompts.size());
-  for (const std::string& prompt : prompts) ids.push_back(m.prompt(prompt));
+  for (const std::string& prompt : prompts) {
+    if (o.chat == ChatForm::none) {
+      ids.push_back(model_->prompt(prompt));
+      continue;
+    }
+    std::vector<ChatMessage> said;
+    if (!o.system.empty()) said.push_back({ChatMessage::Role::system, o.system});
+    said.push_back({ChatMessage::Role::user, prompt});
+    ids.push_back(chat_ids(*model_, o.chat, said));
+  }
+  return written(ids, o, sink);
+}
+
+GeneratedText Generator::chat(std::span<const ChatMessage> conversation,
+                              const GeneratorOptions& o) const {
+  const ThreadScope threads(options_.threads);
+  check(*model_, o);
+  if (!o.system.empty()) throw UsageError("system: give it as the conversation's first message");
+  const std::vector<std::int32_t> ids = chat_ids(*model_, o.chat, conversation);
+  return std::move(written(std::span(&ids, 1), o, {}).front());
+}
+
+std::vector<GeneratedText> Generator::written(std::span<const std::vector<std::int32_t>> ids,
+                                              const GeneratorOptions& o,
+                                              const TextSink& sink) const {
+  const LanguageModel& m = *model_;
+  const std::unique_ptr<StepModel> decoder =
+      m.decoder({.context = o.context, .cache = {.type = o.cache, .window = o.window}});
   if (o.beam > 0) return searched(m, *decoder, ids, o);
 
   GenerateOptions g;
@@ -160,7 +219,8 @@ std::vector<GeneratedText> Generator::generate(std::span<const std::string> prom
               .top_p = o.top_p,
               .repetition_penalty = o.repetition_penalty,
               .repetition_window = o.repetition_window,
-              .suppressed = never_drawn(m)};
+              .suppressed = never_drawn(m),
+              .bans = {.no_repeat_ngram_size = o.no_repeat_ngram_size}};
   g.sample.check();
   if (const std::vector<std::int32_t> ends = ends_of(m, o); !ends.empty()) {
     g.stop = ends.front();
@@ -170,12 +230,14 @@ std::vector<GeneratedText> Generator::generate(std::span<const std::string> prom
   std::vector<Telling> telling;
   for (std::size_t n = 0; n < ids.size(); ++n) {
     draws.push_back({.prompt = {.tokens = ids[n]}, .seed = o.seed + n});
-    telling.emplace_back(m, ids[n]);
+    telling.emplace_back(m, ids[n], o);
   }
   (void)qkv::generate(*decoder, draws, g, [&](const DrawnToken& t) {
     if (t.ends) return false;
-    const std::string piece = telling[static_cast<std::size_t>(t.text)].add(t.token);
-    return !sink || piece.empty() || sink(t.text, piece);
+    Telling& text = telling[static_cast<std::size_t>(t.text)];
+    const std::string piece = text.add(t.token);
+    const bool on = !sink || piece.empty() || sink(t.text, piece);
+    return on && !text.stopped();
   });
   std::vector<GeneratedText> texts;
   for (std::size_t n = 0; n < telling.size(); ++n) {
@@ -216,7 +278,21 @@ AttentionMaps Generator::attention(std::string_view text) const {
   return attention_of(*model_, text);
 }
 
+const GeneratorOptions& Generator::defaults() const { return model_->defaults; }
+
 namespace {
+
+/// The options that are not qkv's own defaults: "temperature 0.6, top_p 0.9"; empty: none.
+std::string wishes_of(const GeneratorOptions& options) {
+  GeneratorOptions asked = options, plain;
+  const std::vector<OptionField> fields = fields_of(asked), usual = fields_of(plain);
+  std::string text;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i].get() == usual[i].get()) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", fields[i].about.name, fields[i].get());
+  }
+  return text;
+}
 
 std::string summary_of(const Mpt::Config& c) {
   const Mpt::AttnConfig& a = c.attn_config;
@@ -252,6 +328,9 @@ Info Generator::info() const {
   info.facts.emplace_back(
       "vocabulary", fmt::format("{} ({}), {}", grouped(m.vocabulary()), name_of(m.tokeniser.kind()),
                                 m.by_line ? "every line a text" : "text end to end"));
+  if (const std::string wishes = wishes_of(m.defaults); !wishes.empty()) {
+    info.facts.emplace_back("generates with", wishes);
+  }
   return info;
 }
 

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include "qkv/attention/cache_storage.h"
+#include "qkv/systems/generator_options.h"
 #include "qkv/systems/system.h"
 #include "qkv/view/attention_maps.h"
 
@@ -24,61 +24,9 @@ namespace qkv {
 
 struct LanguageModel;  // language_model.h: what training makes
 
-struct GeneratorOptions {
-  std::int64_t tokens = 256;  // most tokens of a text
-  double temperature = 1.0;   // 0: always the likeliest token
-  bool greedy = false;        // the same
-  std::int64_t top_k = 0;     // 0: all
-  double top_p = 1.0;
-  double repetition_penalty = 1.0;
-  std::int64_t repetition_window = 0;
-  std::uint64_t seed = 1;
-  int beam = 0;  // > 0: beam search in place of drawing
-  double length_penalty = 1.0;
-  std::int64_t context = 0;  // how many tokens back softmax attention looks (0: all that fits)
-  CacheType cache = CacheType::f32;  // precision of keys and values
-  std::int64_t window = 0;           // > 0: a token sees so many back, and no more is kept
-  bool line = false;                 // stop at the end of the line
-  std::int64_t batch = 32;           // texts under way at once
-
-  template <class Self, class Visit>
-  static void each(Self& o, Visit&& visit) {
-    visit({"tokens", "Most tokens to write", between(0, 1e9)}, o.tokens);
-    visit(
-        {"temperature", "Below 1 likelier tokens gain, above 1 they lose; 0: always the likeliest",
-         non_negative()},
-        o.temperature);
-    visit({"greedy", "Always the likeliest token"}, o.greedy);
-    visit({"top_k", "Draw from the k likeliest tokens (0: from all)", between(0, 1e9)}, o.top_k);
-    visit({"top_p",
-           "Draw from the likeliest tokens that reach this mass",
-           {.least = 0, .most = 1, .open_least = true}},
-          o.top_p);
-    visit({"repetition_penalty", "Above 1: tokens that occurred lose", positive()},
-          o.repetition_penalty);
-    visit({"repetition_window", "How many tokens back that counts (0: all)", between(0, 1e9)},
-          o.repetition_window);
-    visit({"seed", "Of the draws"}, o.seed);
-    visit(
-        {"beam", "Search with a beam of this width instead of drawing (0: draw)", between(0, 1024)},
-        o.beam);
-    visit(
-        {"length_penalty", "With --beam: exponent of the length normalisation", between(-100, 100)},
-        o.length_penalty);
-    visit({"context", "How many tokens back softmax attention looks, at most (0: all that fits)",
-           between(0, 1e9)},
-          o.context);
-    visit({"cache", "What keys and values are kept in; bf16 and int8 take less memory"}, o.cache);
-    visit({"window", "A token sees itself and so many before it (0: all)", between(0, 1e9)},
-          o.window);
-    visit({"line", "Stop at the end of the line"}, o.line);
-    visit({"batch", "Texts under way at once", between(1, 4096)}, o.batch);
-  }
-};
-
 struct GeneratedText {
-  std::string text;                 // what follows the prompt
-  std::vector<std::string> tokens;  // its pieces
+  std::string text;                 // what follows the prompt, up to a stop text
+  std::vector<std::string> tokens;  // the pieces that were drawn, those of a stop text too
 };
 
 /// How well a model predicts a text.
@@ -116,6 +64,7 @@ class Generator {
   explicit Generator(LanguageModel model, const LoadOptions& options = {});
   void save(const std::filesystem::path& directory) const;
 
+  /// With options.chat a prompt is what a user says, and the text what the assistant answers.
   GeneratedText generate(std::string_view prompt, const GeneratorOptions& options = {}) const;
   /// One text a prompt, all at once; text n is drawn with seed + n.
   std::vector<GeneratedText> generate(std::span<const std::string> prompts,
@@ -124,6 +73,12 @@ class Generator {
   using TextSink = std::function<bool(std::int64_t n, std::string_view piece)>;
   std::vector<GeneratedText> generate(std::span<const std::string> prompts,
                                       const GeneratorOptions& options, const TextSink& sink) const;
+
+  /// What the assistant says next, in the form of options.chat; that of `system` is left to the
+  /// conversation. Throws UsageError as chat_prompt() does, and for a form that the model's
+  /// vocabulary has no end of an answer for.
+  GeneratedText chat(std::span<const ChatMessage> conversation,
+                     const GeneratorOptions& options) const;
 
   /// Every token of the text once, ends of lines too; `sink` gets each token and its log p, `about`
   /// what was read, for people.
@@ -134,10 +89,15 @@ class Generator {
   /// What each token looks back at; rows are named after what they predict.
   AttentionMaps attention(std::string_view text) const;
   Info info() const;
+  /// What the directory says of generating: qkv's defaults for what qkv has trained.
+  const GeneratorOptions& defaults() const;
 
   const LanguageModel& model() const { return *model_; }
 
  private:
+  std::vector<GeneratedText> written(std::span<const std::vector<std::int32_t>> prompts,
+                                     const GeneratorOptions& options, const TextSink& sink) const;
+
   std::shared_ptr<const LanguageModel> model_;
   LoadOptions options_;
 };

@@ -101,6 +101,28 @@ Mpt::Config mpt_from(FieldReader r, const Json& json, const std::string& path) {
   return c;
 }
 
+/// How texts are written, where it is not qkv's own way. Directories say nothing of what stops a
+/// text or stands before it.
+Json wishes_json(const GeneratorOptions& options) {
+  const Json all = config_json(options), plain = config_json(GeneratorOptions());
+  Json wishes = Json::object();
+  for (const auto& [name, value] : all.items()) {
+    if (value != plain[name] && !value.is_array()) wishes[name] = value;
+  }
+  return wishes;
+}
+
+GeneratorOptions wishes_from(FieldReader reader) {
+  GeneratorOptions options;
+  GeneratorOptions::each(options, [&](const About& about, auto& field) {
+    if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(field)>, std::vector<std::string>>) {
+      if (reader.has(about.name)) read_field(reader, about.name, field, -(std::int64_t{1} << 30));
+    }
+  });
+  reader.finish();
+  return options;
+}
+
 bool by_characters(const Tokeniser& tokeniser) {
   return tokeniser.kind() == Tokeniser::Kind::character;
 }
@@ -283,6 +305,7 @@ void save_language_model(const LanguageModel& model, const std::filesystem::path
       {"context", model.context},
       {"model", std::visit([](const auto& n) { return json_of(n.config); }, model.network)}};
   if (!model.ends.empty()) config["ends"] = model.ends;
+  if (const Json wishes = wishes_json(model.defaults); !wishes.empty()) config["generate"] = wishes;
   writer.commit(std::move(config));
 }
 
@@ -296,6 +319,7 @@ LanguageModel read_foreign_model(const ModelDirectory& directory) {
   model.network = read_decoder_weights(directory, decoder);
   model.tokeniser = std::move(files.tokeniser);
   model.ends = std::move(files.ends);
+  model.defaults = std::move(files.defaults);
   model.context = decoder.context;
   model.preset = config["model_type"].get<std::string>();
   model.notes = std::move(decoder.notes);
@@ -331,6 +355,7 @@ LanguageModel read_language_model(const ModelDirectory& directory) {
       model.ends.push_back(static_cast<std::int32_t>(id));
     }
   }
+  if (reader.has("generate")) model.defaults = wishes_from(reader.object("generate"));
   const bool recurrent = architecture == LanguageArchitecture::rnn;
   Mpt::Config sizes;
   RnnLanguage::Config rnn_sizes;

@@ -20,6 +20,7 @@
 #include "qkv/decode/language_decoder.h"
 #include "qkv/models/mpt.h"
 #include "qkv/models/rnn_language.h"
+#include "qkv/systems/generator_options.h"
 #include "qkv/text/tokeniser.h"
 
 namespace qkv {
@@ -71,6 +72,7 @@ struct LanguageModel {
   std::int64_t context = 0;        // tokens of a window in training
   std::string preset;              // for people: what the sizes were called
   std::vector<std::int32_t> ends;  // of imported models: the tokens that end a text
+  GeneratorOptions defaults;       // of imported models: how their directory wants texts written
   std::vector<std::string> notes;  // what was passed over while loading; to be shown to people
 
   /// The network's parameters under its own names, so that a LanguageModel is a module.

@@ -45,6 +45,8 @@ struct TranslateOptions {
   double max_factor = 2.0;      // tokens a source token, and ten more
   std::int64_t min_length = 0;
   LimitRule at_limit = LimitRule::ends;
+  std::int64_t no_repeat_ngram_size = 0;  // no so many tokens in a row occur twice; 0: they may
+  std::string prefix = {};  // what every translation goes on from; no length counts it
   // Of models for several languages; empty: what the directory says.
   std::string source_language = {}, target_language = {};
   bool sentences = false;        // each sentence of a text by itself; its lines stay lines
@@ -62,6 +64,10 @@ struct TranslateOptions {
   std::int64_t batch_tokens = 4096;
   std::int64_t batch_sentences = 64;
 
+  /// Files from before may lack them.
+  static bool added_later(std::string_view name) {
+    return name == "no_repeat_ngram_size" || name == "prefix";
+  }
   template <class Self, class Visit>
   static void each(Self& o, Visit&& visit) {
     visit({"beam", "Width of the beam; 1 is greedy", between(1, 1024)}, o.beam);
@@ -80,6 +86,10 @@ struct TranslateOptions {
     visit({"min_length", "Fewest tokens of a translation", between(0, 1e9)}, o.min_length);
     visit({"at_limit", "What a translation of the greatest length does: ends, free, cut"},
           o.at_limit);
+    visit({"no_repeat_ngram_size", "No so many tokens in a row occur twice (0: they may)",
+           between(0, 1e9)},
+          o.no_repeat_ngram_size);
+    visit({"prefix", "What every translation begins with"}, o.prefix);
     visit({"source_language", "Of models for several languages"}, o.source_language);
     visit({"target_language", "Of models for several languages"}, o.target_language);
     visit({"sentences", "Lines hold several sentences: each is translated by itself"}, o.sentences);

@@ -33,6 +33,7 @@ void set_special_tokens(const TranslationModel& model, SearchOptions& options) {
   options.bos = tokens.start;
   options.eos = tokens.end;
   options.suppressed = tokens.never;
+  options.bans.sequences = tokens.never_in_a_row;
 }
 
 std::vector<std::string> translate_tokens(const TranslationModel& model,

@@ -68,6 +68,7 @@ struct TranslationTokens {
   std::vector<std::int32_t> source_begin;  // in front of every source
   std::vector<std::int32_t> target_begin;  // what targets begin with where no language is asked for
   std::vector<std::int32_t> never;         // never produced
+  std::vector<std::vector<std::int32_t>> never_in_a_row;  // so are these, of several tokens each
   std::string language;  // how tokens of languages are spelled, "__{}__"; empty: there are none
   bool source_language = false;           // that of the source stands in front of it
   Place target_language = Place::target;  // where that of the target stands: it begins one of them

@@ -58,6 +58,7 @@ Json tokens_json(const TranslationTokens& t) {
           {"source_begin", t.source_begin},
           {"target_begin", t.target_begin},
           {"never", t.never},
+          {"never_in_a_row", t.never_in_a_row},
           {"language", t.language},
           {"source_language", t.source_language},
           {"target_language", name_of(t.target_language)}};
@@ -77,6 +78,13 @@ TranslationTokens tokens_from(const Json& json, FieldReader reader) {
     if (!reader.has(name)) reader.wrong(name, "a list of numbers of tokens");
     *list = numbers_from(json[name], reader, name);
   }
+  if (constexpr const char* kRows = "never_in_a_row"; reader.has(kRows)) {
+    if (!json[kRows].is_array()) reader.wrong(kRows, "a list of lists");
+    for (const Json& row : json[kRows]) {
+      t.never_in_a_row.push_back(numbers_from(row, reader, kRows));
+      if (row.size() < 2) reader.wrong(kRows, "lists of at least two tokens");
+    }
+  }
   t.language = reader.text("language");
   t.source_language = reader.boolean("source_language");
   t.target_language = static_cast<Place>(reader.choice("target_language", names_of<Place>()));
@@ -87,6 +95,7 @@ TranslationTokens tokens_from(const Json& json, FieldReader reader) {
 TranslateOptions translate_options_from(FieldReader reader) {
   TranslateOptions options;
   TranslateOptions::each(options, [&](const About& about, auto& field) {
+    if (TranslateOptions::added_later(about.name) && !reader.has(about.name)) return;
     read_field(reader, about.name, field, -(std::int64_t{1} << 30));
   });
   reader.finish();
@@ -108,6 +117,9 @@ void check_tokens(const TranslationTokens& t, const TranslationModel& model,
   for (const std::int32_t id : t.source_begin) check("source_begin", id, 0, model.source);
   for (const std::int32_t id : t.target_begin) check("target_begin", id, 0, model.target);
   for (const std::int32_t id : t.never) check("never", id, 0, model.target);
+  for (const auto& row : t.never_in_a_row) {
+    for (const std::int32_t id : row) check("never_in_a_row", id, 0, model.target);
+  }
   if (std::ranges::find(t.never, t.end) != t.never.end()) {
     throw DataError(path, 0, "field 'tokens.never': holds the end");
   }

@@ -25,6 +25,8 @@ SearchOptions search_options(const TranslationModel& model, const TranslateOptio
   s.beam = o.beam;
   s.n_best = o.n_best;
   s.begin = target_begin(model, o);
+  if (!o.prefix.empty()) s.prefix = model.target.encode(o.prefix);
+  s.bans.no_repeat_ngram_size = o.no_repeat_ngram_size;
   s.penalty.alpha = o.length_penalty;
   s.penalty.kind =
       o.penalty_form == PenaltyForm::gnmt ? LengthPenalty::Kind::gnmt : LengthPenalty::Kind::power;
@@ -265,6 +267,9 @@ std::vector<TranslationCandidate> Translator::score(std::span<const std::string>
                                                     const TranslateOptions& options,
                                                     const ProgressSink& progress) const {
   const ThreadScope threads(options_.threads);
+  if (!options.prefix.empty()) {
+    throw UsageError("prefix: a translation that is given begins as it does; leave it out");
+  }
   TranslateOptions asked = options;
   asked.replace_unknown = false;  // the targets are what they are
   std::vector<Tokens> source_ids, target_ids;

@@ -77,7 +77,7 @@ class Translator {
                                             const ProgressSink& progress = {}) const;
 
   /// How likely each target is as the translation of its source, each as a whole: `sentences` does
-  /// not count.
+  /// not count. Throws UsageError for a prefix.
   std::vector<TranslationCandidate> score(std::span<const std::string> sources,
                                           std::span<const std::string> targets,
                                           const TranslateOptions& options = {},

@@ -6,12 +6,12 @@
 #include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
 #include "qkv/text/pipeline/parts.h"
+#include "qkv/text/pipeline/unicode.h"
 
 namespace qkv {
 namespace {
 
-constexpr const char* kVisibleSpace = "\xE2\x96\x81";  // U+2581
-
+using pipeline::kVisibleSpace;
 using pipeline::Parts;
 using pipeline::Stretch;
 using pipeline::Token;
@@ -78,8 +78,16 @@ TokenEncoding encode_one(const Parts& parts, std::string_view text) {
   return encoding;
 }
 
+/// Whether a part asks where in the text a stretch begins.
+bool needs_traces(const Parts& parts) {
+  return std::ranges::any_of(parts.pre_tokenisers, [](const pipeline::PreTokeniser& p) {
+    const auto* spaces = std::get_if<pipeline::VisibleSpaces>(&p);
+    return spaces != nullptr && spaces->prefix == pipeline::Prefix::first;
+  });
+}
+
 std::vector<std::int32_t> ids_of(const Parts& parts, std::string_view text) {
-  TracedText traced(text);
+  TracedText traced(text, needs_traces(parts));
   std::vector<std::int32_t> ids;
   for_each_token(parts, traced, [&](const Token& t, const Stretch&) { ids.push_back(t.id); });
   return ids;

@@ -37,6 +37,15 @@ TEST(Lm, TrainsGeneratesAndJudges) {
   EXPECT_EQ(greedy.exit, 0) << greedy.err;
   EXPECT_EQ(greedy.out, "sat\non the mat\nthe cat s\n");
   EXPECT_EQ(run_qkv("generate --greedy --line" + model, "on the mat\nthe c\n").out, "at sat\n");
+  const Ran stopped =
+      run_qkv("generate --greedy --tokens 24 --stop 'n th' --stop xyz" + model + "'the cat '");
+  EXPECT_EQ(stopped.exit, 0) << stopped.err;
+  EXPECT_EQ(stopped.out, "sat\no\n");
+  const Ran form = run_qkv("generate --chat chatml" + model + "hi");
+  EXPECT_EQ(form.exit, 2);
+  EXPECT_NE(form.err.find("<|im_end|>"), std::string::npos) << form.err;
+  EXPECT_EQ(run_qkv("generate --chat jinja" + model + "hi").exit, 2);
+  EXPECT_EQ(run_qkv("generate --system brief" + model + "hi").exit, 2);
   const Ran echo = run_qkv("generate --greedy --line --echo" + model + "'the cat '");
   EXPECT_EQ(echo.out, "the cat sat\n");
 

@@ -25,6 +25,38 @@ TEST(Tokenise, NumbersPiecesOffsetsAndBack) {
   EXPECT_EQ(json["special"], nlohmann::json({1, 0, 0, 1}));
 }
 
+TEST(Tokenise, QuotedLinesHoldAnyTextAndPairs) {
+  const Ran two = run_qkv(kBert + "--quoted --pieces", "\"The\\ncat\"\n[\"The\", \"cat\"]\n\"\"\n");
+  EXPECT_EQ(two.exit, 0) << two.err;
+  EXPECT_EQ(two.out, "[CLS] The cat [SEP]\n[CLS] The [SEP] cat [SEP]\n[CLS] [SEP]\n");
+  for (const char* line : {"The cat", "3", "[\"a\"]", "[\"a\", 3]"}) {
+    const Ran wrong = run_qkv(kBert + "--quoted", "\"x\"\n" + std::string(line) + "\n");
+    EXPECT_EQ(wrong.exit, 1) << line;
+    EXPECT_NE(wrong.err.find("<stdin>:2"), std::string::npos) << wrong.err;
+  }
+  EXPECT_EQ(run_qkv(kBert + "--quoted --decode", "").exit, 2);
+}
+
+TEST(Tokenise, LinesAnswerInOrderOnAnyNumberOfThreads) {
+  std::string lines;
+  for (int i = 0; i < 3000; ++i)
+    lines += "The cat " + std::string(static_cast<std::size_t>(i % 7), 's') + "\n";
+  const Ran one = run_qkv(kBert + "--threads 1", lines);
+  EXPECT_EQ(one.exit, 0) << one.err;
+  EXPECT_EQ(run_qkv(kBert + "--threads 3", lines).out, one.out);
+}
+
+TEST(Tokenise, SpeedIsMeasured) {
+  const Temporary folder;
+  spill(folder / "text", "The cat\n\nthe dog\n");
+  const std::string bert = std::string(QKV_SOURCE_DIR) + "/tests/text/tokenisers/bert-files";
+  const std::string bench = "bench tokenise --runs 1 --json --model '" + bert + "' '";
+  const Ran ran = run_qkv(bench + (folder / "text").string() + "'");
+  ASSERT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_EQ(nlohmann::json::parse(ran.out)["lines"], 3);
+  EXPECT_EQ(run_qkv(bench + "/dev/null'").exit, 1);
+}
+
 TEST(Tokenise, SaysWhatIsWrong) {
   const Ran none = run_qkv("tokenise --model /nowhere", "");
   EXPECT_EQ(none.exit, 1);

@@ -120,16 +120,141 @@ TEST(ImportedGenerator, SeveralTokensEndAText) {
   ASSERT_GT(whole.size(), 2u);
   const int second = std::stoi(whole[1].substr(1));
   directory.set("generation_config.json", "eos_token_id", {39, second});
-  directory.set("generation_config.json", "temperature", 0.6);
   const Generator generator = Generator::load(directory.path());
-  EXPECT_THAT(generator.info().notes,
-              ElementsAre(HasSubstr("its defaults are not applied, give them as options: "
-                                    "temperature 0.6")));
   const auto found = std::ranges::find(whole, whole[1]) - whole.begin();
   EXPECT_EQ(std::ssize(generator.generate("t4 t5 t6", {.tokens = 9, .greedy = true}).tokens),
             found);
   const auto beam = generator.generate("t4 t5 t6", {.tokens = 9, .beam = 4}).tokens;
   EXPECT_EQ(std::ranges::count(beam, whole[1]), 0);
+}
+
+/// What stands in ways.safetensors behind three tokens.
+std::string way(const std::string& model, const std::string& name) {
+  return text_of(follows(Golden(model, "ways.safetensors"), name), true);
+}
+
+TEST(ImportedGenerator, BansAndPenaltiesAreThoseOfTransformers) {
+  for (const std::string model : {"gpt2", "llama"}) {
+    SCOPED_TRACE(model);
+    const Directory directory(model);
+    const Generator generator = Generator::load(directory.path());
+    std::vector<std::int32_t> ids = Golden(model).ids("0.ids");
+    ids.resize(3);
+    const std::string prompt = text_of(ids);
+    GeneratorOptions options = {.tokens = 9, .greedy = true, .no_repeat_ngram_size = 2};
+    EXPECT_EQ(generator.generate(prompt, options).text, way(model, "ngram.greedy"));
+    options = {.tokens = 9, .beam = 4, .no_repeat_ngram_size = 2};
+    EXPECT_EQ(generator.generate(prompt, options).text, way(model, "ngram.beam"));
+    options = {.tokens = 9, .greedy = true, .repetition_penalty = 1.5};
+    EXPECT_EQ(generator.generate(prompt, options).text, way(model, "penalty.greedy"));
+  }
+}
+
+TEST(ImportedGenerator, TheDirectorySaysHowTextsAreWritten) {
+  const Directory directory("gpt2");
+  EXPECT_EQ(Generator::load(directory.path()).defaults().temperature, 1.0);
+  const auto set = [&](const char* name, const Json& value) {
+    directory.set("generation_config.json", name, value);
+  };
+  set("do_sample", true);
+  set("temperature", 0.6);
+  set("top_p", 0.9);
+  set("repetition_penalty", 1.2);
+  set("no_repeat_ngram_size", 3);
+  set("max_new_tokens", 17);
+  set("min_length", 0);
+  set("typical_p", 0.4);
+  const Generator generator = Generator::load(directory.path());
+  const GeneratorOptions& o = generator.defaults();
+  EXPECT_EQ(o.temperature, 0.6);
+  EXPECT_EQ(o.top_p, 0.9);
+  EXPECT_EQ(o.top_k, 50) << "where it draws and does not say";
+  EXPECT_EQ(o.repetition_penalty, 1.2);
+  EXPECT_EQ(o.no_repeat_ngram_size, 3);
+  EXPECT_EQ(o.tokens, 17);
+  EXPECT_THAT(generator.info().notes, ElementsAre(HasSubstr("does not count here: "
+                                                            "typical_p 0.4")));
+  const Temporary saved;
+  generator.save(saved.path());
+  const GeneratorOptions again = Generator::load(saved.path()).defaults();
+  EXPECT_EQ(again.temperature, 0.6);
+  EXPECT_EQ(again.tokens, 17);
+  EXPECT_EQ(generator.generate("t4 t5", o).text,
+            Generator::load(saved.path()).generate("t4 t5", again).text);
+  set("do_sample", false);
+  EXPECT_EQ(Generator::load(directory.path()).defaults().temperature, 0.0);
+  EXPECT_EQ(Generator::load(directory.path()).defaults().top_k, 0);
+  set("num_beams", 4);
+  EXPECT_EQ(Generator::load(directory.path()).defaults().beam, 4);
+  for (const auto& [name, value] : {std::pair{"top_p", Json(1.5)},
+                                    {"temperature", Json(-1)},
+                                    {"top_k", Json(0.5)},
+                                    {"do_sample", Json("yes")}}) {
+    const Directory wrong("gpt2");
+    wrong.set("generation_config.json", name, value);
+    EXPECT_THAT(wrong.loading(), ThrowsMessage<DataError>(HasSubstr(name)));
+  }
+}
+
+TEST(ImportedGenerator, TextsEndBeforeAStopText) {
+  const Directory directory("llama");
+  const Generator generator = Generator::load(directory.path());
+  const std::string prompt = "t3 t27 t7";
+  const auto whole = generator.generate(prompt, {.tokens = 9, .greedy = true});
+  ASSERT_EQ(whole.text, " t1 t12 t37 t0 t23 t9 t36 t31 t36");
+  // Across pieces, and the beginning of one that is never whole.
+  GeneratorOptions options = {.tokens = 9, .greedy = true, .stop = {"t9 t", "37 t4"}};
+  std::string told;
+  const std::vector<std::string> one = {prompt};
+  const auto stopped = generator.generate(one, options, [&](std::int64_t, std::string_view piece) {
+    told += piece;
+    return true;
+  });
+  EXPECT_EQ(stopped.front().text, " t1 t12 t37 t0 t23 ");
+  EXPECT_EQ(told, stopped.front().text);
+  EXPECT_EQ(stopped.front().tokens.size(), 7u) << "the last one completes it";
+  options.stop = {"no such text"};
+  EXPECT_EQ(generator.generate(prompt, options).text, whole.text);
+  options = {.tokens = 9, .beam = 4, .stop = {"23"}};
+  EXPECT_EQ(generator.generate(prompt, options).text, " t");
+}
+
+TEST(ImportedGenerator, AnswersInTheFormThatWasTaught) {
+  const Directory directory("llama");
+  // A vocabulary with the marks of ChatML: t30 and t31 stand for them.
+  Json json = Json::parse(words_json());
+  for (const auto& [mark, id] : {std::pair{"<|im_start|>", 30}, {"<|im_end|>", 31}}) {
+    json["model"]["vocab"].erase("t" + std::to_string(id));
+    json["model"]["vocab"][mark] = id;
+    json["added_tokens"].push_back({{"id", id},
+                                    {"content", mark},
+                                    {"special", true},
+                                    {"single_word", false},
+                                    {"lstrip", false},
+                                    {"rstrip", false},
+                                    {"normalized", false}});
+  }
+  write_file(directory.path() / "tokenizer.json", json.dump());
+  const Generator generator = Generator::load(directory.path());
+  const GeneratorOptions chat = {.tokens = 9, .greedy = true, .chat = ChatForm::chatml};
+  // The same as the form spelled out, up to the end of the answer.
+  const std::string spelled = "<|im_start|>user\nt4 t5<|im_end|>\n<|im_start|>assistant\n";
+  GeneratorOptions plain = chat;
+  plain.chat = ChatForm::none;
+  plain.stop = {"<|im_end|>"};
+  EXPECT_EQ(generator.generate("t4 t5", chat).text, generator.generate(spelled, plain).text);
+  GeneratorOptions told = chat;
+  told.system = "t9";
+  const std::vector<ChatMessage> conversation = {{ChatMessage::Role::system, "t9"},
+                                                 {ChatMessage::Role::user, "t4 t5"}};
+  EXPECT_EQ(generator.generate("t4 t5", told).text, generator.chat(conversation, chat).text);
+  EXPECT_THROW((void)generator.chat(conversation, told), UsageError) << "told twice";
+  EXPECT_THROW((void)generator.chat(conversation, plain), UsageError) << "no form";
+  told.chat = ChatForm::none;
+  EXPECT_THROW((void)generator.generate("t4", told), UsageError);
+  told.chat = ChatForm::llama3;
+  EXPECT_THAT([&] { (void)generator.generate("t4", told); },
+              ThrowsMessage<UsageError>(HasSubstr("<|eot_id|>")));
 }
 
 TEST(ImportedGenerator, BatchesAndCachesOfOtherTypes) {

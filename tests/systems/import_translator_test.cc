@@ -13,6 +13,7 @@
 #include "qkv/io/json.h"
 #include "qkv/ops/loss.h"
 #include "qkv/systems/import/hf_translator.h"
+#include "qkv/systems/translation_decoding.h"
 #include "qkv/systems/translation_tokens.h"
 #include "qkv/systems/translator.h"
 #include "qkv/text/subword.h"
@@ -311,12 +312,137 @@ TEST_F(Foreign, RefusesByNameWhatMakesAnotherNetwork) {
 TEST_F(Foreign, SaysWhatItDoesNotKnowAndWhatDoesNotCount) {
   make("marian");
   change("config.json", [](Json& json) { json["mystery"] = 1; });
-  change("generation_config.json", [](Json& json) { json["no_repeat_ngram_size"] = 3; });
+  change("generation_config.json", [](Json& json) {
+    json["no_repeat_ngram_size"] = 3;
+    json["diversity_penalty"] = 0.5;
+  });
   std::string notes;
   for (const std::string& note : Translator::load(folder_.path()).info().notes)
     notes += note + "\n";
   EXPECT_THAT(notes, HasSubstr("mystery"));
-  EXPECT_THAT(notes, HasSubstr("no_repeat_ngram_size"));
+  EXPECT_THAT(notes, HasSubstr("diversity_penalty"));
+  EXPECT_THAT(notes, HasSubstr("'renormalize_logits' is true"));
+  EXPECT_EQ(Translator::load(folder_.path()).defaults().no_repeat_ngram_size, 3);
+}
+
+/// What generate() made of sequence 0 when it was asked in several ways (ways.safetensors).
+class Ways : public Foreign {
+ protected:
+  void make(const std::string& name) {
+    Foreign::make(name);
+    name_ = name;
+  }
+  Golden ways() const { return Golden(name_, "ways.safetensors"); }
+  std::vector<Translation> translated(const TranslateOptions& options) const {
+    std::vector<Tokens> sources = {Golden(name_).ids("0.ids")};
+    sources[0].pop_back();  // its end
+    return Translator::load(folder_.path()).translate_tokens(sources, options);
+  }
+  TranslateOptions wide() const {
+    TranslateOptions options = Translator::load(folder_.path()).defaults();
+    options.beam = 4;
+    return options;
+  }
+  void expect(const std::string& way, const Translation& found) const {
+    const TranslationModel model = load_translation_model(folder_.path());
+    EXPECT_EQ(found.best.front().tokens, expected_pieces(ways(), way, model)) << way;
+    EXPECT_NEAR(found.score, ways().number(way + ".score"), 1e-5) << way;
+  }
+
+  std::string name_;
+};
+
+TEST_F(Ways, AllHypothesesAreThoseOfGenerate) {
+  for (const char* name : {"marian", "m2m100"}) {
+    make(name);
+    TranslateOptions options = wide();
+    options.n_best = 4;
+    const Translation found = translated(options).front();
+    ASSERT_EQ(found.best.size(), 4u);
+    const TranslationModel model = load_translation_model(folder_.path());
+    for (std::size_t r = 0; r < 4; ++r) {
+      const std::string at = fmt::format("best.{}", r);
+      EXPECT_EQ(found.best[r].tokens, expected_pieces(ways(), at, model)) << name << at;
+      EXPECT_NEAR(found.best[r].score, ways().number(at + ".score"), 1e-5) << name << at;
+    }
+  }
+}
+
+TEST_F(Ways, ForcedFirstTokenOfTheTarget) {
+  for (const char* name : {"marian", "m2m100"}) {
+    make(name);
+    change("generation_config.json", [](Json& json) { json["forced_bos_token_id"] = 5; });
+    const Translation found = translated(wide()).front();
+    const TranslationModel model = load_translation_model(folder_.path());
+    auto pieces = expected_pieces(ways(), "forced", model);
+    EXPECT_EQ(pieces.front(), model.target.piece(5));
+    pieces.erase(pieces.begin());  // it is no part of the text
+    EXPECT_EQ(found.best.front().tokens, pieces);
+    EXPECT_NEAR(found.score, ways().number("forced.score"), 1e-5);
+  }
+}
+
+TEST_F(Ways, GoesOnFromABeginningOfTheTarget) {
+  for (const char* name : {"marian", "m2m100"}) {
+    make(name);
+    const TranslationModel model = load_translation_model(folder_.path());
+    // Words that the tokeniser cuts into the golden tokens need not exist: ask the search.
+    const Tokens prefix = ways().ids("behind.prefix");
+    SearchOptions search;
+    set_special_tokens(model, search);
+    search.beam = 4;
+    search.stop = Stop::worst;
+    search.at_limit = model.defaults.at_limit == LimitRule::free ? AtLimit::free : AtLimit::cut;
+    search.max_factor = 1e6;
+    search.max_length = model.defaults.max_length - std::ssize(prefix);
+    search.prefix = prefix;
+    Tokens source = Golden(name).ids("0.ids");
+    source.pop_back();
+    const auto decoder = decoder_of(model, {.source_eos = model.tokens().source_end});
+    const Hypothesis h = qkv::search(*decoder, std::span<const Tokens>(&source, 1), search)[0][0];
+    std::vector<std::string> pieces;
+    for (const std::int32_t id : h.tokens) pieces.push_back(model.target.piece(id));
+    EXPECT_EQ(pieces, expected_pieces(ways(), "behind", model));
+    EXPECT_NEAR(h.score, ways().number("behind.score"), 1e-5);
+    EXPECT_EQ(h.token_scores[0], 0.0f);
+  }
+  make("marian");
+  const Translator translator = Translator::load(folder_.path());
+  TranslateOptions options = wide();
+  options.prefix = "the red";
+  options.attention = true;
+  const Translation t = translator.translate("a dog", options);
+  EXPECT_THAT(t.text, ::testing::StartsWith("the red"));
+  const TranslationCandidate& best = t.best.front();
+  EXPECT_EQ(best.attention.size(),
+            (best.tokens.size() + 1) * static_cast<std::size_t>(best.sources));
+  options.sample = true;
+  EXPECT_THAT(translator.translate("a dog", options).text, ::testing::StartsWith("the red"));
+  const std::vector<std::string> one = {"a dog"};
+  EXPECT_THROW((void)translator.score(one, one, options), UsageError);
+}
+
+TEST_F(Ways, BansWhatTheDirectoryBans) {
+  make("m2m100");
+  TranslateOptions options = wide();
+  options.no_repeat_ngram_size = 2;
+  expect("ngram.beam", translated(options).front());
+  options.beam = 1;
+  EXPECT_EQ(translated(options).front().best.front().tokens,
+            expected_pieces(ways(), "ngram.greedy", load_translation_model(folder_.path())));
+  const Tokens words = ways().ids("bad.words"), single = ways().ids("suppressed.ids");
+  change("generation_config.json", [&](Json& json) {
+    json["bad_words_ids"] = {{words[0], words[1]}, {words[2], words[3]}};
+  });
+  expect("bad", translated(wide()).front());
+  Translator::load(folder_.path()).save(folder_ / "own");
+  EXPECT_EQ(Translator::load(folder_ / "own").model().tokens().never_in_a_row,
+            (std::vector<Tokens>{{words[0], words[1]}, {words[2], words[3]}}));
+  change("generation_config.json", [&](Json& json) {
+    json.erase("bad_words_ids");
+    json["suppress_tokens"] = single;
+  });
+  expect("suppressed", translated(wide()).front());
 }
 
 TEST_F(Foreign, SurvivesDamage) {

@@ -1,5 +1,7 @@
 #include "qkv/systems/import/decoder_files.h"
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "qkv/base/error.h"
@@ -46,19 +48,68 @@ Ids read_ids(ForeignFields& f, std::int64_t vocabulary) {
   return ids;
 }
 
-/// What else the file wants of a generation: people may give it, nothing applies it unasked.
-void note_settings(const Json& json, const std::string& path, std::vector<std::string>& notes) {
-  std::vector<std::string> settings;
-  for (const auto& [name, value] : json.items()) {
-    if (name.starts_with('_') || name == "transformers_version" || name == "use_cache" ||
-        name.ends_with("os_token_id") || name == "pad_token_id" || value.is_null()) {
-      continue;
-    }
-    settings.push_back(fmt::format("{} {}", name, value.dump(-1, ' ', true)));
+std::int64_t whole(ForeignFields& f, const char* name, std::int64_t fallback) {
+  const auto value = f.number(name);
+  if (!value) return fallback;
+  if (*value < 0 || *value > 1e9 || std::floor(*value) != *value) {
+    f.refuse(name, "expected a whole number from 0");
   }
-  if (settings.empty()) return;
-  notes.push_back(fmt::format("{}: its defaults are not applied, give them as options: {}", path,
-                              listed(settings)));
+  return static_cast<std::int64_t>(*value);
+}
+
+double positive_number(ForeignFields& f, const char* name, double most) {
+  const double value = f.number(name).value_or(1.0);
+  if (!(value > 0 && value <= most)) f.refuse(name, "makes no sense");
+  return value;
+}
+
+/// How the file wants texts written. As there, what is for draws counts only where it draws; where
+/// it does not say, qkv draws.
+GeneratorOptions read_wishes(ForeignFields& f, std::vector<std::string>& unused) {
+  GeneratorOptions o;
+  const auto pass_over = [&](const char* name) {
+    unused.push_back(fmt::format("{} {}", name, f[name].dump(-1, ' ', true)));
+  };
+  const bool said = f.has("do_sample"), draws = f.boolean("do_sample").value_or(true);
+  const std::int64_t beams = whole(f, "num_beams", 1);
+  if (beams > 1 && !(said && draws) && beams <= 1024) o.beam = static_cast<int>(beams);
+  if (beams > 1 && o.beam == 0) pass_over("num_beams");
+  const double temperature = positive_number(f, "temperature", 1e9);
+  const std::int64_t top_k = whole(f, "top_k", said && draws ? 50 : 0);  // 50: there the default
+  const double top_p = positive_number(f, "top_p", 1.0);
+  const double repetition = positive_number(f, "repetition_penalty", 1e9);
+  const double length_penalty = f.number("length_penalty").value_or(1.0);
+  if (o.beam > 0) {
+    o.length_penalty = length_penalty;
+    if (repetition != 1.0) pass_over("repetition_penalty");
+  } else {
+    o.repetition_penalty = repetition;
+    o.temperature = draws ? temperature : 0.0;
+    if (draws) o.top_k = top_k, o.top_p = top_p;
+  }
+  o.no_repeat_ngram_size = whole(f, "no_repeat_ngram_size", 0);
+  o.tokens = whole(f, "max_new_tokens", o.tokens);
+  return o;
+}
+
+/// The rest of the file is named, unless it says what is done anyway.
+void name_rest(const Json& json, const std::string& path, std::vector<std::string>& unused,
+               std::vector<std::string>& notes) {
+  static constexpr std::string_view kKnown[] = {"do_sample",      "num_beams",
+                                                "temperature",    "top_k",
+                                                "top_p",          "repetition_penalty",
+                                                "length_penalty", "no_repeat_ngram_size",
+                                                "max_new_tokens", "transformers_version",
+                                                "use_cache",      "pad_token_id",
+                                                "bos_token_id",   "eos_token_id"};
+  const Json plain = {{"early_stopping", false}, {"min_length", 0}, {"num_return_sequences", 1}};
+  for (const auto& [name, value] : json.items()) {
+    const bool known = name.starts_with('_') || std::ranges::count(kKnown, name) > 0;
+    if (known || value.is_null() || (plain.contains(name) && plain[name] == value)) continue;
+    unused.push_back(fmt::format("{} {}", name, value.dump(-1, ' ', true)));
+  }
+  if (unused.empty()) return;
+  notes.push_back(fmt::format("{}: does not count here: {}", path, listed(unused)));
 }
 
 TokenRoles roles_of(const TokenPipeline& pipeline, const Ids& ids) {
@@ -86,7 +137,9 @@ DecoderFiles read_decoder_files(const std::filesystem::path& directory, const Js
     if (over.bos) ids.bos = over.bos;
     if (over.pad) ids.pad = over.pad;
     if (over.ends) ids.ends = over.ends;
-    note_settings(json, path.string(), files.notes);
+    std::vector<std::string> unused;
+    files.defaults = read_wishes(g, unused);
+    name_rest(json, path.string(), unused, files.notes);
   }
   const TokenPipeline pipeline = read_token_pipeline(directory);
   if (pipeline.size() > vocabulary) {

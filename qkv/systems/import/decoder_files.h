@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "qkv/io/json.h"
+#include "qkv/systems/generator_options.h"
 #include "qkv/text/tokeniser.h"
 
 namespace qkv {
@@ -15,6 +16,7 @@ namespace qkv {
 struct DecoderFiles {
   Tokeniser tokeniser;             // with bos, eos and pad of the configuration
   std::vector<std::int32_t> ends;  // tokens that end a text; empty: none does
+  GeneratorOptions defaults;       // what generation_config.json wants
   std::vector<std::string> notes;  // for people: settings of generation that nobody applies
 };
 

@@ -28,7 +28,6 @@ struct ForeignTranslator {
   TranslationTokens tokens;     // by the configuration's numbers
   TranslateOptions defaults;
   std::int64_t pad = -1;
-  bool renormalised = false;
   std::vector<std::string> notes;
 };
 

@@ -130,19 +130,12 @@ void read_never(ForeignFields& f, ForeignTranslator& t) {
   };
   const Json& bad = f["bad_words_ids"];
   if (!bad.is_null() && !bad.is_array()) f.refuse("bad_words_ids", "expected a list of lists");
-  std::size_t longer = 0;
   for (const Json& words : bad) {
     if (!words.is_array() || !std::all_of(words.begin(), words.end(), is_id)) {
       f.refuse("bad_words_ids", "expected lists of numbers of tokens");
     }
     if (words.size() == 1) add(words[0]);
-    longer += words.size() > 1;
-  }
-  if (longer > 0) {
-    t.notes.push_back(
-        fmt::format("{}: {} of 'bad_words_ids' are several tokens, which do not count "
-                    "here",
-                    f.file(), longer));
+    if (words.size() > 1) t.tokens.never_in_a_row.push_back(words.get<std::vector<std::int32_t>>());
   }
   const Json& suppressed = f["suppress_tokens"];
   if (!suppressed.is_null() &&
@@ -189,13 +182,18 @@ void read_search(ForeignFields& f, ForeignTranslator& t) {
   f.harmless({"temperature", "top_k", "top_p", "typical_p", "epsilon_cutoff", "eta_cutoff"});
   read_lengths(f, o);
   read_never(f, t);
-  t.renormalised = f.boolean("renormalize_logits").value_or(false);
   for (const char* name : {"repetition_penalty", "encoder_repetition_penalty"}) {
     note_unused(f, t.notes, name, 1.0);
   }
-  for (const char* name : {"no_repeat_ngram_size", "encoder_no_repeat_ngram_size"}) {
-    note_unused(f, t.notes, name, 0);
+  o.no_repeat_ngram_size = whole(f, "no_repeat_ngram_size", 0, 0);
+  const bool bans = o.no_repeat_ngram_size > 0 || !t.tokens.never_in_a_row.empty();
+  if (f.boolean("renormalize_logits").value_or(false) && bans) {
+    t.notes.push_back(fmt::format(
+        "{}: 'renormalize_logits' is true, but what is banned by what stands before keeps its "
+        "share of the probability here",
+        f.file()));
   }
+  note_unused(f, t.notes, "encoder_no_repeat_ngram_size", 0);
   note_unused(f, t.notes, "num_beam_groups", 1);
   note_unused(f, t.notes, "diversity_penalty", 0.0);
   note_unused(f, t.notes, "num_return_sequences", 1);

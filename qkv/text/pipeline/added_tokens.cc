@@ -42,19 +42,25 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const std::vector<Norma
     texts.push_back(t.normalised ? normalised(normalisers, t.content) : t.content);
     (t.normalised ? after : raw).emplace_back(texts.back(), static_cast<std::int32_t>(i));
   }
-  raw_ = PieceTrie(raw);
-  normalised_ = PieceTrie(after);
-  any_raw_ = !raw.empty();
-  any_normalised_ = !after.empty();
+  for (const auto& [list, sought] : {std::pair{&raw, &raw_}, std::pair{&after, &normalised_}}) {
+    sought->trie = PieceTrie(*list);
+    for (const auto& [content, place] : *list) {
+      if (!content.empty()) sought->begins.set(static_cast<unsigned char>(content[0]));
+    }
+  }
 }
 
 void AddedTokens::find(TracedText& text, bool normalised) const {
-  if (!(normalised ? any_normalised_ : any_raw_)) return;
-  const PieceTrie& trie = normalised ? normalised_ : raw_;
+  const Sought& sought = normalised ? normalised_ : raw_;
+  if (sought.begins.none()) return;
   text.cut([&](std::string_view whole, auto&& emit) {
     std::size_t open = 0;  // where the text begins that is not emitted yet
     for (std::size_t at = 0; at < whole.size();) {
-      const auto [bytes, index] = trie.longest(whole.substr(at));
+      if (!sought.begins[static_cast<unsigned char>(whole[at])]) {
+        ++at;
+        continue;
+      }
+      const auto [bytes, index] = sought.trie.longest(whole.substr(at));
       if (index < 0) {
         ++at;
         continue;

@@ -2,6 +2,7 @@
 // <|endoftext|>, and what users added.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -35,8 +36,13 @@ class AddedTokens {
 
  private:
   std::vector<AddedToken> tokens_;
-  PieceTrie raw_, normalised_;  // by place in tokens_
-  bool any_raw_ = false, any_normalised_ = false;
+  /// What is looked for at one of the two times, by place in tokens_.
+  struct Sought {
+    PieceTrie trie;
+    std::bitset<256> begins;  // the bytes that one of them begins with
+  };
+
+  Sought raw_, normalised_;
 };
 
 }  // namespace qkv::pipeline

@@ -33,7 +33,7 @@ class Word {
       if (left.length == 0 || left.after < 0) continue;
       Symbol& right = at(left.after);
       // The pair may have changed since; any that gives the same piece will do.
-      const BpeModel::Merge* merge = merge_of(left, right);
+      const Merge* merge = merge_of(left, right);
       if (!merge || merge->id != top.id) continue;
       left = {top.id, left.length + right.length, left.before, right.after};
       right.length = 0;
@@ -62,14 +62,13 @@ class Word {
   };
 
   Symbol& at(std::int32_t i) { return symbols_[static_cast<std::size_t>(i)]; }
-  const BpeModel::Merge* merge_of(const Symbol& left, const Symbol& right) const {
-    const auto found = model_.merges.find(BpeModel::key(left.id, right.id));
-    return found == model_.merges.end() ? nullptr : &found->second;
+  const Merge* merge_of(const Symbol& left, const Symbol& right) const {
+    return model_.merges.find(left.id, right.id);
   }
   void propose(std::int32_t position) {
     const Symbol& left = at(position);
     if (left.after < 0) return;
-    if (const BpeModel::Merge* m = merge_of(left, at(left.after))) {
+    if (const Merge* m = merge_of(left, at(left.after))) {
       queue_.push({m->rank, position, m->id});
     }
   }
@@ -92,17 +91,25 @@ void BpeModel::cut(std::string_view word, std::vector<Token>& tokens) const {
   std::size_t unknown = 0;  // bytes of unknown characters that are no symbol yet
   std::string piece;
   std::size_t at = 0;
+  const bool bare = inside_prefix.empty() && end_suffix.empty();
   for_each_point(word, [&](const CodePoint& c) {
-    piece = at > 0 ? inside_prefix : "";
-    piece += c.bytes;
-    at += c.bytes.size();
-    if (at == word.size()) piece += end_suffix;
     // The character alone counts, but for the prefix or suffix of those that have one.
     const std::size_t length = c.bytes.size();
-    if (const auto found = pieces.find(piece); found != pieces.end()) {
+    std::int32_t id = -1;
+    if (bare && c.value < characters.size()) {
+      id = characters[c.value];
+      piece = c.bytes;
+    } else {
+      piece = at > 0 ? inside_prefix : "";
+      piece += c.bytes;
+      if (at + length == word.size()) piece += end_suffix;
+      if (const auto found = pieces.find(piece); found != pieces.end()) id = found->second;
+    }
+    at += length;
+    if (id >= 0) {
       if (unknown > 0) symbols.add(unk, unknown);
       unknown = 0;
-      symbols.add(found->second, length);
+      symbols.add(id, length);
       return;
     }
     if (byte_fallback) {

@@ -124,6 +124,23 @@ void SentencePieceModel::cut(std::string_view text, std::vector<Token>& tokens) 
 Model::Model(Kind kind) : kind_(std::move(kind)), serial_(next_serial()) {}
 
 void Model::cut(std::string_view word, std::vector<Token>& tokens) const {
+  const auto* bpe = std::get_if<BpeModel>(&kind_);
+  if (bpe == nullptr || !bpe->spaces_begin_words) return cut_remembered(word, tokens);
+  for (std::size_t begin = 0; begin < word.size();) {
+    std::size_t inside = begin;
+    while (word.substr(inside).starts_with(kVisibleSpace)) inside += kVisibleSpace.size();
+    const std::size_t end = std::min(word.find(kVisibleSpace, inside), word.size());
+    const std::size_t first = tokens.size();
+    cut_remembered(word.substr(begin, end - begin), tokens);
+    for (std::size_t i = first; i < tokens.size(); ++i) {
+      tokens[i].begin += u32(begin);
+      tokens[i].end += u32(begin);
+    }
+    begin = end;
+  }
+}
+
+void Model::cut_remembered(std::string_view word, std::vector<Token>& tokens) const {
   const auto compute = [&] { std::visit([&](const auto& m) { m.cut(word, tokens); }, kind_); };
   if (word.size() > WordCache::kLongest || kind_.index() >= 3) return compute();
   WordCache& cache = cache_of(serial_);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "qkv/text/pipeline/greedy_pieces.h"
+#include "qkv/text/pipeline/merge_table.h"
 #include "qkv/text/pipeline/piece_trie.h"
 #include "qkv/text/subword.h"
 #include "qkv/text/vocabulary.h"
@@ -62,11 +63,7 @@ struct WordPieceModel {
 
 /// Pairs of pieces joined, the pair that was learnt first before all others.
 struct BpeModel {
-  struct Merge {
-    std::uint32_t rank = 0;
-    std::int32_t id = 0;
-  };
-  std::unordered_map<std::uint64_t, Merge> merges;  // by both numbers
+  MergeTable merges;
   std::array<std::int32_t, 256> bytes;  // <0x00> … of an unknown character; −1: none
   bool byte_fallback = false;
   bool fuse_unk = false;       // neighbouring unknown characters are one token
@@ -74,11 +71,14 @@ struct BpeModel {
   std::int32_t unk = -1;
   std::optional<std::string> unk_token;  // none: unknown characters vanish
   std::string inside_prefix, end_suffix;
+  /// No pair is joined across the beginning of a run of visible spaces (U+2581): a text can be cut
+  /// there first, and gives the same tokens.
+  bool spaces_begin_words = false;
   PieceIds pieces;
+  /// The pieces of single characters from the first blocks of Unicode, which nearly all are; −1:
+  /// none. Where characters are spelled with a prefix or suffix it is not asked.
+  std::array<std::int32_t, 0x400> characters;
 
-  static std::uint64_t key(std::int32_t a, std::int32_t b) {
-    return static_cast<std::uint64_t>(a) << 32 | static_cast<std::uint32_t>(b);
-  }
   void cut(std::string_view word, std::vector<Token>& tokens) const;
 };
 
@@ -126,6 +126,8 @@ class Model {
   void cut(std::string_view word, std::vector<Token>& tokens) const;
 
  private:
+  void cut_remembered(std::string_view word, std::vector<Token>& tokens) const;
+
   Kind kind_;
   std::uint64_t serial_ = 0;  // no other model in this process has it
 };

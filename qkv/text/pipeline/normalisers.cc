@@ -110,9 +110,19 @@ struct Apply {
     });
   }
   void operator()(const LowerCase&) const {
-    text.rewrite(always, [](std::string_view old, Rewriter& out) {
+    const auto changes = [](std::string_view old, const Stretch&) {
+      return std::any_of(old.begin(), old.end(), [](char c) {
+        return static_cast<unsigned char>(c) >= 0x80 || (c >= 'A' && c <= 'Z');
+      });
+    };
+    text.rewrite(changes, [](std::string_view old, Rewriter& out) {
       std::string lower;
       for_each_point(old, [&](const CodePoint& c) {
+        if (c.value < 0x80) {
+          const bool upper = c.value >= U'A' && c.value <= U'Z';
+          const char small = static_cast<char>(upper ? c.value - U'A' + U'a' : c.value);
+          return out.put({&small, 1});
+        }
         lower.clear();
         append_lower(lower, c.value);
         int change = 0;

@@ -17,8 +17,24 @@ struct Unit {
   char32_t value = 0;
 };
 
+/// Classes of ASCII.
+constexpr std::array<Class, 128> kAscii = [] {
+  std::array<Class, 128> classes{};
+  for (unsigned c = 0; c < 128; ++c) {
+    const bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    classes[c] = letter                                 ? Class::letter
+                 : c >= '0' && c <= '9'                 ? Class::number
+                 : c == ' ' || (c >= '\t' && c <= '\r') ? Class::space
+                                                        : Class::other;
+  }
+  return classes;
+}();
+
 Unit unit_at(std::string_view text, std::size_t at) {
   if (at >= text.size()) return {};
+  if (const auto byte = static_cast<unsigned char>(text[at]); byte < 0x80) {
+    return {kAscii[byte], 1, byte};
+  }
   const CodePoint c = first_code_point(text.substr(at));
   const Class kind = is_letter(c.value)   ? Class::letter
                      : is_number(c.value) ? Class::number

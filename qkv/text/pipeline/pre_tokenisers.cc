@@ -1,6 +1,7 @@
 #include "qkv/text/pipeline/pre_tokenisers.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "qkv/text/pipeline/byte_level.h"
@@ -92,6 +93,22 @@ void split(const Pattern& pattern, Behaviour behaviour, bool invert, TracedText&
 
 ClassRun single(bool (*member)(char32_t)) { return {member, 1, 1}; }
 
+enum class BertClass : std::uint8_t { word, space, mark };
+BertClass bert_class(char32_t c) {
+  return is_punctuation_or_ascii(c) ? BertClass::mark
+         : is_space(c)              ? BertClass::space
+                                    : BertClass::word;
+}
+/// The same, of ASCII from a table.
+BertClass fast_bert_class(char32_t c) {
+  static const auto ascii = [] {
+    std::array<BertClass, 128> classes{};
+    for (char32_t i = 0; i < 128; ++i) classes[i] = bert_class(i);
+    return classes;
+  }();
+  return c < 128 ? ascii[c] : bert_class(c);
+}
+
 struct Apply {
   TracedText& text;
 
@@ -100,10 +117,9 @@ struct Apply {
       std::size_t begin = 0, at = 0;
       for_each_point(whole, [&](const CodePoint& c) {
         const std::size_t end = at + c.bytes.size();
-        const bool mark = is_punctuation_or_ascii(c.value);
-        if (mark || is_space(c.value)) {
+        if (const BertClass kind = fast_bert_class(c.value); kind != BertClass::word) {
           emit(begin, at);
-          if (mark) emit(at, end);
+          if (kind == BertClass::mark) emit(at, end);
           begin = end;
         }
         at = end;

@@ -8,6 +8,7 @@
 #include "qkv/text/pipeline/directory_files.h"
 #include "qkv/text/pipeline/read_parts.h"
 #include "qkv/text/pipeline/spm_file.h"
+#include "qkv/text/pipeline/unicode.h"
 
 namespace qkv {
 namespace pipeline {
@@ -15,7 +16,6 @@ namespace {
 
 using Path = std::filesystem::path;
 
-constexpr std::string_view kVisibleSpace = "\xE2\x96\x81";
 
 /// Calls f; what it throws without a file gets this one.
 template <class F>

@@ -7,6 +7,7 @@
 #include "qkv/base/error.h"
 #include "qkv/text/pipeline/base64.h"
 #include "qkv/text/pipeline/read_parts.h"
+#include "qkv/text/pipeline/unicode.h"
 
 namespace qkv::pipeline {
 namespace {
@@ -154,9 +155,9 @@ std::string type_of(const JsonPart& json) {
 
 BpeModel make_bpe(PieceIds pieces, const std::vector<std::pair<std::string, std::string>>& merges,
                   BpeModel settings) {
+  const bool bare = settings.inside_prefix.empty() && settings.end_suffix.empty();
   settings.bytes = byte_ids(pieces);
   if (settings.unk_token) settings.unk = id_in(pieces, *settings.unk_token);
-  settings.merges.reserve(merges.size());
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [a, b] = merges[rank];
     const std::int32_t left = id_in(pieces, a), right = id_in(pieces, b);
@@ -166,7 +167,17 @@ BpeModel make_bpe(PieceIds pieces, const std::vector<std::pair<std::string, std:
       fail("merge {} joins '{}' and '{}', but the vocabulary has not all of them and '{}'", rank, a,
            b, a + b.substr(prefix));
     }
-    settings.merges[BpeModel::key(left, right)] = {static_cast<std::uint32_t>(rank), both};
+    settings.merges.set(left, right, {static_cast<std::uint32_t>(rank), both});
+  }
+  settings.spaces_begin_words =
+      bare && !settings.ignore_merges && id_in(pieces, kVisibleSpace) >= 0 &&
+      std::ranges::none_of(merges, [](const auto& merge) {
+        return merge.second.starts_with(kVisibleSpace) && !merge.first.ends_with(kVisibleSpace);
+      });
+  for (char32_t c = 0; c < settings.characters.size(); ++c) {
+    std::string text;
+    append(text, c);
+    settings.characters[c] = id_in(pieces, text);
   }
   settings.pieces = std::move(pieces);
   return settings;

@@ -11,7 +11,7 @@ void Rewriter::step() {
   if (at_ < old_.size()) at_ += first_code_point(old_.substr(at_)).bytes.size();
 }
 
-void Rewriter::put(std::string_view character, int change) {
+void Rewriter::trace(std::size_t bytes, int change) {
   TextSpan span = {origin_, origin_};
   if (change > 0) {
     if (at_ > 0) span = spans_[at_ - 1];
@@ -19,28 +19,31 @@ void Rewriter::put(std::string_view character, int change) {
     span = spans_[std::min(at_, old_.size() - 1)];
     for (int i = 0; i <= -change; ++i) step();
   }
-  text_ += character;
-  origins_.insert(origins_.end(), character.size(), span);
+  origins_.insert(origins_.end(), bytes, span);
 }
 
-TracedText::TracedText(std::string_view original) {
+TracedText::TracedText(std::string_view original, bool traced) : traced_(traced) {
   if (original.size() >= UINT32_MAX - 1) {
     fail("tokenise: a text of {} bytes; cut it into texts of less than 4 GB", original.size());
   }
   text_.reserve(original.size());
-  spans_.reserve(original.size());
-  while (!original.empty()) {
-    const CodePoint c = first_code_point(original);
-    const auto begin = static_cast<std::uint32_t>(spans_.empty() ? 0 : spans_.back().end);
-    const TextSpan span = {begin, begin + static_cast<std::uint32_t>(c.bytes.size())};
+  if (traced_) spans_.reserve(original.size());
+  for (std::size_t at = 0; at < original.size();) {
     const std::size_t before = text_.size();
-    if (static_cast<unsigned char>(c.bytes[0]) < 0x80) {
-      text_ += c.bytes[0];
+    std::size_t bytes = 1;
+    if (static_cast<unsigned char>(original[at]) < 0x80) {
+      text_ += original[at];
     } else {
+      const CodePoint c = first_code_point(original.substr(at));
+      bytes = c.bytes.size();
       append(text_, c.value);  // U+FFFD for a bad byte
     }
-    spans_.insert(spans_.end(), text_.size() - before, span);
-    original.remove_prefix(c.bytes.size());
+    const auto begin = static_cast<std::uint32_t>(at);
+    if (traced_) {
+      spans_.insert(spans_.end(), text_.size() - before,
+                    {begin, begin + static_cast<std::uint32_t>(bytes)});
+    }
+    at += bytes;
   }
   if (!text_.empty()) stretches_.push_back({0, text_.size(), 0, -1});
 }

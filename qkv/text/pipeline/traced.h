@@ -18,7 +18,8 @@ struct Stretch {
   std::int32_t token = -1;         // an added token, which nothing looks into
 };
 
-/// Writes the new text of a stretch while it walks over the old one.
+/// Writes the new text of a stretch while it walks over the old one. Without `spans` nothing is
+/// traced.
 class Rewriter {
  public:
   Rewriter(std::string_view old, const TextSpan* spans, std::uint32_t origin, std::string& text,
@@ -27,11 +28,17 @@ class Rewriter {
 
   /// A character in the place of the next old one, and of `-change` more after it; with change > 0
   /// a new one, which stands for what the one before it stands for.
-  void put(std::string_view character, int change = 0);
+  void put(std::string_view character, int change = 0) {
+    text_ += character;
+    if (spans_ != nullptr) trace(character.size(), change);
+  }
   /// Drops the next old character.
-  void drop() { step(); }
+  void drop() {
+    if (spans_ != nullptr) step();
+  }
 
  private:
+  void trace(std::size_t bytes, int change);
   void step();
 
   std::string_view old_;
@@ -44,8 +51,9 @@ class Rewriter {
 
 class TracedText {
  public:
-  /// Any bytes of at most 2^32 − 2.
-  explicit TracedText(std::string_view original);
+  /// Any bytes of at most 2^32 − 2. Who does not ask for spans need not pay for them: untraced,
+  /// span() and Stretch::origin mean nothing.
+  explicit TracedText(std::string_view original, bool traced = true);
 
   const std::vector<Stretch>& stretches() const { return stretches_; }
   std::string_view text(const Stretch& s) const {
@@ -63,14 +71,20 @@ class TracedText {
     std::string fresh;
     std::vector<TextSpan> origins;
     fresh.reserve(text_.size() + 16);
-    origins.reserve(text_.size() + 16);
+    if (traced_) origins.reserve(text_.size() + 16);
     for (Stretch& s : stretches_) {
       const std::size_t begin = fresh.size();
       if (s.token < 0 && changes(text(s), s)) {
-        Rewriter out(text(s), spans_.data() + s.begin, s.origin, fresh, origins);
+        Rewriter out(text(s), traced_ ? spans_.data() + s.begin : nullptr, s.origin, fresh,
+                     origins);
         f(text(s), out);
       } else {
         fresh.append(text_, s.begin, s.end - s.begin);
+        if (!traced_) {
+          s.begin = begin;
+          s.end = fresh.size();
+          continue;
+        }
         origins.insert(origins.end(), spans_.begin() + static_cast<std::ptrdiff_t>(s.begin),
                        spans_.begin() + static_cast<std::ptrdiff_t>(s.end));
       }
@@ -95,15 +109,17 @@ class TracedText {
       }
       f(text(s), [&](std::size_t begin, std::size_t end, std::int32_t token = -1) {
         if (begin >= end) return;
-        parts.push_back({s.begin + begin, s.begin + end, spans_[s.begin + begin].begin, token});
+        const std::uint32_t origin = traced_ ? spans_[s.begin + begin].begin : 0;
+        parts.push_back({s.begin + begin, s.begin + end, origin, token});
       });
     }
     stretches_ = std::move(parts);
   }
 
  private:
+  bool traced_;
   std::string text_;
-  std::vector<TextSpan> spans_;
+  std::vector<TextSpan> spans_;  // of each byte; untraced: none
   std::vector<Stretch> stretches_;
 };
 

@@ -9,6 +9,9 @@
 
 namespace qkv::pipeline {
 
+/// U+2581, a space to SentencePiece.
+inline constexpr std::string_view kVisibleSpace = "\xE2\x96\x81";
+
 bool is_letter(char32_t c);                // \p{L}
 bool is_number(char32_t c);                // \p{N}
 bool is_digit(char32_t c);                 // \d: \p{Nd}
