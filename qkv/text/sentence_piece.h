@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,9 @@ struct SentencePieceParts {
 
 /// `path` is for messages. Throws DataError for a damaged model.
 TokenPipeline sentence_piece_pipeline(const SentencePieceParts& parts, std::string_view path);
+
+/// The parts that such a pipeline was made of; nothing for other pipelines.
+std::optional<SentencePieceParts> sentence_piece_parts(const TokenPipeline& pipeline);
 
 /// Tokens between spaces by their names in `tokens`, which are their numbers; decoded with spaces
 /// between them. For models whose text was cut before (CTranslate2). Throws DataError for a token

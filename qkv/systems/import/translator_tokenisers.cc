@@ -164,8 +164,11 @@ void read_translator_tokenisers(const ModelDirectory& directory, bool without_pa
   Named named;
   read_names(directory.file("tokenizer_config.json"), named, s.notes);
   read_names(directory.file("special_tokens_map.json"), named, s.notes);
-  const auto drop_pad = [&](Ids& ids) {
-    if (without_pad) std::erase_if(ids, [&](const auto& e) { return e.second == s.pad; });
+  // Each vocabulary has a pad token of its own; the configuration's number is the target's.
+  const auto drop_pad = [&](Ids& ids, bool target) {
+    if (!without_pad) return;
+    std::erase_if(
+        ids, [&](const auto& e) { return e.first == named.pad || (target && e.second == s.pad); });
   };
   std::optional<TokenPipeline> source, target;
   const fs::path whole = directory.file("tokenizer.json");
@@ -174,10 +177,10 @@ void read_translator_tokenisers(const ModelDirectory& directory, bool without_pa
     const Ids added = added_ids(directory, named, ids);
     const bool own = s.marian && there(directory.file("target_vocab.json"));
     Ids target_ids = own ? read_ids(directory.file("target_vocab.json")) : ids;
-    drop_pad(ids);
-    drop_pad(target_ids);
+    drop_pad(ids, !own);
+    drop_pad(target_ids, true);
     Ids beside = added;
-    drop_pad(beside);
+    drop_pad(beside, !own);
     const fs::path from = directory.file(s.marian ? "source.spm" : "sentencepiece.bpe.model");
     const fs::path to = s.marian ? directory.file("target.spm") : from;
     source = sentence_piece_pipeline(parts_of(from, ids, beside, named, s.marian), from.string());
