@@ -52,6 +52,7 @@ void add_look(Program& program);
 void add_score(Program& program);
 void add_info(Program& program);
 void add_import(Program& program);
+void add_export(Program& program);
 void add_bench(Program& program);
 void add_explain(Program& program);
 void add_lengths(Program& program);

@@ -32,6 +32,7 @@ void add_verbs(Program& program) {
   add_score(program);
   add_info(program);
   add_import(program);
+  add_export(program);
   add_bench(program);
   add_explain(program);
   add_lengths(program);

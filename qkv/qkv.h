@@ -14,6 +14,7 @@
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
+#include "qkv/systems/export/export.h"
 #include "qkv/systems/open.h"
 #include "qkv/systems/translator_chain.h"
 #include "qkv/tensor/segments.h"

@@ -90,11 +90,6 @@ bool is_bert_config(const Json& config) {
 
 namespace {
 
-const char* class_prefix(BertFamily family) {
-  constexpr const char* names[] = {"Bert", "DistilBert", "Roberta", "XLMRoberta", "Albert"};
-  return names[static_cast<std::size_t>(family)];
-}
-
 /// Only what is not the default, so that our own models have no such field.
 void save_sentence(const BertModel& model, Json& config) {
   const SentenceSettings& s = model.sentence;
@@ -137,7 +132,7 @@ void save_bert_model(const BertModel& model, const std::filesystem::path& direct
   }
   save_safetensors(writer.folder() / kWeightsFile, tensors, {{"format", "pt"}});
   const Bert::Parts parts = model.network.parts();
-  config["architectures"] = {std::string(class_prefix(sizes.family)) +
+  config["architectures"] = {std::string(bert_class_prefix(sizes.family)) +
                              (parts.next    ? "ForPreTraining"
                               : parts.words ? "ForMaskedLM"
                                             : "Model")};

@@ -89,6 +89,21 @@ TokenPipeline without_token(const TokenPipeline& pipeline, std::int32_t id, std:
   return read(json, path);
 }
 
+std::optional<SentencePieceParts> sentence_piece_parts(const TokenPipeline& pipeline) {
+  const Json json = Json::parse(pipeline.json(), nullptr, false);
+  if (!json.is_object() || json["model"].value("type", "") != "SentencePiece") return {};
+  const Json& model = json["model"];
+  SentencePieceParts parts{.model = pipeline::from_base64(model["model"].get<std::string>()),
+                           .ids = model["vocab"].get<std::map<std::string, std::int32_t>>(),
+                           .unk_token = model.value("unk_token", "<unk>"),
+                           .languages = model.value("languages", false),
+                           .own_spaces = json["decoder"].value("type", "") == "Metaspace"};
+  for (const Json& token : json["added_tokens"]) {
+    parts.special[token["content"].get<std::string>()] = token["id"].get<std::int32_t>();
+  }
+  return parts;
+}
+
 TokenPipeline token_list_pipeline(const std::vector<std::string>& tokens,
                                   const std::string& unk_token, std::string_view path) {
   Json ids = Json::object();

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,9 @@ TokenPipeline sentence_piece_pipeline(const SentencePieceParts& parts, std::stri
 
 /// A pipeline of sentence_piece_json() without a token. Throws Error where it stands around texts.
 TokenPipeline without_token(const TokenPipeline& pipeline, std::int32_t id, std::string_view path);
+
+/// The parts that such a pipeline was made of; nothing for other pipelines.
+std::optional<SentencePieceParts> sentence_piece_parts(const TokenPipeline& pipeline);
 
 /// Tokens between spaces by their names in `tokens`, which are their numbers; decoded with spaces
 /// between them. For models whose text was cut before (CTranslate2). Throws DataError for a token

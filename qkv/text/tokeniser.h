@@ -84,8 +84,9 @@ class Tokeniser {
   std::int32_t unk() const;
   std::int32_t bos() const;
   std::int32_t eos() const;
-  /// None for the other kinds.
+  /// These are null for the other kinds.
   const TokenPipeline* pipeline() const { return std::get_if<TokenPipeline>(&table_); }
+  const Subword* subword() const { return std::get_if<Subword>(&table_); }
 
   /// Numbers of the text, without bos and eos; never a special token but unk, except that a
   /// pipeline reads the tokens that are spelled out in a text, as its own program does. Takes any

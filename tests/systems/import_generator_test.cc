@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "golden/golden.h"
+#include "systems/golden_folders.h"
 #include "text/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -23,24 +24,10 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::ThrowsMessage;
 
-/// A token for each row of the golden models: "t0" … "t39", words between spaces.
-std::string words_json() {
-  Json vocabulary;
-  for (int id = 0; id < 40; ++id) vocabulary["t" + std::to_string(id)] = id;
-  return Json{{"version", "1.0"},
-              {"pre_tokenizer", {{"type", "WhitespaceSplit"}}},
-              {"model", {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", "t0"}}}}
-      .dump();
-}
-
 class Directory {
  public:
   explicit Directory(const std::string& model) {
-    const auto from = std::filesystem::path(QKV_SOURCE_DIR) / "tests/golden/hf" / model;
-    for (const char* name : {"config.json", "generation_config.json", "model.safetensors"}) {
-      std::filesystem::copy_file(from / name, path() / name);
-    }
-    write_file(path() / "tokenizer.json", words_json());
+    testing::make_golden_decoder(model, folder_.path());
   }
   const std::filesystem::path& path() const { return folder_.path(); }
 

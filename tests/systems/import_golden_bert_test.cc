@@ -5,6 +5,7 @@
 #include <string>
 
 #include "golden/golden.h"
+#include "systems/golden_folders.h"
 #include "text/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,72 +27,11 @@ namespace {
 using testing::Golden;
 namespace fs = std::filesystem;
 
-constexpr int kTokens = 40;  // of all golden models
-
-fs::path golden_folder(const std::string& name) {
-  return fs::path(QKV_SOURCE_DIR) / "tests/golden/hf" / name;
-}
-
-/// A tokenizer.json of as many tokens, which has what the loader asks for.
-Json tokenizer_of(const char* cls, const char* sep, const char* mask) {
-  Json vocabulary = Json::object();
-  Json added = Json::array();
-  const char* first[] = {cls, "<pad>", sep, "<unk>", mask};
-  for (int i = 0; i < kTokens; ++i) {
-    const std::string piece = i < 5 ? first[i] : "w" + std::to_string(i);
-    vocabulary[piece] = i;
-    if (i >= 5) continue;
-    added.push_back({{"id", i},
-                     {"content", piece},
-                     {"single_word", false},
-                     {"lstrip", false},
-                     {"rstrip", false},
-                     {"normalized", false},
-                     {"special", true}});
-  }
-  const auto token = [](const char* name) {
-    return Json{{"SpecialToken", {{"id", name}, {"type_id", 0}}}};
-  };
-  const auto text = [](const char* name) {
-    return Json{{"Sequence", {{"id", name}, {"type_id", 0}}}};
-  };
-  const auto entry = [](const char* name, int id) {
-    return Json{{"id", name}, {"ids", {id}}, {"tokens", {name}}};
-  };
-  return {{"version", "1.0"},
-          {"truncation", nullptr},
-          {"padding", nullptr},
-          {"added_tokens", added},
-          {"normalizer", nullptr},
-          {"pre_tokenizer", {{"type", "WhitespaceSplit"}}},
-          {"post_processor",
-           {{"type", "TemplateProcessing"},
-            {"single", {token(cls), text("A"), token(sep)}},
-            {"pair", {token(cls), text("A"), token(sep), text("B"), token(sep)}},
-            {"special_tokens", {{cls, entry(cls, 0)}, {sep, entry(sep, 2)}}}}},
-          {"decoder", nullptr},
-          {"model", {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", "<unk>"}}}};
-}
-
 /// A golden model with a tokeniser beside it.
 class GoldenFolder {
  public:
   explicit GoldenFolder(const std::string& name) {
-    fs::copy_file(golden_folder(name) / "model.safetensors", folder_ / "model.safetensors");
-    Json config = read_json(golden_folder(name) / "config.json");
-    for (auto& [key, value] : config.items()) {
-      if (key.find("dropout") != std::string::npos) value = 0.0;  // the gradients are without
-    }
-    write_json(folder_ / "config.json", config);
-    if (name.starts_with("bert") || name.starts_with("distilbert")) {
-      std::string pieces = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
-      for (int i = 5; i < kTokens; ++i) pieces += "w" + std::to_string(i) + "\n";
-      write_file(folder_ / "vocab.txt", pieces);
-    } else {
-      write_json(folder_ / "tokenizer.json", name.starts_with("albert")
-                                                 ? tokenizer_of("[CLS]", "[SEP]", "[MASK]")
-                                                 : tokenizer_of("<s>", "</s>", "<mask>"));
-    }
+    testing::make_golden_bert(name, folder_.path());
   }
   const fs::path& path() const { return folder_.path(); }
 

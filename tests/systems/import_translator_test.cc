@@ -3,6 +3,7 @@
 
 #include "golden/golden.h"
 #include "nn/random_tensor.h"
+#include "systems/golden_folders.h"
 #include "text/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,56 +26,14 @@ namespace fs = std::filesystem;
 using testing::distance;
 using testing::Golden;
 using ::testing::HasSubstr;
-
-const fs::path kGolden = fs::path(QKV_SOURCE_DIR) / "tests/golden/hf";
-
-std::string little_model() {
-  const std::vector<std::string> text = {"the red boat", "a dog in the mill", "red mill"};
-  return Subword::train({.unigram = true, .vocabulary_size = 28}, text).model();
-}
-
-/// {piece: number} of `size`: </s> and <unk> where the configuration has them, the model's pieces,
-/// and others without a use.
-Json vocabulary(std::int32_t size, std::int32_t end, std::int32_t pad) {
-  const Subword model = Subword::from_model(little_model(), "test");
-  Json ids = {{"</s>", end}, {"<pad>", pad}};
-  std::vector<std::int32_t> free;
-  for (std::int32_t id = 0; id < size; ++id) {
-    if (id != end && id != pad) free.push_back(id);
-  }
-  std::size_t next = 0;
-  ids["<unk>"] = free[next++];
-  ids[">>fra<<"] = free[next++];
-  ids["__fr__"] = free[next++];
-  ids["__en__"] = free[next++];
-  for (std::int32_t i = 4; i < model.size() && next < free.size(); ++i) {
-    ids[model.piece(i)] = free[next++];
-  }
-  while (next < free.size()) {
-    ids[fmt::format("other{}", next)] = free[next];
-    ++next;
-  }
-  return ids;
-}
+using testing::little_model;
 
 class Foreign : public ::testing::Test {
  protected:
   /// A golden directory with tokenisers, which golden ones do not have.
   void make(const std::string& name) {
     marian_ = name != "m2m100";
-    for (const char* file : {"config.json", "generation_config.json", "model.safetensors"}) {
-      write_file(folder_ / file, read_file(kGolden / name / file));
-    }
-    const bool two = name == "marian-two-tables";
-    const std::int32_t end = marian_ ? 0 : 2, pad = marian_ ? (two ? 35 : 39) : 1;
-    write_json(folder_ / "vocab.json", vocabulary(40, end, pad));
-    if (two) write_json(folder_ / "target_vocab.json", vocabulary(36, end, pad));
-    if (marian_) {
-      write_file(folder_ / "source.spm", little_model());
-      write_file(folder_ / "target.spm", little_model());
-    } else {
-      write_file(folder_ / "sentencepiece.bpe.model", little_model());
-    }
+    testing::make_golden_translator(name, folder_.path());
   }
   void change(const char* file, const std::function<void(Json&)>& how) {
     Json json = read_json(folder_ / file);

@@ -67,6 +67,11 @@ bool is_foreign_bert(const Json& config) {
          (!config.contains("format") || config.contains("transformers_version"));
 }
 
+std::string_view bert_class_prefix(BertFamily family) {
+  constexpr std::string_view names[] = {"Bert", "DistilBert", "Roberta", "XLMRoberta", "Albert"};
+  return names[static_cast<std::size_t>(family)];
+}
+
 Json bert_config_json(const BertConfig& c) {
   const Keys& keys = keys_of(c.family);
   Json json = {{"model_type", name_of(c.family)},

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "qkv/io/json.h"
@@ -16,6 +17,9 @@ std::optional<BertFamily> bert_family(const Json& config);
 /// Whether another program wrote it, or has written a directory of ours again: it keeps fields that
 /// it does not know.
 bool is_foreign_bert(const Json& config);
+
+/// How the names of the family's classes begin: "Bert", "XLMRoberta".
+std::string_view bert_class_prefix(BertFamily family);
 
 Json bert_config_json(const BertConfig& config);
 /// Reads the fields that shape the network; others are passed over, but what would make it another

@@ -35,6 +35,15 @@ bool is_hf_translator(const Json& config);
 /// Throws DataError for a directory that is damaged or would make another network.
 TranslationModel read_hf_translator(const ModelDirectory& directory);
 
+// Names of tensors; translator_entries() has the others.
+inline constexpr const char* kSharedTable = "model.shared.weight";
+inline constexpr const char* kSourceTable = "model.encoder.embed_tokens.weight";
+inline constexpr const char* kTargetTable = "model.decoder.embed_tokens.weight";
+inline constexpr const char* kSourcePlaces = "model.encoder.embed_positions.weight";
+inline constexpr const char* kTargetPlaces = "model.decoder.embed_positions.weight";
+inline constexpr const char* kOutputTable = "lm_head.weight";
+inline constexpr const char* kLogitsBias = "final_logits_bias";  // Marian's
+
 // Its steps.
 ForeignTranslator read_translator_config(const ModelDirectory& directory);
 

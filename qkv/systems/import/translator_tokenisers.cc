@@ -73,10 +73,14 @@ void read_languages(const fs::path& path, Languages& l, std::vector<std::string>
 TokenPipeline pipeline_of(const ModelDirectory& directory, TextSide side, bool without_pad,
                           const ForeignTranslator& s) {
   TokenPipeline pipeline = read_token_pipeline(directory.path(), side);
-  const auto pad = static_cast<std::int32_t>(s.pad);
   TokenRoles roles = pipeline.roles();
   if (roles.unk < 0) roles.unk = pipeline.id("<unk>");  // where no file names it
   if (roles.pad < 0) roles.pad = pipeline.id("<pad>");
+  // Each vocabulary has a pad token of its own; the configuration's number is the target's.
+  std::error_code code;
+  const bool own = s.marian && side == TextSide::source &&
+                   fs::is_regular_file(directory.file("target_vocab.json"), code);
+  const std::int32_t pad = own ? roles.pad : static_cast<std::int32_t>(s.pad);
   if (without_pad && pipeline.has(pad)) {
     if (pipeline.json().empty()) {
       throw DataError(directory.path().string(), 0,

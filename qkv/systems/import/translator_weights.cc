@@ -13,13 +13,7 @@
 namespace qkv {
 namespace {
 
-constexpr const char* kShared = "model.shared.weight";
-constexpr const char* kSource = "model.encoder.embed_tokens.weight";
-constexpr const char* kTarget = "model.decoder.embed_tokens.weight";
-constexpr const char* kOutput = "lm_head.weight";
-constexpr const char* kBias = "final_logits_bias";
-constexpr const char* kPlaces[] = {"model.encoder.embed_positions.weight",
-                                   "model.decoder.embed_positions.weight"};
+constexpr const char* kPlaces[] = {kSourcePlaces, kTargetPlaces};
 
 void list_attention(const MultiHead& m, const std::string& prefix, StateEntries& entries) {
   list_state(m.q, prefix + "q_proj.", entries);
@@ -88,7 +82,7 @@ void keep_rows(ForeignTables& t, const std::string& name, std::int64_t rows) {
   const auto found = t.tensors.find(name);
   if (found == t.tensors.end()) return;
   Tensor& tensor = found->second;
-  if (name == kBias) {
+  if (name == kLogitsBias) {
     Tensor flat = tensor.reshaped({tensor.count(), 1});
     if (flat.dim(0) > rows) tensor = flat.rows(0, rows).clone().reshaped({1, rows});
   } else if (tensor.dim(0) > rows) {
@@ -102,12 +96,12 @@ StateEntries translator_entries(const Transformer& m, bool marian) {
   StateEntries entries;
   const Transformer::Config& c = m.config;
   entries.push_back(
-      {c.share_embeddings ? kShared : kSource, {m.source_embedding}, StateLayout::same});
-  entries.push_back({kTarget, {m.target_embedding}, StateLayout::same});
+      {c.share_embeddings ? kSharedTable : kSourceTable, {m.source_embedding}, StateLayout::same});
+  entries.push_back({kTargetTable, {m.target_embedding}, StateLayout::same});
   entries.push_back({kPlaces[0], {m.source_positions}, StateLayout::same});
   entries.push_back({kPlaces[1], {m.target_positions}, StateLayout::same});
-  entries.push_back({kOutput, {m.output_weight}});
-  if (marian) entries.push_back({kBias, {m.output_bias}, StateLayout::row});
+  entries.push_back({kOutputTable, {m.output_weight}});
+  if (marian) entries.push_back({kLogitsBias, {m.output_bias}, StateLayout::row});
   for (std::size_t i = 0; i < m.encoder.size(); ++i) {
     const EncoderLayer& layer = m.encoder[i];
     const std::string at = fmt::format("model.encoder.layers.{}.", i);
@@ -143,14 +137,14 @@ ForeignTables read_translator_tables(const ModelDirectory& directory, ForeignTra
   if (!files.sharded()) know(directory, files.files().front());
   Transformer::Config& c = s.network;
   if (c.share_embeddings) {
-    join_copies(t, kShared, kSource);
-    join_copies(t, kShared, kTarget);
+    join_copies(t, kSharedTable, kSourceTable);
+    join_copies(t, kSharedTable, kTargetTable);
   }
-  t.source_table = c.share_embeddings ? kShared : kSource;
-  t.target_table = c.share_embeddings ? kShared : kTarget;
-  if (c.tie_output) join_copies(t, t.target_table, kOutput);
-  t.output = c.tie_output ? t.target_table : kOutput;
-  c.output_bias = t.tensors.contains(kBias);
+  t.source_table = c.share_embeddings ? kSharedTable : kSourceTable;
+  t.target_table = c.share_embeddings ? kSharedTable : kTargetTable;
+  if (c.tie_output) join_copies(t, t.target_table, kOutputTable);
+  t.output = c.tie_output ? t.target_table : kOutputTable;
+  c.output_bias = t.tensors.contains(kLogitsBias);
   take_positions(t, c);
   for (const auto& [name, rows] :
        {std::pair{t.source_table, c.source_vocabulary}, std::pair{t.output, c.target_vocabulary}}) {
@@ -178,7 +172,7 @@ Transformer translator_network(const ModelDirectory& directory, ForeignTables t,
   keep_rows(t, t.source_table, c.source_vocabulary);
   keep_rows(t, t.target_table, c.target_vocabulary);
   keep_rows(t, t.output, c.target_vocabulary);
-  keep_rows(t, kBias, c.target_vocabulary);
+  keep_rows(t, kLogitsBias, c.target_vocabulary);
   if (c.positions == PositionKind::learned) {
     c.max_length = t.tensors.at(kPlaces[0]).dim(0);
     for (const char* name : kPlaces) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "qkv/text/normalise.h"
 #include "qkv/text/pipeline/unicode.h"
 
 namespace qkv::pipeline {
@@ -164,6 +165,13 @@ struct Finder {
     });
     if (open != 0) match(begin, at);
   }
+  void operator()(const Graphemes&) const {
+    std::size_t at = 0;
+    for (const std::string_view one : characters(text)) {
+      match(at, at + one.size());
+      at += one.size();
+    }
+  }
 };
 
 constexpr std::string_view kGpt2 =
@@ -180,6 +188,7 @@ std::optional<Pattern> known_expression(std::string_view expression) {
   if (expression == begin + R"(\p{N}{1,3})" + end) return WordScan{.newer = true, .digits = 3};
   if (expression == begin + R"(\p{N})" + end) return WordScan{.newer = true, .digits = 1};
   if (expression == R"(\w+|[^\w\s]+)") return WordOrMarks{};
+  if (expression == R"(\X)") return Graphemes{};
   static constexpr std::array<std::pair<std::string_view, ClassRun>, 11> kRuns = {{
       {" {2,}", {is_blank_sign, 2, 0}},
       {" +", {is_blank_sign, 1, 0}},

@@ -35,7 +35,10 @@ struct WordScan {
 /// \w+|[^\w\s]+
 struct WordOrMarks {};
 
-using Pattern = std::variant<Literal, ClassRun, WordScan, WordOrMarks>;
+/// \X: what a reader takes for one character.
+struct Graphemes {};
+
+using Pattern = std::variant<Literal, ClassRun, WordScan, WordOrMarks, Graphemes>;
 
 /// Nothing where the expression is none of those above.
 std::optional<Pattern> known_expression(std::string_view expression);

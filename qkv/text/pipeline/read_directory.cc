@@ -205,41 +205,6 @@ Parts read_xlm_roberta(const Path& directory, const Notes& notes) {
   return parts;
 }
 
-/// The merges that a SentencePiece BPE model stands for: each way to make a piece of two others, by
-/// falling score of what they make.
-std::vector<std::pair<std::string, std::string>> merges_of(
-    const std::vector<std::pair<std::string, double>>& pieces, const PieceIds& ids) {
-  struct Way {
-    double score;
-    std::int32_t left, right;
-  };
-  std::vector<Way> ways;
-  for (const auto& [piece, score] : pieces) {
-    const std::size_t first = ways.size();
-    for (std::size_t cut = 1; cut < piece.size(); ++cut) {
-      if ((static_cast<unsigned char>(piece[cut]) & 0xC0) == 0x80) continue;
-      const auto left = ids.find(std::string_view(piece).substr(0, cut));
-      const auto right = ids.find(std::string_view(piece).substr(cut));
-      if (left != ids.end() && right != ids.end()) {
-        ways.push_back({score, left->second, right->second});
-      }
-    }
-    std::sort(ways.begin() + static_cast<std::ptrdiff_t>(first), ways.end(),
-              [](const Way& a, const Way& b) {
-                return std::pair(a.left, a.right) < std::pair(b.left, b.right);
-              });
-  }
-  std::stable_sort(ways.begin(), ways.end(),
-                   [](const Way& a, const Way& b) { return a.score > b.score; });
-  std::vector<std::pair<std::string, std::string>> merges;
-  merges.reserve(ways.size());
-  for (const Way& w : ways) {
-    merges.emplace_back(pieces[static_cast<std::size_t>(w.left)].first,
-                        pieces[static_cast<std::size_t>(w.right)].first);
-  }
-  return merges;
-}
-
 Parts read_llama(const Path& directory, const Notes& notes) {
   const Path path = directory / "tokenizer.model";
   const std::string kind = notes.kind();

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "qkv/text/pipeline/models.h"
+
 namespace qkv::pipeline {
 
 struct SpmFile {
@@ -23,5 +25,10 @@ struct SpmFile {
   /// `path` is for the DataError of a file that is damaged.
   static SpmFile parse(std::string_view bytes, std::string_view path);
 };
+
+/// The merges that a SentencePiece BPE model stands for: each way to make a piece of two others, by
+/// falling score of what they make. `ids`: the pieces that take part, by their place in `pieces`.
+std::vector<std::pair<std::string, std::string>> merges_of(
+    const std::vector<std::pair<std::string, double>>& pieces, const PieceIds& ids);
 
 }  // namespace qkv::pipeline
