@@ -14,6 +14,7 @@
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
+#include "qkv/systems/nearest_texts.h"
 #include "qkv/systems/open.h"
 #include "qkv/tensor/segments.h"
 #include "qkv/tensor/tensor.h"

@@ -91,6 +91,8 @@ std::vector<float> Encoder::embed(std::string_view text, const EmbedOptions& opt
   return {row.values().begin(), row.values().end()};
 }
 
+Similarity Encoder::similarity() const { return model().sentence.similarity; }
+
 MaskedModel::MaskedModel(BertModel model, const LoadOptions& options)
     : BertSystem(std::move(model), options) {
   if (!this->model().network.parts().words) fail("the model has no head for hidden words");
