@@ -349,7 +349,7 @@ def pair_answers(m, folder):
     tokeniser = hf.BertTokenizerFast(str(folder / "vocab.txt"))
     out, losses = {}, []
     for n, (a, b) in enumerate(PAIRS):
-        given = tokeniser(a, b, truncation=True, max_length=P, return_tensors="pt")
+        given = tokeniser([a], [b], truncation=True, max_length=P, return_tensors="pt")
         logits = m(**given).logits
         out |= {f"{n}.ids": given["input_ids"][0], f"{n}.types": given["token_type_ids"][0],
                 f"{n}.logits": logits}

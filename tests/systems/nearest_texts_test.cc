@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "systems/tiny_models.h"
+#include "text/temporary.h"
 #include <gtest/gtest.h>
 
 #include "qkv/systems/pair_scores.h"
