@@ -66,6 +66,7 @@ void add_train_translate(Program& program);
 void add_train_labels(Program& program);  // tag, classify, intent
 void add_train_lm(Program& program);
 void add_train_mlm(Program& program);
+void add_train_embed(Program& program);
 void add_train_vectors(Program& program);
 void add_train_action(Program& program);
 

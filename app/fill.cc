@@ -1,11 +1,17 @@
 // qkv fill and qkv embed: what a BERT makes of text, line by line and in order.
+#include <optional>
+#include <utility>
+
 #include "app/command.h"
 #include "app/lines.h"
 #include "app/output.h"
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "qkv/base/error.h"
 #include "qkv/systems/encoder.h"
+#include "qkv/systems/nearest_texts.h"
+#include "qkv/systems/pair_scores.h"
 
 namespace qkv::app {
 namespace {
@@ -25,7 +31,9 @@ struct Fill {
 };
 
 struct Embed {
-  std::string model, input = "-";
+  std::string model, input = "-", similar, evaluate;
+  std::int64_t top = 10;
+  std::optional<Similarity> by;
   EmbedOptions options;
 
   template <class Self, class Visit>
@@ -33,6 +41,14 @@ struct Embed {
     visit({.name = "model", .help = "Model directory, ours or Hugging Face's", .required = true},
           s.model);
     EmbedOptions::each(s.options, visit);
+    visit({"similar", "In place of vectors the nearest lines of this file"}, s.similar);
+    visit({"top", "With --similar: lines to show", between(1, 1e9)}, s.top);
+    visit({"by", "With --similar: what is compared; default: as the directory says, else cosine"},
+          s.by);
+    visit({"evaluate",
+           "Pairs (text TAB text, perhaps TAB a negative or a score): print how well vectors tell "
+           "which belong together"},
+          s.evaluate);
   }
 };
 
@@ -80,8 +96,44 @@ void fill(const Fill& s, Program& program) {
   });
 }
 
+/// The nearest lines of a file for each line.
+void similar(const Embed& s, const Encoder& encoder, Program& program) {
+  std::vector<std::string> lines;
+  LineReader collection(s.similar);
+  for (std::string line; collection.next(line);) {
+    say_cut(encoder, collection, collection.line_number(), line, program);
+    lines.push_back(line);
+  }
+  if (lines.empty()) throw DataError(s.similar, 0, "holds no line to compare with");
+  const NearestTexts index(encoder, std::move(lines),
+                           {.top = s.top, .embed = s.options, .similarity = s.by});
+  LineReader reader(s.input);
+  by_lines(reader, s.options.batch_sentences,
+           [&](const std::vector<std::string>& queries, std::int64_t number) {
+             const auto found = index.nearest(queries);
+             for (std::size_t i = 0; i < queries.size(); ++i, ++number) {
+               say_cut(encoder, reader, number, queries[i], program);
+               Json json = {{"line", number}, {"query", queries[i]}, {"nearest", Json::array()}};
+               std::string table;
+               for (const NearText& near : found[i]) {
+                 const std::string& text = index.text(near.index);
+                 json["nearest"].push_back(
+                     {{"line", near.index + 1}, {"score", near.score}, {"text", text}});
+                 table += fmt::format("{:.6f}\t{}\t{}\n", near.score, near.index + 1, text);
+               }
+               write_output(program.json ? json.dump() + "\n" : table + "\n");
+             }
+           });
+}
+
 void embed(const Embed& s, Program& program) {
   const auto encoder = loaded<Encoder>(s.model, program);
+  if (!s.evaluate.empty()) {
+    const PairScores scores =
+        score_pairs(encoder.model(), read_sentence_pairs(s.evaluate), s.options);
+    return write_output(program.json ? scores.json() + "\n" : scores.text());
+  }
+  if (!s.similar.empty()) return similar(s, encoder, program);
   LineReader reader(s.input);
   by_lines(reader, s.options.batch_sentences,
            [&](const std::vector<std::string>& lines, std::int64_t number) {
@@ -122,12 +174,24 @@ void add_fill(Program& program) {
 void add_embed(Program& program) {
   auto s = std::make_shared<Embed>();
   Command& c = program.command("embed", "Turn lines of text into vectors with a BERT");
-  c.footer("A vector a line, numbers between tabs. A line does not depend on its neighbours.");
+  c.footer(
+      "A vector a line, numbers between tabs. A line does not depend on its neighbours.\n"
+      "  qkv embed --model M --similar collection.txt --top 5 questions.txt\n"
+      "Score TAB line TAB text of the nearest lines, a blank line behind each answer.");
   c.options(*s);
   c.positional("file", s->input, "Text, a line each; default: stdin");
   program.add_json(c, "One JSON object a line");
   program.add_threads(c);
-  c.action([s, &program] { embed(*s, program); });
+  c.action([s, &c, &program] {
+    for (const char* flag : {"top", "by"}) {
+      if (!s->similar.empty() || !c.given(flag)) continue;
+      throw UsageError(std::string("--") + flag + " is for --similar");
+    }
+    if (!s->similar.empty() && !s->evaluate.empty()) {
+      throw UsageError("--similar and --evaluate: give one of them");
+    }
+    embed(*s, program);
+  });
 }
 
 }  // namespace qkv::app

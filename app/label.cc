@@ -9,6 +9,7 @@
 #include "qkv/base/error.h"
 #include "qkv/data/label_files.h"
 #include "qkv/systems/label_scores.h"
+#include "qkv/systems/labeller_model.h"
 #include "qkv/systems/labels.h"
 
 namespace qkv::app {
@@ -19,35 +20,62 @@ using Json = nlohmann::json;
 struct Settings {
   LabelTask task = LabelTask::tag;
   std::string model, input = "-";
-  bool scores = false, columns = false;
+  bool scores = false, columns = false, spans = false;
   std::vector<std::string> evaluate;
   LabelFiles files;
   LabelOptions options;
 };
 
-Json json_of(const Settings& s, std::int64_t line, const LabelledSentence& r) {
-  Json json = {{"line", line}};
-  if (!r.label.empty()) {
+/// What is said of the whole.
+void add_label(const Settings& s, const LabelledSentence& r, Json& json) {
+  if (r.value) {
+    json["value"] = *r.value;
+    return;
+  }
+  if (r.labels) {
+    json["labels"] = *r.labels;
+  } else if (!r.label.empty()) {
     json["label"] = r.label;
     json["probability"] = r.probability;
-    if (s.scores) {
-      for (const auto& [label, p] : r.scores) json["scores"][label] = p;
-    }
   }
+  if (!s.scores) return;
+  for (const auto& [label, p] : r.scores) json["scores"][label] = p;
+}
+
+Json json_of(const Settings& s, std::int64_t line, const LabelledSentence& r) {
+  Json json = {{"line", line}};
+  add_label(s, r, json);
   if (s.task == LabelTask::classify) return json;
   json["words"] = r.words;
   json["tags"] = r.tags;
   if (s.scores) json["log_probability"] = r.tag_score;
-  if (!r.has_spans) return json;
+  if (!r.has_spans && !s.spans) return json;
   json["spans"] = Json::array();
   for (const LabelledSpan& span : r.spans) {
-    json["spans"].push_back(
-        {{"type", span.type}, {"begin", span.begin}, {"end", span.end}, {"text", span.text}});
+    json["spans"].push_back({{"type", span.type},
+                             {"begin", span.begin},
+                             {"end", span.end},
+                             {"text", span.text},
+                             {"score", span.score}});
+    if (span.text_begin < 0) continue;
+    json["spans"].back()["text_begin"] = span.text_begin;
+    json["spans"].back()["text_end"] = span.text_end;
   }
   return json;
 }
 
+/// A line a span, and what ends the answer for a line of text.
+std::string spans_of_line(const LabelledSentence& r) {
+  std::string text;
+  for (const LabelledSpan& span : r.spans) {
+    text += fmt::format("{}\t{}\t{}\t{:.6f}\t{}\n", span.type, span.text_begin, span.text_end,
+                        span.score, span.text);
+  }
+  return text + "\n";
+}
+
 std::string line_of(const Settings& s, const LabelledSentence& r) {
+  if (s.spans) return spans_of_line(r);
   if (r.words.empty()) return "\n";  // lines stay aligned
   if (s.columns) {
     std::string text;
@@ -55,7 +83,11 @@ std::string line_of(const Settings& s, const LabelledSentence& r) {
     return text + "\n";
   }
   std::string text = r.label;
-  if (s.scores && !r.label.empty()) text += fmt::format("\t{:.6f}", r.probability);
+  if (s.scores && r.labels) {
+    for (const auto& [label, p] : r.scores) text += fmt::format("\t{} {:.6f}", label, p);
+  } else if (s.scores && !r.label.empty() && !r.value) {
+    text += fmt::format("\t{:.6f}", r.probability);
+  }
   if (!r.tags.empty()) {
     text += (text.empty() ? "" : "\t") + fmt::format("{}", fmt::join(r.tags, " "));
     if (s.scores) text += fmt::format("\t{:.6f}", r.tag_score);
@@ -63,20 +95,40 @@ std::string line_of(const Settings& s, const LabelledSentence& r) {
   return text + "\n";
 }
 
+/// Refuses a line by its number before any of the batch is answered.
+void check_pairs(const LineReader& reader, const std::vector<std::string>& lines,
+                 std::int64_t number) {
+  for (const std::string& line : lines) {
+    try {
+      (void)cut_words(line, WordCut::pair);
+    } catch (const Error& e) {
+      throw DataError(reader.name(), number, e.what());
+    }
+    ++number;
+  }
+}
+
 template <class System>
 void label(const Settings& s, const System& system, Program& program) {
   for (const std::string& note : system.info().notes) program.console.line("qkv: " + note);
+  const LabellerModel& model = system.model();
+  const WordCut cut = s.options.words.value_or(model.word_options.cut);
+  model.check_cut(cut);
   if (!s.evaluate.empty()) {
-    const LabelScores scores = evaluate_labels(system, read_labelled(s.evaluate, s.files, s.task));
+    LabelFiles files = s.files;
+    files.table = table_for(model, cut);
+    const LabelScores scores =
+        evaluate_labels(system, read_labelled(s.evaluate, files, s.task), s.options);
     return write_output(program.json ? scores.json() + "\n" : scores.text());
   }
   LineReader reader(s.input);
   by_lines(reader, s.options.batch_sentences,
            [&](const std::vector<std::string>& lines, std::int64_t number) {
+             if (cut == WordCut::pair) check_pairs(reader, lines, number);
              for (const LabelledSentence& r : system.label(lines, s.options)) {
                if (r.cut > 0) {
-                 program.console.line(cut_note(reader, number, r.cut, "words",
-                                               static_cast<std::int64_t>(r.words.size()) - r.cut));
+                 program.console.line(cut_note(reader, number, r.cut,
+                                               keeps_texts(cut) ? "tokens" : "words", r.held));
                }
                write_output(program.json ? json_of(s, number, r).dump() + "\n" : line_of(s, r));
                ++number;
@@ -85,6 +137,7 @@ void label(const Settings& s, const System& system, Program& program) {
 }
 
 void run(const Settings& s, Program& program) {
+  if (s.spans && s.columns) throw UsageError("--spans and --columns: give one of them");
   switch (s.task) {
     case LabelTask::tag:
       return label(s, Tagger::load(s.model), program);
@@ -108,6 +161,10 @@ void add_verb(Program& program, LabelTask task, const char* about, const char* f
                                            : "Append probabilities; with --json of every label"},
            s->scores);
   if (task == LabelTask::tag) {
+    c.option({.name = "spans",
+              .help = "A line a span: type, first and last character, probability, text between "
+                      "tabs; a blank line after each sentence"},
+             s->spans);
     c.option({.name = "columns", .help = "Word TAB tag a line, a blank line after each sentence"},
              s->columns);
   }
@@ -132,7 +189,9 @@ void add_label(Program& program) {
   add_verb(program, LabelTask::tag, "Tag the words of text, stdin to stdout",
            "A line of tags for each line of words. A line does not depend on its neighbours.");
   add_verb(program, LabelTask::classify, "Classify text line by line, stdin to stdout",
-           "A label for each line; a blank line for a blank line.");
+           "A label for each line; a blank line for a blank line. A model of pairs reads two texts "
+           "with a\ntab between, --words pair asks it of another program's. A regression gives "
+           "numbers, a model of\nseveral labels all above one half, with commas between.");
   add_verb(program, LabelTask::intent, "Say what each line wants, and the slots in it",
            "Intent TAB tags for each line of words.");
 }

@@ -1,5 +1,5 @@
 // qkv score: BLEU and chrF with sacreBLEU's signatures; spans as conlleval, classes with their
-// confusion.
+// confusion, numbers with their correlation.
 #include <algorithm>
 
 #include "app/command.h"
@@ -7,12 +7,14 @@
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
+#include "qkv/base/number.h"
 #include "qkv/base/utf8.h"
 #include "qkv/data/lines.h"
 #include "qkv/data/tag_forms.h"
 #include "qkv/eval/bleu.h"
 #include "qkv/eval/chrf.h"
 #include "qkv/eval/classification.h"
+#include "qkv/eval/correlation.h"
 #include "qkv/eval/spans.h"
 
 namespace qkv::app {
@@ -192,6 +194,28 @@ void classes(const LabelScore& s, bool json) {
   write_output(json ? report.json() + "\n" : report.text());
 }
 
+std::vector<double> numbers_of(const std::vector<std::string>& lines, const std::string& name) {
+  std::vector<double> numbers;
+  for (const std::string& line : lines) {
+    const auto number = parse_double(trim_spaces(line));
+    if (!number) {
+      throw DataError(name, static_cast<std::int64_t>(numbers.size()) + 1,
+                      fmt::format("'{}' is no number", line));
+    }
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+void numbers(const LabelScore& s, bool json) {
+  const auto references = read_references(s);
+  const auto hypotheses = read_lines(s.hypothesis);
+  check_counts(s, hypotheses, references);
+  const NumberReport report = score_numbers(numbers_of(references[0], s.references[0]),
+                                            numbers_of(hypotheses, name_of_hypothesis(s)));
+  write_output(json ? report.json() + "\n" : report.text());
+}
+
 template <class Options>
 void add(Program& program, const std::string& name, const char* about,
          void (*run)(const Options&, bool json)) {
@@ -214,6 +238,8 @@ void add_score(Program& program) {
       "tags a line",
       tags);
   add(program, "classes", "Accuracy, macro-F1 and the confusion matrix; a label a line", classes);
+  add(program, "numbers",
+      "Pearson's and Spearman's correlation and the mean squared error; a number a line", numbers);
 }
 
 }  // namespace qkv::app

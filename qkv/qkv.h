@@ -15,6 +15,7 @@
 #include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
 #include "qkv/systems/export/export.h"
+#include "qkv/systems/nearest_texts.h"
 #include "qkv/systems/open.h"
 #include "qkv/systems/translator_chain.h"
 #include "qkv/tensor/segments.h"

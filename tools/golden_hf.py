@@ -29,6 +29,9 @@ writes alone, has what generate() makes of sequence 0 (a decoder: of its first t
   suppressed, suppressed.ids, .score      4 beams with suppress_tokens, the first tokens of the best
   forced, forced.id, forced.score         4 beams with forced_bos_token_id
   behind, behind.prefix, behind.score     4 beams that go on from a beginning of the target
+
+"blocks" has inputs and results of single parts; "bert-pairs" a regression over two texts, with pairs.tsv
+and the ids, types and logits that BertTokenizerFast and the class make of each line, cut to the positions.
 """
 import argparse
 import os
@@ -85,6 +88,9 @@ MODELS |= {
     "bert-tags": lambda: bert("BertForTokenClassification", id2label=three, hidden_size=18,
                               num_attention_heads=3),
     "bert-classes": lambda: bert("BertForSequenceClassification", num_labels=4),
+    "bert-several": lambda: bert("BertForSequenceClassification", num_labels=3,
+                                 problem_type="multi_label_classification"),
+    "bert-pairs": lambda: bert("BertForSequenceClassification", num_labels=1, problem_type="regression"),
     "distilbert-masked": lambda: distilbert("DistilBertForMaskedLM"),
     "distilbert-masked-sinusoid": lambda: distilbert("DistilBertForMaskedLM", sinusoidal_pos_embds=True),
     "distilbert-classes": lambda: distilbert("DistilBertForSequenceClassification", num_labels=2),
@@ -226,6 +232,8 @@ MODELS |= {
 def cross_entropy(pairs):
     logits = torch.cat([a for a, _ in pairs])
     labels = torch.cat([b for _, b in pairs])
+    if labels.is_floating_point():
+        return F.binary_cross_entropy_with_logits(logits, labels)
     return F.cross_entropy(logits, labels, ignore_index=-1)
 
 
@@ -233,6 +241,8 @@ def draw_labels(m, ids, rows, classes):
     name = type(m).__name__
     if "CausalLM" in name or name == "GPT2LMHeadModel":
         return torch.cat([ids[0, 1:], torch.tensor([-1])])
+    if getattr(m.config, "problem_type", None) == "multi_label_classification":
+        return torch.randint(2, (rows, classes)).float()
     labels = torch.randint(classes, (rows,))
     if rows > 1:
         labels[1] = -1
@@ -330,6 +340,34 @@ def answers(m):
     return out
 
 
+def words(first, count):
+    return " ".join(f"w{5 + (first + 7 * i) % (V - 5)}" for i in range(count))
+
+
+# Short ones, one with an empty text, and each way to be too long: the first, the second, both, none of
+# them by much.
+PAIRS = [(words(1, 3), words(2, 4)), (words(3, 1), ""), (words(4, 30), words(5, 2)), (words(6, 3), words(7, 25)),
+         (words(8, 12), words(9, 12)), (words(10, 9), words(11, 20)), (words(12, 9), words(13, 9)),
+         ("W7w9 w8, unseen", "w6 .")]
+
+
+def pair_answers(m, folder):
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"w{i}" for i in range(5, V)]
+    folder.mkdir(parents=True)
+    (folder / "vocab.txt").write_text("".join(p + "\n" for p in pieces))
+    (folder / "pairs.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in PAIRS))
+    tokeniser = hf.BertTokenizerFast(str(folder / "vocab.txt"))
+    out, losses = {}, []
+    for n, (a, b) in enumerate(PAIRS):
+        given = tokeniser([a], [b], truncation=True, max_length=P, return_tensors="pt")
+        logits = m(**given).logits
+        out |= {f"{n}.ids": given["input_ids"][0], f"{n}.types": given["token_type_ids"][0],
+                f"{n}.logits": logits}
+        losses.append((logits - 1).square().sum())
+    out["loss"] = sum(losses)
+    return out
+
+
 def says_something(out):
     """Most random models say one word again and again, which proves little."""
     return "0.greedy" not in out or (len(set(out["0.greedy"].tolist())) > 4 and
@@ -340,13 +378,13 @@ def write(name, directory):
     global SEED
     for SEED in range(2000):
         m = MODELS[name]()
-        out = answers(m)
+        folder = directory / name
+        shutil.rmtree(folder, ignore_errors=True)
+        out = pair_answers(m, folder) if name == "bert-pairs" else answers(m)
         if says_something(out):
             break
     else:
         raise SystemExit(f"{name}: no seed says more than one word")
-    folder = directory / name
-    shutil.rmtree(folder, ignore_errors=True)
     m.save_pretrained(folder, safe_serialization=True)
     out["loss"].backward()
     for k in kept_gradients(m):

@@ -59,7 +59,7 @@ bool among(std::string_view name, std::initializer_list<std::string_view> all) {
 bool is_for(LabelTask task, std::string_view name) {
   if (among(name, {"crf", "scheme"})) return task != LabelTask::classify;
   if (name == "pooling") return task != LabelTask::tag;
-  if (name == "words") return task == LabelTask::classify;
+  if (among(name, {"words", "answer"})) return task == LabelTask::classify;
   if (among(name, {"interaction", "prior", "prior_way", "prior_least", "class_weight"})) {
     return task == LabelTask::intent;
   }
@@ -130,8 +130,10 @@ void train_labels(Command& command, const Settings& s, Program& program) {
   r.check();
   LabelledText test;
   watched(program, [&](const TrainWatch& watch) {
-    Split<LabelledText> texts = read_labelling_texts(s.train, s.valid, s.files, s.task);
-    if (!s.test.empty()) test = read_labelled(s.test, s.files, s.task);
+    LabelFiles files = s.files;
+    files.table = r.table();
+    Split<LabelledText> texts = read_labelling_texts(s.train, s.valid, files, s.task);
+    if (!s.test.empty()) test = read_labelled(s.test, files, s.task);
     return train_labeller(r, std::move(texts), run, watch);
   });
   if (!s.test.empty()) score(run.directory(), std::move(test), program);
@@ -148,7 +150,8 @@ void add_noun(Program& program, const char* about) {
     c.options(s->files, "Data");
   } else if (task == LabelTask::classify) {
     c.option({.name = "format",
-              .help = "table (label TAB text) or slots (a folder with seq.in, seq.out, label); "
+              .help = "table (label TAB text, of pairs label TAB text TAB text) or slots (a folder "
+                      "with seq.in, seq.out, label); "
                       "default: by name"},
              s->files.format, "Data");
   }

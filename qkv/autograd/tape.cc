@@ -64,6 +64,20 @@ bool is_parameter(const Tensor& tensor) {
   return node && node->leaf;
 }
 
+void set_frozen(const Tensor& parameter, bool frozen) {
+  if (!is_parameter(parameter)) fail("set_frozen: a tensor that is no parameter");
+  Node* node = node_of(parameter);
+  node->frozen = frozen;
+  if (!frozen) return;
+  node->gradient = Tensor();
+  node->present = false;
+}
+
+bool is_frozen(const Tensor& tensor) {
+  const Node* node = node_of(tensor);
+  return node && node->frozen;
+}
+
 Tensor gradient_of(const Tensor& parameter) {
   const Node* node = node_of(parameter);
   return node && node->present ? node->gradient : Tensor();
@@ -154,7 +168,10 @@ DefinitionOnly::DefinitionOnly() : outer_(std::exchange(g_definition_only, true)
 DefinitionOnly::~DefinitionOnly() { g_definition_only = outer_; }
 bool definition_only() { return g_definition_only; }
 
-bool needs_gradient(const Tensor& input) { return input.tape_node() != nullptr; }
+bool needs_gradient(const Tensor& input) {
+  const Node* node = node_of(input);
+  return node && !node->frozen;
+}
 
 void record(std::span<Tensor* const> outputs, std::span<const Tensor* const> inputs,
             std::function<void(std::span<const Tensor>)> backward) {
@@ -179,7 +196,7 @@ void record(Tensor& output, std::initializer_list<const Tensor*> inputs,
 
 void accumulate(const Tensor& input, Tensor&& contribution) {
   Node* node = node_of(input);
-  if (!node) return;
+  if (!node || node->frozen) return;
   check_shape(input, contribution);
   if (node->present || (node->leaf && node->gradient.defined())) {
     // A parameter's buffer may be a slice of the optimiser's flat memory: write into it.
@@ -193,7 +210,7 @@ void accumulate(const Tensor& input, Tensor&& contribution) {
 
 void accumulate_shared(const Tensor& input, const Tensor& contribution) {
   const Node* node = node_of(input);
-  if (!node) return;
+  if (!node || node->frozen) return;
   const bool becomes_the_gradient = !node->present && !node->gradient.defined();
   accumulate(input,
              Tensor(becomes_the_gradient && node->leaf ? contribution.clone() : contribution));
@@ -201,7 +218,7 @@ void accumulate_shared(const Tensor& input, const Tensor& contribution) {
 
 GradientBuffer gradient_buffer(const Tensor& input) {
   Node* node = node_of(input);
-  if (!node) fail("gradient_buffer: the tensor needs no gradient");
+  if (!node || node->frozen) fail("gradient_buffer: the tensor needs no gradient");
   if (!node->gradient.defined()) {
     node->gradient = Tensor::empty(input.shape(), input.dtype());
   } else if (!node->leaf && !node->gradient.unique()) {

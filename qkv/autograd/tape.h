@@ -31,6 +31,7 @@ struct Node {
   Tensor gradient;       // undefined until the first contribution
   bool present = false;  // whether `gradient` holds a contribution (a parameter keeps its buffer)
   bool leaf = false;     // a parameter: its gradient outlives backward
+  bool frozen = false;   // a parameter whose gradient nobody wants: to operations a constant
   // A parameter's transposed copy, see transposed_parameter(). Models in use are shared by threads,
   // and the first that wants the copy makes it for all.
   std::mutex transposing;
@@ -41,6 +42,10 @@ struct Node {
 /// Marks a tensor as a parameter (a leaf that collects a gradient) and returns it.
 Tensor parameter(Tensor value);
 bool is_parameter(const Tensor& tensor);
+/// A frozen parameter is a constant to whatever is recorded from now on: no gradient is computed
+/// for it, and what depends on frozen parameters alone leaves nothing on the tape.
+void set_frozen(const Tensor& parameter, bool frozen);
+bool is_frozen(const Tensor& tensor);
 /// The gradient that backward left for a parameter; undefined when nothing reached it.
 Tensor gradient_of(const Tensor& parameter);
 /// Forgets the gradient but keeps its memory.

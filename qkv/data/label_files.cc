@@ -54,8 +54,11 @@ LabelledText read_labelled(const std::vector<std::string>& paths, const LabelFil
   if (format == LabelFormat::conllu && task == LabelTask::tag)
     return read_conllu(paths.front(), files.field);
   if (format == LabelFormat::table && task == LabelTask::classify)
-    return read_label_table(paths.front());
+    return read_label_table(paths.front(), files.table);
   if (format == LabelFormat::slots) {
+    if (files.table.pairs || files.table.numbers || files.table.several) {
+      fail("{}: pairs, numbers and several labels stand in a table, not in slots", paths.front());
+    }
     if (paths.size() == 2) fail("give the folder, or the files of words, tags and labels");
     LabelledText text =
         paths.size() == 3 ? read_slots(paths[0], paths[1], paths[2]) : read_slots(paths.front());

@@ -31,6 +31,7 @@ struct LabelFiles {
   LabelFormat format = LabelFormat::automatic;  // by task and name
   std::int64_t column = 0, word_column = 0;
   std::string field = "upos";
+  TableForm table;  // not to be set by people: it follows from what is learnt
 
   template <class Self, class Visit>
   static void each(Self& f, Visit&& visit) {

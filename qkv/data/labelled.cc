@@ -8,6 +8,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/base/notice.h"
+#include "qkv/base/number.h"
 #include "qkv/base/utf8.h"
 #include "qkv/data/column_layout.h"
 #include "qkv/data/labelled_sentences.h"
@@ -187,25 +188,58 @@ LabelledText read_slots(const std::string& folder) {
   return read_slots((at / "seq.in").string(), (at / "seq.out").string(), (at / "label").string());
 }
 
-LabelledText read_label_table(const std::string& path) {
+std::vector<std::string> labels_between_commas(std::string_view field) {
+  std::vector<std::string> labels;
+  for (std::size_t begin = 0; begin <= field.size();) {
+    const std::size_t end = std::min(field.find(',', begin), field.size());
+    const std::string_view label = trim_spaces(field.substr(begin, end - begin));
+    if (!label.empty()) labels.emplace_back(label);
+    begin = end + 1;
+  }
+  return labels;
+}
+
+namespace {
+
+const char* form_text(const TableForm& form) {
+  if (form.pairs) return form.numbers ? "number TAB text TAB text" : "label TAB text TAB text";
+  return form.numbers ? "number TAB text" : "label TAB text";
+}
+
+void check_label(std::string_view label, const TableForm& form, const LineReader& lines) {
+  if (label.empty() && !form.several) {
+    throw DataError(lines.name(), lines.line_number(),
+                    fmt::format("expected {}, found nothing before the tab", form_text(form)));
+  }
+  if (form.numbers && !parse_double(label)) {
+    throw DataError(lines.name(), lines.line_number(),
+                    fmt::format("expected {}, but '{}' is no number", form_text(form), label));
+  }
+}
+
+}  // namespace
+
+LabelledText read_label_table(const std::string& path, const TableForm& form) {
   LineReader lines(path);
   LabelledText text;
   std::string line;
+  bool three = true;  // columns, all the way
   while (lines.next(line)) {
     ++text.report.read;
     if (is_blank(line)) {
       ++text.report.dropped_empty;
       continue;
     }
-    const std::size_t tab = line.find('\t');
-    if (tab == std::string::npos) {
-      throw DataError(path, lines.line_number(), "expected label TAB text, found no tab");
-    }
-    const std::string_view label = trim_spaces(std::string_view(line).substr(0, tab));
-    if (label.empty()) {
+    const auto tabs = std::count(line.begin(), line.end(), '\t');
+    if (tabs == 0 || (form.pairs && tabs != 2)) {
       throw DataError(path, lines.line_number(),
-                      "expected label TAB text, found nothing before the tab");
+                      fmt::format("expected {}, found {}", form_text(form),
+                                  tabs == 0 ? "no tab" : fmt::format("{} columns", tabs + 1)));
     }
+    three = three && tabs == 2;
+    const std::size_t tab = line.find('\t');
+    const std::string_view label = trim_spaces(std::string_view(line).substr(0, tab));
+    check_label(label, form, lines);
     if (is_blank(std::string_view(line).substr(tab + 1))) {
       ++text.report.dropped_empty;
       continue;
@@ -214,8 +248,14 @@ LabelledText read_label_table(const std::string& path) {
     text.texts.push_back(line.substr(tab + 1));
     text.report.tokens += static_cast<std::int64_t>(split_blanks(text.texts.back()).size());
   }
-  expect_sentences(text, path, "label TAB text a line");
-  check_order(text, path);
+  expect_sentences(text, path, fmt::format("{} a line", form_text(form)));
+  if (!form.numbers && !form.several) check_order(text, path);
+  if (three && !form.pairs) {
+    notice(fmt::format(
+        "{}: every line has three columns, the last two are read as one text; --words pair reads "
+        "them as two",
+        path));
+  }
   return text;
 }
 

@@ -63,8 +63,19 @@ LabelledText read_slots(const std::string& words_path, const std::string& tags_p
 /// The same from a folder that holds seq.in, seq.out and label.
 LabelledText read_slots(const std::string& folder);
 
-/// A table: label TAB text; a label may hold spaces. Sentences whose text is blank are dropped.
-/// Throws DataError when the columns stand the other way round, as far as their counts show it.
-LabelledText read_label_table(const std::string& path);
+/// What the columns of a table hold.
+struct TableForm {
+  bool pairs = false;    // label TAB text TAB text; `texts` keep the tab between the two
+  bool numbers = false;  // the label is a number
+  bool several = false;  // labels between commas, or none
+};
+/// A table: label TAB text; a label may hold spaces. Sentences whose text is blank are dropped, of
+/// pairs those with two blank texts. Throws DataError for a line of another number of columns (a
+/// single text may hold tabs), a label that is none, and when the columns stand the other way
+/// round, as far as their counts show it.
+LabelledText read_label_table(const std::string& path, const TableForm& form = {});
+
+/// The labels of a field that names several, blanks around them taken away.
+std::vector<std::string> labels_between_commas(std::string_view field);
 
 }  // namespace qkv

@@ -106,6 +106,14 @@ std::vector<TagSpan> spans_of(std::span<const std::string> tags) {
   return spans;
 }
 
+std::vector<TagSpan> runs_of(std::span<const std::string> tags) {
+  Tags inside(tags.begin(), tags.end());
+  for (std::string& tag : inside) {
+    if (!is_span_tag(tag)) tag = "I-" + tag;
+  }
+  return spans_of(inside);
+}
+
 Tags tags_of(std::span<const TagSpan> spans, std::int64_t length, TagScheme scheme) {
   Tags tags(static_cast<std::size_t>(length), "O");
   const TagSpan* before = nullptr;

@@ -38,6 +38,9 @@ bool is_span_tag(std::string_view tag);
 
 /// In their order. Throws Error for what is no tag of spans.
 std::vector<TagSpan> spans_of(std::span<const std::string> tags);
+/// Of tags of any kind: one that is none of spans ("PER", "NOUN") counts as the inside of a span of
+/// its name, so that runs of it are spans.
+std::vector<TagSpan> runs_of(std::span<const std::string> tags);
 /// The tags of `length` words with these spans, which must lie inside and not overlap.
 Tags tags_of(std::span<const TagSpan> spans, std::int64_t length, TagScheme scheme);
 /// The same spans in another scheme.

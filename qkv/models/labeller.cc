@@ -105,6 +105,12 @@ void Labeller::Config::check() const {
     if (value < 0) fail("labeller: {} is {}", name, value);
   }
   if (tags == 0 && classes == 0) fail("labeller: neither tags nor classes");
+  if (answer != ClassAnswer::label && (tags > 0 || classes == 0)) {
+    fail("labeller: the answer '{}' is for texts without tags", name_of(answer));
+  }
+  if (answer == ClassAnswer::number && classes != 1) {
+    fail("labeller: one number is one class, not {}", classes);
+  }
   const bool by_pieces = encoder == LabelEncoder::bert;
   if (by_pieces && (words > 0 || characters > 0 || shapes > 0)) {
     fail("labeller: a BERT reads pieces, not words, characters or shapes");
@@ -318,7 +324,7 @@ Tensor Labeller::pool(const Tensor& h, const Segments& segments) const {
 
 Labeller::States Labeller::bert_states(const LabelBatch& batch) const {
   const Segments& rows = batch.piece_segments;
-  const Tensor h = bert({batch.pieces, {}, rows});
+  const Tensor h = bert({batch.pieces, batch.piece_types, rows});
   std::vector<std::int64_t> first;
   for (std::int64_t b = 0; b < rows.count(); ++b) {
     for (std::int64_t t = batch.segments.begin(b); t < batch.segments.end(b); ++t) {

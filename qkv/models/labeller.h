@@ -5,7 +5,7 @@
 //   encoder    per position, CNN, RNN, self-attention, linear attention     [T C]
 //              or, in place of both, a BERT over the pieces of the words
 //   tag head   softmax or linear-chain CRF over emissions                   [T L]
-//   class head a pooled sequence                                            [B K]
+//   class head a pooled sequence: one of K labels, several of them, or a number  [B K], [B 1]
 //
 // With both heads they may inform each other: class probabilities add to the emissions, the
 // strongest tags add to the class logits, and a prior table of which tag goes with which class
@@ -54,6 +54,16 @@ constexpr std::array<std::string_view, 4> spelling(Pooling) {
   return {"mean", "max", "token", "attention"};
 }
 
+/// What is said of a sequence.
+enum class ClassAnswer : std::uint8_t {
+  label,   ///< one of K: softmax, cross-entropy
+  labels,  ///< any of K, each for itself: sigmoid, binary cross-entropy
+  number,  ///< K is 1: the logit itself, squared error
+};
+constexpr std::array<std::string_view, 3> spelling(ClassAnswer) {
+  return {"label", "labels", "number"};
+}
+
 /// What the prior table does.
 enum class PriorMask : std::uint8_t {
   none,
@@ -77,16 +87,21 @@ struct LabelBatch {
   Segments word_characters;               // T pieces of `characters`, one a word; may be empty ones
   std::vector<std::int32_t> shapes;       // [T]
   std::vector<std::int32_t> pieces;       // of a BERT, [CLS] and [SEP] of each sequence included
+  std::vector<std::int32_t> piece_types;  // their segments; empty: all 0
   Segments piece_segments;                // B sequences of them
   std::vector<std::int32_t> first_piece;  // [T] where each word begins in its sequence of pieces
-  std::vector<std::int32_t> tags;     // [T] what is right; −1 counts for nothing (not in a CRF)
-  std::vector<std::int32_t> classes;  // [B] what is right; −1 counts for nothing
+  std::vector<std::int32_t> tags;      // [T] what is right; −1 counts for nothing (not in a CRF)
+  std::vector<std::int32_t> classes;   // [B] what is right; −1 counts for nothing
+  std::vector<std::int32_t> marks;     // [B K] ClassAnswer::labels: 1 for what is right, else 0
+  std::vector<double> numbers;         // [B] ClassAnswer::number
+  std::vector<std::int64_t> left_out;  // [B] pieces that found no room; nobody computes with them
 };
 
 struct LabelLossOptions {
   double tag_scale = 1.0;    // of Σ −log p(tags): 1/tokens gives the mean
-  double class_scale = 1.0;  // of Σ −log p(class): 1/sequences
-  double smoothing = 0.0;    // ε of label smoothing; not in a CRF
+  double class_scale = 1.0;  // of Σ −log p(class), of Σ (x − number)² or of the mean over K of
+                             // Σ −log p(label); 1/sequences
+  double smoothing = 0.0;  // ε of label smoothing; not in a CRF
 };
 struct LabelLoss {
   Tensor loss;           // scalar, differentiable: tag_scale · tag_sum + class_scale · class_sum
@@ -96,11 +111,17 @@ struct LabelLoss {
   std::int64_t sequences = 0;  // classes that count
 };
 
+struct PredictOptions {
+  bool tag_probabilities = false;
+};
 struct LabelPrediction {
-  std::vector<std::int32_t> tags;     // [T]; empty without a tag head
-  std::vector<double> tag_scores;     // [B]: log p of the tags of each sequence
-  std::vector<std::int32_t> classes;  // [B]; empty without a class head
-  Tensor class_log_probabilities;     // [B K]
+  std::vector<std::int32_t> tags;         // [T]; empty without a tag head
+  std::vector<double> tag_scores;         // [B]: log p of the tags of each sequence
+  std::vector<double> tag_probabilities;  // [T], if wanted: of each tag at its place; in a CRF the
+                                          // share of all paths through it
+  std::vector<std::int32_t> classes;      // [B]; empty unless one label is the answer
+  Tensor class_log_probabilities;         // [B K]; of several labels each for itself
+  std::vector<double> numbers;            // [B]; with ClassAnswer::number
 };
 
 struct Labeller {
@@ -131,6 +152,7 @@ struct Labeller {
     std::int64_t max_length = 1024;  // with positions; longer sequences throw
 
     bool crf = true;  // else each tag by itself
+    ClassAnswer answer = ClassAnswer::label;
     Pooling pooling = Pooling::attention;
     std::int64_t pooling_heads = 1;
     bool class_to_tags = false;  // emissions += pᵀ·[K L], p the class probabilities
@@ -175,6 +197,8 @@ struct Labeller {
       visit({"positions"}, c.positions);
       visit({"max_length"}, c.max_length);
       visit({"crf", "Whether the tags of a sentence are judged together"}, c.crf);
+      visit({"answer", "label: one a text; labels: several, between commas; number: a regression"},
+            c.answer);
       visit({"pooling", "How a sentence becomes one vector"}, c.pooling);
       visit({"pooling_heads"}, c.pooling_heads);
       visit({"class_to_tags"}, c.class_to_tags);
@@ -187,6 +211,7 @@ struct Labeller {
       visit({"word_dropout", "Words that training reads as unknown", share()}, c.word_dropout);
       visit({"unknown"}, c.unknown);
     }
+    static bool added_later(std::string_view name) { return name == "answer"; }
     /// Throws with the field's name when a value makes no model.
     void check() const;
     /// Columns of the features, E'.
@@ -260,11 +285,12 @@ struct Labeller {
   };
   States encode(const LabelBatch& batch) const;
 
-  /// Throws where batch.tags or batch.classes are missing or outside their labels.
+  /// Throws where batch.tags or batch.classes (or what stands in their place) are missing or
+  /// outside their labels.
   LabelLoss loss(const LabelBatch& batch, const LabelLossOptions& options = {}) const;
   /// The best tags of each sequence (Viterbi) and the probabilities of its classes. A sequence gets
   /// the same numbers whatever stands beside it.
-  LabelPrediction predict(const LabelBatch& batch) const;
+  LabelPrediction predict(const LabelBatch& batch, const PredictOptions& options = {}) const;
 
  private:
   struct Scores {
@@ -272,6 +298,8 @@ struct Labeller {
     Tensor class_logits;  // [B K]
   };
   Scores scores(const LabelBatch& batch) const;
+  void add_class_loss(const Tensor& logits, const LabelBatch& batch,
+                      const LabelLossOptions& options, LabelLoss& result) const;
   void make_heads(Initialiser& init);
   States bert_states(const LabelBatch& batch) const;
   Tensor features(const LabelBatch& batch) const;

@@ -8,6 +8,7 @@
 #include "qkv/base/error.h"
 #include "qkv/models/labeller.h"
 #include "qkv/ops/elementwise.h"
+#include "qkv/ops/pieces.h"
 #include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
 #include "qkv/ops/softmax.h"
@@ -36,7 +37,8 @@ std::int32_t best_of(std::span<const double> row) {
 }
 
 /// Each tag by itself.
-CrfPaths best_tags(const Tensor& emissions, const Segments& segments) {
+CrfPaths best_tags(const Tensor& emissions, const Segments& segments,
+                   std::vector<double>& probabilities) {
   CrfPaths paths;
   const Tensor log_p = log_softmax(emissions).to(DType::f64);
   const std::int64_t tags = emissions.dim(1);
@@ -46,6 +48,7 @@ CrfPaths best_tags(const Tensor& emissions, const Segments& segments) {
       const auto row = log_p.values<double>().subspan(at(t * tags), at(tags));
       paths.labels.push_back(best_of(row));
       score += row[at(paths.labels.back())];
+      probabilities.push_back(std::exp(row[at(paths.labels.back())]));
     }
     paths.scores.push_back(score);
   }
@@ -89,6 +92,20 @@ void weigh_classes(std::span<double> log_p, const Tensor& prior, bool hard,
   for (std::size_t k = 0; k < row.size(); ++k) log_p[k] = row[k] - most - std::log(sum);
 }
 
+/// Numbers, or several labels each for itself.
+LabelPrediction other_answer(ClassAnswer answer, const Tensor& logits) {
+  LabelPrediction result;
+  if (answer == ClassAnswer::number) {
+    for (std::int64_t b = 0; b < logits.count(); ++b) result.numbers.push_back(number(logits, b));
+    return result;
+  }
+  result.class_log_probabilities = logits.clone();
+  change_each(result.class_log_probabilities, [](std::int64_t, double x) {  // log σ(x)
+    return x > 0 ? -std::log1p(std::exp(-x)) : x - std::log1p(std::exp(x));
+  });
+  return result;
+}
+
 }  // namespace
 
 Labeller::Scores Labeller::scores(const LabelBatch& batch) const {
@@ -122,7 +139,14 @@ LabelLoss Labeller::loss(const LabelBatch& batch, const LabelLossOptions& option
     }
   };
   if (config.tags > 0) given("tags", batch.tags.size(), batch.segments.total());
-  if (config.classes > 0) given("classes", batch.classes.size(), batch.segments.count());
+  const std::int64_t sequences = batch.segments.count();
+  if (config.classes > 0 && config.answer == ClassAnswer::label) {
+    given("classes", batch.classes.size(), sequences);
+  }
+  if (config.answer == ClassAnswer::labels) {
+    given("marks", batch.marks.size(), sequences * config.classes);
+  }
+  if (config.answer == ClassAnswer::number) given("numbers", batch.numbers.size(), sequences);
   const Scores s = scores(batch);
   LabelLoss result;
   if (config.tags > 0 && config.crf) {
@@ -137,21 +161,46 @@ LabelLoss Labeller::loss(const LabelBatch& batch, const LabelLossOptions& option
     result.tag_sum = r.nll_sum;
     result.tokens = r.tokens;
   }
-  if (config.classes > 0) {
-    const CrossEntropyResult r =
-        cross_entropy(s.class_logits, batch.classes,
-                      {.smoothing = options.smoothing, .scale = options.class_scale});
-    result.loss = result.loss.defined() ? add(result.loss, r.loss) : r.loss;
-    result.class_sum = r.nll_sum;
-    result.sequences = r.tokens;
-  }
+  if (config.classes > 0) add_class_loss(s.class_logits, batch, options, result);
   return result;
 }
 
-LabelPrediction Labeller::predict(const LabelBatch& batch) const {
+void Labeller::add_class_loss(const Tensor& logits, const LabelBatch& batch,
+                              const LabelLossOptions& options, LabelLoss& result) const {
+  result.sequences = batch.segments.count();
+  if (config.answer == ClassAnswer::number) {
+    const Tensor wrong = generated(logits.shape(), logits.dtype(),
+                                   [&](std::int64_t b) { return -batch.numbers[at(b)]; });
+    const Tensor off = add(logits, wrong);
+    result.loss = scale(sum(multiply(off, off)), options.class_scale);
+    for (std::int64_t b = 0; b < off.count(); ++b)
+      result.class_sum += number(off, b) * number(off, b);
+    return;
+  }
+  if (config.answer == ClassAnswer::labels) {
+    // −log σ(x) and −log σ(−x) are the cross-entropies of two columns, 0 and x.
+    const std::int64_t rows = logits.count();
+    const Tensor columns[] = {Tensor::zeros({rows, 1}, logits.dtype()), reshape(logits, {rows, 1})};
+    const double share = 1.0 / static_cast<double>(config.classes);
+    const CrossEntropyResult r =
+        cross_entropy(join_columns(columns), batch.marks,
+                      {.smoothing = options.smoothing, .scale = options.class_scale * share});
+    result.loss = r.loss;
+    result.class_sum = r.nll_sum * share;
+    return;
+  }
+  const CrossEntropyResult r = cross_entropy(
+      logits, batch.classes, {.smoothing = options.smoothing, .scale = options.class_scale});
+  result.loss = result.loss.defined() ? add(result.loss, r.loss) : r.loss;
+  result.class_sum = r.nll_sum;
+  result.sequences = r.tokens;
+}
+
+LabelPrediction Labeller::predict(const LabelBatch& batch, const PredictOptions& options) const {
   const NoRecording off;
   const Segments& segments = batch.segments;
   Scores s = scores(batch);
+  if (config.answer != ClassAnswer::label) return other_answer(config.answer, s.class_logits);
   LabelPrediction result;
   Tensor log_p, table;  // double
   const bool to_tags = config.prior_way != PriorWay::to_class;
@@ -176,13 +225,17 @@ LabelPrediction Labeller::predict(const LabelBatch& batch) const {
   if (config.tags > 0) {
     if (hard && to_tags) s.emissions = masked(s.emissions, segments, prior, result.classes);
     const bool chained = config.crf || !rules.empty();
-    CrfPaths paths =
-        chained ? crf_decode(s.emissions, segments, crf, rules) : best_tags(s.emissions, segments);
+    CrfPaths paths = chained ? crf_decode(s.emissions, segments, crf, rules)
+                             : best_tags(s.emissions, segments, result.tag_probabilities);
     if (chained) {
       const std::vector<double> log_z = crf_log_partition(s.emissions, segments, crf, rules);
       for (std::size_t b = 0; b < log_z.size(); ++b) {
         if (paths.scores[b] != kNever) paths.scores[b] -= log_z[b];
       }
+    }
+    if (chained && options.tag_probabilities) {
+      result.tag_probabilities =
+          crf_label_probabilities(s.emissions, segments, crf, paths.labels, rules);
     }
     result.tags = std::move(paths.labels);
     result.tag_scores = std::move(paths.scores);

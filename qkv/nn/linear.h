@@ -8,9 +8,18 @@
 
 namespace qkv {
 
+/// A trained change of a matrix in two thin ones (LoRA, Hu et al. 2021), see nn/lora.h:
+/// x·(W + scale·A·B).
+struct LowRank {
+  Tensor a, b;           // [I R], [R O]; undefined: no change
+  double scale = 1.0;    // α / R
+  double dropout = 0.0;  // of what A reads
+};
+
 struct Linear {
   Tensor weight;  // [I O]
   Tensor bias;    // [O], or undefined
+  LowRank lora = {};
 
   /// Xavier-uniform weight, zero bias. fan_sum ≠ 0: the fans of a larger matrix this is a part of.
   static Linear make(Initialiser& init, std::int64_t in, std::int64_t out, bool bias = true,
@@ -24,12 +33,18 @@ struct Linear {
   static void each(Self& m, Visit&& visit) {
     visit("weight", m.weight);
     visit("bias", m.bias);
+    visit("lora_A.weight", m.lora.a);
+    visit("lora_B.weight", m.lora.b);
   }
   /// x [T I] -> [T O]
   Tensor operator()(const Tensor& x, Activation activation = Activation::none,
                     double dropout = 0.0) const {
+    if (lora.a.defined()) return changed(x, activation, dropout);
     return linear(x, weight, bias, activation, dropout);
   }
+
+ private:
+  Tensor changed(const Tensor& x, Activation activation, double dropout) const;
 };
 
 struct LayerNorm {

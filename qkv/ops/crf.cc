@@ -191,6 +191,28 @@ std::vector<double> crf_log_partition(const Tensor& emissions, const Segments& s
   return Call(emissions, segments, weights, rules).log_partition();
 }
 
+std::vector<double> crf_label_probabilities(const Tensor& emissions, const Segments& segments,
+                                            const CrfWeights& weights,
+                                            std::span<const std::int32_t> labels,
+                                            const TagRules& rules) {
+  const Call call(emissions, segments, weights, rules);
+  check_labels(labels, call);
+  Gradients expected(call);
+  std::vector<double> log_z(at(segments.count())), p(labels.size(), 0.0);
+  dispatch(emissions, [&](auto zero) {
+    using T = decltype(zero);
+    kernels_for<T>().crf_expectation(call.chains<T>(), log_z.data(), expected.pointers<T>());
+    for (std::int64_t b = 0; b < segments.count(); ++b) {
+      if (!std::isfinite(log_z[at(b)])) continue;
+      for (std::int64_t t = segments.begin(b); t < segments.end(b); ++t) {
+        p[at(t)] =
+            static_cast<double>(expected.emissions.data<T>()[t * call.labels + labels[at(t)]]);
+      }
+    }
+  });
+  return p;
+}
+
 CrfPaths crf_decode(const Tensor& emissions, const Segments& segments, const CrfWeights& weights,
                     const TagRules& rules) {
   const Call call(emissions, segments, weights, rules);

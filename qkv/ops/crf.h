@@ -50,6 +50,13 @@ CrfResult crf_loss(const Tensor& emissions, const Segments& segments, const CrfW
 std::vector<double> crf_log_partition(const Tensor& emissions, const Segments& segments,
                                       const CrfWeights& weights, const TagRules& rules = {});
 
+/// p of each of these labels at its place, all paths through it together (marginals) [T]; not
+/// recorded. 0 where every path is forbidden.
+std::vector<double> crf_label_probabilities(const Tensor& emissions, const Segments& segments,
+                                            const CrfWeights& weights,
+                                            std::span<const std::int32_t> labels,
+                                            const TagRules& rules = {});
+
 struct CrfPaths {
   std::vector<std::int32_t> labels;  // [T]; among equals the lowest label, from the end on
   std::vector<double> scores;        // [B]: score(labels)

@@ -82,10 +82,11 @@ void add_gradients(Head& head, std::int64_t r, std::int64_t m, const T* z) {
   const T beta = r == 0 ? T(0) : T(1);
   kernels_for<T>().gemm_nn(m, width, vocabulary, z, vocabulary, head.table.data<T>(), width, T(0),
                            head.dhidden.data<T>() + r * width, width);
-  if (head.stored == VocabularyMatrix::table) {
+  const bool by_rows = head.stored == VocabularyMatrix::table;
+  if (head.dmatrix.defined() && by_rows) {
     kernels_for<T>().gemm_tn(vocabulary, width, m, z, vocabulary, h, width, beta,
                              head.dmatrix.data<T>(), width);
-  } else {
+  } else if (head.dmatrix.defined()) {
     kernels_for<T>().gemm_tn(width, vocabulary, m, h, width, z, vocabulary, beta,
                              head.dmatrix.data<T>(), vocabulary);
   }
@@ -147,7 +148,9 @@ CrossEntropyResult cross_entropy(const Tensor& hidden, const Tensor& matrix,
   check(hidden, matrix, stored, bias);
   check_targets(hidden.dim(0), stored == VocabularyMatrix::table ? matrix.dim(0) : matrix.dim(1),
                 targets, options.ignore);
-  const bool differentiate = recording() && (needs_gradient(hidden) || needs_gradient(matrix));
+  const bool by_matrix = needs_gradient(matrix);
+  const bool by_bias = bias.defined() && needs_gradient(bias);
+  const bool differentiate = recording() && (needs_gradient(hidden) || by_matrix || by_bias);
   const DType type = hidden.dtype();
   Head head{.hidden = hidden,
             .projection = as_projection(matrix, stored),
@@ -156,14 +159,14 @@ CrossEntropyResult cross_entropy(const Tensor& hidden, const Tensor& matrix,
             .stored = stored};
   if (differentiate) {
     head.dhidden = Tensor::empty(hidden.shape(), type);
-    head.dmatrix = Tensor::empty(matrix.shape(), type);
-    if (bias.defined()) head.dbias = Tensor::empty(bias.shape(), type);
+    if (by_matrix) head.dmatrix = Tensor::empty(matrix.shape(), type);
+    if (by_bias) head.dbias = Tensor::empty(bias.shape(), type);
   }
   CrossEntropyResult result;
   dispatch(hidden, [&](auto zero) { result = run<decltype(zero)>(head, targets, options); });
   if (differentiate && hidden.dim(0) == 0) {
-    head.dmatrix = Tensor::zeros(matrix.shape(), type);
-    if (bias.defined()) head.dbias = Tensor::zeros(bias.shape(), type);
+    if (by_matrix) head.dmatrix = Tensor::zeros(matrix.shape(), type);
+    if (by_bias) head.dbias = Tensor::zeros(bias.shape(), type);
   }
   result.loss = Tensor::full({}, options.scale * result.loss_sum, type);
   record(result.loss, {&hidden, &matrix, &bias},
@@ -176,8 +179,8 @@ CrossEntropyResult cross_entropy(const Tensor& hidden, const Tensor& matrix,
              }
            });
            accumulate(hidden, std::move(dhidden));
-           accumulate(matrix, std::move(dmatrix));
-           if (bias.defined()) accumulate(bias, std::move(dbias));
+           if (dmatrix.defined()) accumulate(matrix, std::move(dmatrix));
+           if (dbias.defined()) accumulate(bias, std::move(dbias));
          });
   return result;
 }

@@ -147,7 +147,8 @@ AttentionMaps attention_of(const LabellerModel& model, std::string_view text,
         "look: this model attends to nothing; train with --encoder attention or --pooling "
         "attention");
   }
-  if (words.labels.empty() || look.tokens) return maps;
+  const bool texts = keeps_texts(model.word_options.cut);  // one wide row each would show nothing
+  if (words.labels.empty() || look.tokens || texts) return maps;
   const Groups label{.of_token = {0}, .labels = maps.target};
   return merge_tokens(maps, words, label, label);
 }

@@ -96,6 +96,7 @@ void save_sentence(const BertModel& model, Json& config) {
   Json said = Json::object();
   if (s.pooling != TextVector::mean) said["pooling"] = name_of(s.pooling);
   if (s.normalise) said["normalise"] = true;
+  if (s.similarity != Similarity::cosine) said["similarity"] = name_of(s.similarity);
   if (s.longest > 0) said["longest"] = s.longest;
   if (!s.prompt.empty()) said["prompt"] = s.prompt;
   if (!s.prompt_counts) said["prompt_counts"] = false;
@@ -113,6 +114,7 @@ void load_sentence(const Json& config, const std::string& path, BertModel& model
   FieldReader said = top.object(kSentenceField);
   s.pooling = static_cast<TextVector>(said.choice("pooling", names_of<TextVector>(), 0));
   s.normalise = said.boolean("normalise", false);
+  s.similarity = static_cast<Similarity>(said.choice("similarity", names_of<Similarity>(), 0));
   if (said.has("longest")) s.longest = said.integer("longest", tokens);
   s.prompt = said.text("prompt", "");
   s.prompt_counts = said.boolean("prompt_counts", true);
@@ -267,14 +269,16 @@ std::int64_t BertModel::room() const {
 
 namespace {
 
+/// `cut`: how many texts are longer.
 BertRows rows_within(const BertModel& model, std::span<const std::string> texts, bool masked,
-                     std::int64_t longest) {
+                     std::int64_t longest, std::int64_t* cut = nullptr) {
   const auto room = static_cast<std::size_t>(longest) - 2;
   BertRows rows;
   std::vector<std::int64_t> lengths;
   for (const std::string& text : texts) {
     std::vector<std::int32_t> ids =
         masked ? model.pieces.encode_masked(text) : model.pieces.encode(text);
+    if (cut != nullptr && ids.size() > room) ++*cut;
     ids.resize(std::min(ids.size(), room));
     rows.ids.push_back(model.pieces.cls());
     rows.ids.insert(rows.ids.end(), ids.begin(), ids.end());
@@ -322,8 +326,6 @@ std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const
   return filled;
 }
 
-namespace {
-
 Tensor pooled_states(const BertModel& model, const BertRows& rows, TextVector how) {
   const Tensor states = model.network.bert(rows);
   if (how == TextVector::mean) return segment_mean(states, rows.segments);
@@ -332,8 +334,6 @@ Tensor pooled_states(const BertModel& model, const BertRows& rows, TextVector ho
   for (std::int64_t b = 0; b < rows.segments.count(); ++b) first.push_back(rows.segments.begin(b));
   return select_rows(states, first);
 }
-
-}  // namespace
 
 Tensor text_vectors(const BertModel& model, const BertRows& rows, TextVector how) {
   const NoRecording off;
@@ -359,18 +359,28 @@ std::string stripped(std::string text) {
 
 }  // namespace
 
+std::int64_t sentence_room(const BertModel& model) {
+  const std::int64_t longest = model.sentence.longest;
+  return longest > 0 ? std::min(longest, model.room()) : model.room();
+}
+
+BertRows sentence_rows(const BertModel& model, std::span<const std::string> texts,
+                       std::int64_t* cut) {
+  std::vector<std::string> prompted;
+  for (const std::string& text : texts) {
+    prompted.push_back(stripped(repair_utf8(model.sentence.prompt + text)));
+  }
+  return rows_within(model, prompted, false, sentence_room(model), cut);
+}
+
 Tensor embed_texts(const BertModel& model, std::span<const std::string> texts,
                    const EmbedOptions& options) {
   const SentenceSettings& s = model.sentence;
   if (!options.pooling && !s.refused.empty()) {
     fail("{}; choose a --pooling of your own", s.refused);
   }
-  const std::int64_t room = s.longest > 0 ? std::min(s.longest, model.room()) : model.room();
-  std::vector<std::string> prompted;
-  for (const std::string& text : texts) prompted.push_back(stripped(repair_utf8(s.prompt + text)));
-  texts = prompted;
-  const Tensor vectors = text_vectors(model, rows_within(model, texts, false, room),
-                                      options.pooling.value_or(s.pooling));
+  const Tensor vectors =
+      text_vectors(model, sentence_rows(model, texts), options.pooling.value_or(s.pooling));
   return options.normalise.value_or(s.normalise) ? rows_of_length_one(vectors) : vectors;
 }
 

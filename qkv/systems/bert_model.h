@@ -109,7 +109,15 @@ std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const
 /// are not finite. Not differentiable.
 Tensor embed_texts(const BertModel& model, std::span<const std::string> texts,
                    const EmbedOptions& options = {});
-/// A vector for each sequence: [B H].
+/// Texts as embed_texts() reads them: with the directory's prompt, without white space around them,
+/// cut to sentence_room() tokens, [CLS] and [SEP] included; `cut` grows by the texts that are
+/// longer.
+BertRows sentence_rows(const BertModel& model, std::span<const std::string> texts,
+                       std::int64_t* cut = nullptr);
+std::int64_t sentence_room(const BertModel& model);
+/// A vector for each sequence: [B H]. Differentiable.
+Tensor pooled_states(const BertModel& model, const BertRows& rows, TextVector how);
+/// The same, not recorded; throws NumericError for numbers that are not finite.
 Tensor text_vectors(const BertModel& model, const BertRows& rows, TextVector how);
 
 }  // namespace qkv

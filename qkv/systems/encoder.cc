@@ -30,7 +30,11 @@ void BertSystem::save(const std::filesystem::path& directory) const {
   save_bert_model(*model_, directory);
 }
 
-std::int64_t BertSystem::max_pieces() const { return model_->room() - 2; }
+std::int64_t BertSystem::max_pieces() const {
+  // An encoder alone is asked for vectors, whose texts the directory may cut shorter.
+  const bool vectors = !model_->network.parts().words;
+  return (vectors ? sentence_room(*model_) : model_->room()) - 2;
+}
 
 AttentionMaps BertSystem::attention(std::string_view text, const LookOptions& look) const {
   const ThreadScope threads(options_.threads);
@@ -90,6 +94,8 @@ std::vector<float> Encoder::embed(std::string_view text, const EmbedOptions& opt
   const Tensor row = embed(std::span(&one, 1), options);
   return {row.values().begin(), row.values().end()};
 }
+
+Similarity Encoder::similarity() const { return model().sentence.similarity; }
 
 MaskedModel::MaskedModel(BertModel model, const LoadOptions& options)
     : BertSystem(std::move(model), options) {

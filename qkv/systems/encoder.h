@@ -5,6 +5,7 @@
 // the same answer whatever stands beside it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -28,6 +29,12 @@ enum class TextVector : std::uint8_t {
   pooled,  ///< tanh(W h_[CLS] + b)
 };
 constexpr std::array<std::string_view, 3> spelling(TextVector) { return {"mean", "cls", "pooled"}; }
+
+/// How near two vectors are; larger is nearer. Distances count negative.
+enum class Similarity : std::uint8_t { cosine, dot, euclidean, manhattan };
+constexpr std::array<std::string_view, 4> spelling(Similarity) {
+  return {"cosine", "dot", "euclidean", "manhattan"};
+}
 
 struct EmbedOptions {
   std::optional<TextVector> pooling = {};  // unset: as the directory says, else the mean
@@ -76,6 +83,8 @@ class Encoder : public BertSystem {
   std::vector<float> embed(std::string_view text, const EmbedOptions& options = {}) const;
   /// A row a text: [B H].
   Tensor embed(std::span<const std::string> texts, const EmbedOptions& options = {}) const;
+  /// How the directory wants its vectors compared; cosine where it says nothing.
+  Similarity similarity() const;
 };
 
 struct MaskCandidate {

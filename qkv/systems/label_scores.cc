@@ -5,9 +5,43 @@
 #include <nlohmann/json.hpp>
 
 #include "qkv/base/error.h"
+#include "qkv/base/number.h"
 #include "qkv/systems/make_labeller.h"
 
 namespace qkv {
+
+namespace {
+
+/// Numbers, or several labels a sentence.
+void score_answers(const LabelledText& gold, std::span<const Labelled> predicted,
+                   LabelScores& scores, std::vector<std::uint8_t>& right) {
+  std::vector<double> wanted, given;
+  std::vector<LabelSet> wanted_sets, given_sets;
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    if (predicted[i].value) {
+      const std::optional<double> number = parse_double(gold.labels[i]);
+      if (!number) fail("'{}' is no number, which the model gives", gold.labels[i]);
+      wanted.push_back(*number);
+      given.push_back(*predicted[i].value);
+      right[i] = wanted.back() == given.back();
+    } else {
+      wanted_sets.push_back(labels_between_commas(gold.labels[i]));
+      given_sets.push_back(*predicted[i].several);
+    }
+  }
+  if (!wanted.empty()) {
+    scores.numbers = score_numbers(wanted, given);
+    return;
+  }
+  scores.several = score_label_sets(wanted_sets, given_sets);
+  for (std::size_t i = 0; i < right.size(); ++i) {
+    const LabelSetReport one =
+        score_label_sets(std::span(&wanted_sets[i], 1), std::span(&given_sets[i], 1));
+    right[i] = one.exact == 1;
+  }
+}
+
+}  // namespace
 
 LabelScores score_labelled(const LabelledText& gold, std::span<const Labelled> predicted) {
   if (gold.words.size() != predicted.size()) {
@@ -42,7 +76,11 @@ LabelScores score_labelled(const LabelledText& gold, std::span<const Labelled> p
       scores.tags = score_classes(a, b);
     }
   }
-  if (!gold.labels.empty() && !predicted.empty() && !predicted.front().label.empty()) {
+  const bool numbers = !predicted.empty() && predicted.front().value.has_value();
+  const bool several = !predicted.empty() && predicted.front().several.has_value();
+  if (numbers || several) {
+    score_answers(gold, predicted, scores, right);
+  } else if (!gold.labels.empty() && !predicted.empty() && !predicted.front().label.empty()) {
     std::vector<std::string> found;
     for (const Labelled& p : predicted) found.push_back(p.label);
     scores.classes = score_classes(gold.labels, found);
@@ -60,6 +98,8 @@ double LabelScores::sentence_accuracy() const {
 }
 
 double LabelScores::score() const {
+  if (numbers) return 100 * numbers->explained;
+  if (several) return several->all.f1();
   const double of_tags = spans ? spans->all.f1() : tags ? tags->accuracy() : 0;
   if (!classes) return of_tags;
   if (!spans && !tags) return classes->accuracy();
@@ -73,6 +113,11 @@ std::string LabelScores::line() const {
   };
   if (spans) add("F1", spans->all.f1());
   if (tags) add("tags", tags->accuracy());
+  if (several) add("F1", several->all.f1());
+  if (numbers) {
+    text = fmt::format("Pearson {:.4f}  Spearman {:.4f}  MSE {:.4g}", numbers->pearson,
+                       numbers->spearman, numbers->squared_error);
+  }
   if (classes) add(spans || tags ? "intent" : "accuracy", classes->accuracy());
   if (classes && (spans || tags)) add("sentences", sentence_accuracy());
   return text;
@@ -83,6 +128,8 @@ std::string LabelScores::text() const {
   if (spans) text += spans->text();
   if (tags) text += tags->text();
   if (classes) text += classes->text();
+  if (several) text += several->text();
+  if (numbers) text += numbers->text();
   if (classes && (spans || tags)) {
     text += fmt::format("everything right: {} of {} sentences ({:.2f}%)\n", correct, sentences,
                         sentence_accuracy());
@@ -94,14 +141,19 @@ std::string LabelScores::json() const {
   nlohmann::json json = {{"sentences", sentences}, {"sentence_accuracy", sentence_accuracy()}};
   if (spans) json["spans"] = nlohmann::json::parse(spans->json());
   if (tags) json["tags"] = nlohmann::json::parse(tags->json());
+  if (several) json["labels"] = nlohmann::json::parse(several->json());
+  if (numbers) json["numbers"] = nlohmann::json::parse(numbers->json());
   if (classes) json["classes"] = nlohmann::json::parse(classes->json());
   return json.dump();
 }
 
-LabelScores evaluate_labels(const LabelSystem& system, LabelledText text) {
+LabelScores evaluate_labels(const LabelSystem& system, LabelledText text,
+                            const LabelOptions& options) {
   const LabellerModel& model = system.model();
-  cut_texts(text, model.word_options.cut);
-  return score_labelled(text, label_sentences(model, text.words));
+  const WordCut cut = options.words.value_or(model.word_options.cut);
+  model.check_cut(cut);
+  cut_texts(text, cut);
+  return score_labelled(text, label_sentences(model, text.words, {.cut = cut}));
 }
 
 }  // namespace qkv

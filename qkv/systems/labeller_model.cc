@@ -160,19 +160,58 @@ LabelBatch LabellerModel::piece_batch(std::span<const std::vector<std::string>> 
     };
     while (most > 1 && total(most) > most_pieces) --most;
     const std::size_t begin = b.pieces.size();
+    std::size_t left_out = 0;
     b.pieces.push_back(pieces.cls());
     for (auto& word : of_words) {
       b.first_piece.push_back(static_cast<std::int32_t>(b.pieces.size() - begin));
+      left_out += word.size() - std::min(word.size(), most);
       word.resize(std::min(word.size(), most));
       b.pieces.insert(b.pieces.end(), word.begin(), word.end());
     }
     b.pieces.push_back(pieces.sep());
     lengths.push_back(static_cast<std::int64_t>(sentence.size()));
     piece_lengths.push_back(static_cast<std::int64_t>(b.pieces.size() - begin));
+    b.left_out.push_back(static_cast<std::int64_t>(left_out));
   }
   b.segments = Segments(lengths);
   b.piece_segments = Segments(piece_lengths);
   return b;
+}
+
+LabelBatch LabellerModel::pair_batch(std::span<const std::vector<std::string>> sentences) const {
+  const bool segments = network.config.bert.type_vocab_size > 1;
+  LabelBatch b;
+  std::vector<std::int64_t> lengths, piece_lengths;
+  for (const std::vector<std::string>& sentence : sentences) {
+    PiecePair pair;
+    if (sentence.empty()) {  // a blank line
+      pair.ids = {pieces.cls(), pieces.sep()};
+      pair.types = {0, 0};
+    } else if (sentence.size() == 2) {
+      pair = pieces.encode_pair(sentence[0], sentence[1], room() + 2);
+      b.first_piece.push_back(static_cast<std::int32_t>(pair.first));
+      b.first_piece.push_back(static_cast<std::int32_t>(pair.second));
+    } else {
+      fail("labeller: {} texts where two are due", sentence.size());
+    }
+    b.pieces.insert(b.pieces.end(), pair.ids.begin(), pair.ids.end());
+    if (segments) b.piece_types.insert(b.piece_types.end(), pair.types.begin(), pair.types.end());
+    lengths.push_back(static_cast<std::int64_t>(sentence.size()));
+    piece_lengths.push_back(static_cast<std::int64_t>(pair.ids.size()));
+    b.left_out.push_back(pair.left_out);
+  }
+  b.segments = Segments(lengths);
+  b.piece_segments = Segments(piece_lengths);
+  return b;
+}
+
+void LabellerModel::check_cut(WordCut cut) const {
+  if (cut != WordCut::pair) return;
+  if (network.config.tags > 0) fail("--words pair: two texts a line are for classifiers");
+  if (network.config.encoder != LabelEncoder::bert) {
+    fail("--words pair: this model's encoder is '{}'; a BERT reads two texts (--init)",
+         name_of(network.config.encoder));
+  }
 }
 
 std::vector<std::string> LabellerModel::cut(std::string_view line, WordCut how) const {
@@ -182,7 +221,11 @@ std::vector<std::string> LabellerModel::cut(std::string_view line, WordCut how) 
   return {parts.begin(), parts.end()};
 }
 
-LabelBatch LabellerModel::batch(std::span<const std::vector<std::string>> sentences) const {
+LabelBatch LabellerModel::batch(std::span<const std::vector<std::string>> sentences,
+                                std::optional<WordCut> cut) const {
+  const WordCut how = cut.value_or(word_options.cut);
+  check_cut(how);
+  if (how == WordCut::pair) return pair_batch(sentences);
   if (network.config.encoder == LabelEncoder::bert) return piece_batch(sentences);
   LabelBatch b;
   std::vector<std::int64_t> lengths, letters;
@@ -259,6 +302,12 @@ LabellerModel read_labeller_model(const ModelDirectory& directory) {
     }
   }
   reader.finish();
+  try {
+    model.network.config = sizes;
+    model.check_cut(model.word_options.cut);
+  } catch (const Error& e) {
+    throw DataError(config_path, 0, fmt::format("field 'words.cut': {}", e.what()));
+  }
   if (task_of(sizes) != task) {
     throw DataError(config_path, 0,
                     fmt::format("task is '{}', but {} tags and {} classes make '{}'", task,

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -71,11 +72,16 @@ struct LabellerModel {
   /// A line as words. With tags, whose words came cut, `space` means spaces and tabs alone, as in
   /// the files of columns and slots: a no-break space stays in its word.
   std::vector<std::string> cut(std::string_view line, WordCut how) const;
-  /// What the network reads of these sentences; tags and classes stay empty.
-  LabelBatch batch(std::span<const std::vector<std::string>> sentences) const;
+  /// What the network reads of these sentences; tags and classes stay empty. `cut`: how they were
+  /// cut, by default as in training; the two "words" of a pair are read as two texts.
+  LabelBatch batch(std::span<const std::vector<std::string>> sentences,
+                   std::optional<WordCut> cut = {}) const;
+  /// Throws Error for words that this model cannot have.
+  void check_cut(WordCut cut) const;
 
  private:
   LabelBatch piece_batch(std::span<const std::vector<std::string>> sentences) const;
+  LabelBatch pair_batch(std::span<const std::vector<std::string>> sentences) const;
 };
 
 /// Written file by file, each atomically, the configuration last.

@@ -11,6 +11,7 @@
 #include "qkv/systems/describe.h"
 #include "qkv/systems/label_sentences.h"
 #include "qkv/systems/labeller_model.h"
+#include "qkv/text/normalise.h"
 
 namespace qkv {
 namespace {
@@ -41,21 +42,42 @@ std::string joined(const std::vector<std::string>& words, const TagSpan& span) {
   return text;
 }
 
-LabelledSentence sentence_of(const LabellerModel& model, bool spans, std::int64_t longest,
+/// How many words or pieces the model held of a sentence, and how many it did not.
+void count_cut(const LabellerModel& model, WordCut cut, std::int64_t left_out,
+               LabelledSentence& s) {
+  const auto count = static_cast<std::int64_t>(s.words.size());
+  const std::int64_t longest = longest_sentence(model, cut);
+  if (keeps_texts(cut)) {
+    s.cut = left_out;
+    s.held = model.network.config.encoder == LabelEncoder::bert ? model.room() + 2 : count;
+  } else {
+    s.cut = longest > 0 ? std::max<std::int64_t>(0, count - longest) : 0;
+    s.held = count - s.cut;
+  }
+}
+
+LabelledSentence sentence_of(const LabellerModel& model, bool spans, WordCut cut,
                              std::vector<std::string> words, Labelled&& result) {
   LabelledSentence s;
-  const auto count = static_cast<std::int64_t>(words.size());
-  if (longest > 0) s.cut = std::max<std::int64_t>(0, count - longest);
   s.words = std::move(words);
+  count_cut(model, cut, result.left_out, s);
   s.tags = std::move(result.tags);
   s.tag_score = result.tag_score;
   s.has_spans = spans;
-  if (spans) {
-    for (const TagSpan& span : spans_of(s.tags)) {
-      s.spans.push_back({span.type, span.begin, span.end, joined(s.words, span)});
+  for (const TagSpan& span : runs_of(s.tags)) {
+    double sum = 0;
+    for (std::int64_t i = span.begin; i < span.end; ++i) {
+      sum += result.tag_probabilities[static_cast<std::size_t>(i)];
     }
+    s.spans.push_back({.type = span.type,
+                       .begin = span.begin,
+                       .end = span.end,
+                       .text = joined(s.words, span),
+                       .score = sum / static_cast<double>(span.end - span.begin)});
   }
   if (model.network.config.classes == 0 || s.words.empty()) return s;
+  s.labels = std::move(result.several);
+  s.value = result.value;
   s.label = std::move(result.label);
   for (std::size_t i = 0; i < result.class_probabilities.size(); ++i) {
     const double p = result.class_probabilities[i];
@@ -63,6 +85,32 @@ LabelledSentence sentence_of(const LabellerModel& model, bool spans, std::int64_
     if (s.scores.back().first == s.label) s.probability = p;
   }
   return s;
+}
+
+std::int64_t count_characters(std::string_view utf8) {
+  return std::ranges::count_if(
+      utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
+}
+
+/// Where the words of a line, one after the other, begin in it, in characters; and where they end.
+void place_spans(std::string_view line, LabelledSentence& s) {
+  const std::string text = repair_utf8(line);
+  std::vector<std::int64_t> begins, ends;
+  std::size_t at = 0;
+  std::int64_t characters = 0;
+  for (const std::string& word : s.words) {
+    const std::size_t found = text.find(word, at);
+    if (found == std::string::npos) return;  // a word that is not in the line as it stands
+    characters += count_characters(std::string_view(text).substr(at, found - at));
+    begins.push_back(characters);
+    characters += count_characters(word);
+    ends.push_back(characters);
+    at = found + word.size();
+  }
+  for (LabelledSpan& span : s.spans) {
+    span.text_begin = begins[static_cast<std::size_t>(span.begin)];
+    span.text_end = ends[static_cast<std::size_t>(span.end) - 1];
+  }
 }
 
 }  // namespace
@@ -88,16 +136,23 @@ void LabelSystem::save(const std::filesystem::path& directory) const {
 
 std::vector<LabelledSentence> LabelSystem::label_words(
     std::span<const std::vector<std::string>> sentences, const LabelOptions& options) const {
+  return answer(sentences, options, options.words.value_or(model_->word_options.cut));
+}
+
+std::vector<LabelledSentence> LabelSystem::answer(
+    std::span<const std::vector<std::string>> sentences, const LabelOptions& options,
+    WordCut cut) const {
   const ThreadScope threads(options_.threads);
-  const bool spans = model_->network.config.tags > 0 && writes_spans(model_->tags);
-  const std::int64_t longest = longest_sentence(*model_);
+  const bool tags = model_->network.config.tags > 0;
+  const bool spans = tags && writes_spans(model_->tags);
   std::vector<LabelledSentence> labelled;
   const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, options.batch_sentences));
   for (std::size_t begin = 0; begin < sentences.size(); begin += most) {
     const auto part = sentences.subspan(begin, std::min(most, sentences.size() - begin));
-    std::vector<Labelled> results = label_sentences(*model_, part, options.scheme);
+    std::vector<Labelled> results = label_sentences(
+        *model_, part, {.scheme = options.scheme, .cut = cut, .tag_probabilities = tags});
     for (std::size_t i = 0; i < part.size(); ++i) {
-      labelled.push_back(sentence_of(*model_, spans, longest, part[i], std::move(results[i])));
+      labelled.push_back(sentence_of(*model_, spans, cut, part[i], std::move(results[i])));
     }
   }
   return labelled;
@@ -108,8 +163,11 @@ std::vector<LabelledSentence> LabelSystem::label(std::span<const std::string> te
   const WordCut cut = options.words.value_or(model_->word_options.cut);
   std::vector<std::vector<std::string>> sentences;
   sentences.reserve(texts.size());
+  model_->check_cut(cut);
   for (const std::string& text : texts) sentences.push_back(model_->cut(text, cut));
-  return label_words(sentences, options);
+  std::vector<LabelledSentence> labelled = answer(sentences, options, cut);
+  for (std::size_t i = 0; i < labelled.size(); ++i) place_spans(texts[i], labelled[i]);
+  return labelled;
 }
 
 AttentionMaps LabelSystem::attention(std::string_view text, const LookOptions& look) const {
@@ -141,7 +199,13 @@ Info LabelSystem::info() const {
                                         grouped(c.characters)));
   }
   if (c.tags > 0) info.facts.emplace_back("tags", std::to_string(c.tags));
-  if (c.classes > 0) info.facts.emplace_back("labels", std::to_string(c.classes));
+  if (c.classes > 0) {
+    info.facts.emplace_back("labels", c.answer == ClassAnswer::number ? "none, a number"
+                                      : c.answer == ClassAnswer::labels
+                                          ? fmt::format("{}, any of them", c.classes)
+                                          : std::to_string(c.classes));
+  }
+  if (m.word_options.cut == WordCut::pair) info.facts.emplace_back("texts", "two a line");
   tell_options(c, info);
   if (bert) tell_options(c.bert, info);
   info.notes = m.notes;
@@ -166,6 +230,14 @@ Classifier Classifier::load(const std::filesystem::path& directory, const LoadOp
 LabelledSentence Classifier::classify(std::string_view text, const LabelOptions& options) const {
   const std::string one(text);
   return std::move(label(std::span(&one, 1), options).front());
+}
+
+LabelledSentence Classifier::classify_pair(std::string_view first, std::string_view second,
+                                           const LabelOptions& options) const {
+  const std::vector<std::string> two = {std::string(first), std::string(second)};
+  LabelOptions of_pairs = options;
+  of_pairs.words = WordCut::pair;
+  return std::move(label_words(std::span(&two, 1), of_pairs).front());
 }
 
 IntentModel::IntentModel(LabellerModel model, const LoadOptions& options)

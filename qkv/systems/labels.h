@@ -33,7 +33,9 @@ struct LabelOptions {
 
   template <class Self, class Visit>
   static void each(Self& o, Visit&& visit) {
-    visit({"words", "How lines are cut; default: as in training"}, o.words);
+    visit(
+        {"words", "How lines are cut; pair: two texts with a tab between; default: as in training"},
+        o.words);
     visit({"scheme", "How tags of spans are written"}, o.scheme);
     visit({"batch_sentences", "Sentences a batch, at most", between(1, 1e6)}, o.batch_sentences);
   }
@@ -44,19 +46,25 @@ struct LabelledSpan {
   std::string type;
   std::int64_t begin = 0, end = 0;  // words
   std::string text;
+  double score = 0;  // the mean of its words' probabilities of their tags
+  /// Characters (code points) of the line that it was cut from; −1 of words that came cut.
+  std::int64_t text_begin = -1, text_end = -1;
 };
 
 /// What a system says of one sentence; parts that it has no head for stay empty.
 struct LabelledSentence {
   std::vector<std::string> words;
-  std::vector<std::string> tags;  // one a word
-  double tag_score = 0;           // log p of all tags
-  bool has_spans = false;         // whether the tags are of spans
-  std::vector<LabelledSpan> spans;
-  std::string label;
-  double probability = 0;                              // of the label
-  std::vector<std::pair<std::string, double>> scores;  // of every label
-  std::int64_t cut = 0;  // words at the end that the model could not hold
+  std::vector<std::string> tags;    // one a word
+  double tag_score = 0;             // log p of all tags
+  bool has_spans = false;           // whether the tags are of spans
+  std::vector<LabelledSpan> spans;  // of other tags runs of the same one
+  std::string label;                // the only one, several between commas, or a number as text
+  double probability = 0;           // of the only label
+  std::vector<std::pair<std::string, double>> scores;  // the probability of every label
+  std::optional<std::vector<std::string>> labels;      // of a model that gives several
+  std::optional<double> value;                         // of a regression
+  std::int64_t cut = 0;   // words at the end that the model could not hold; of whole texts pieces
+  std::int64_t held = 0;  // … and how many it could
 };
 
 /// What the three have in common.
@@ -79,6 +87,9 @@ class LabelSystem {
   static LabellerModel read(const std::filesystem::path& directory, std::string_view task);
 
  private:
+  std::vector<LabelledSentence> answer(std::span<const std::vector<std::string>> sentences,
+                                       const LabelOptions& options, WordCut cut) const;
+
   std::shared_ptr<const LabellerModel> model_;
   LoadOptions options_;
 };
@@ -96,12 +107,15 @@ class Tagger : public LabelSystem {
   }
 };
 
-/// A label for every text.
+/// A label for every text or pair of texts; or a number, or several labels.
 class Classifier : public LabelSystem {
  public:
   static Classifier load(const std::filesystem::path& directory, const LoadOptions& options = {});
   explicit Classifier(LabellerModel model, const LoadOptions& options = {});
   LabelledSentence classify(std::string_view text, const LabelOptions& options = {}) const;
+  /// Of two texts: does the second follow from the first, say.
+  LabelledSentence classify_pair(std::string_view first, std::string_view second,
+                                 const LabelOptions& options = {}) const;
   std::vector<LabelledSentence> classify(std::span<const std::string> texts,
                                          const LabelOptions& options = {}) const {
     return label(texts, options);

@@ -1,13 +1,16 @@
 #include "qkv/systems/make_labeller.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <unordered_set>
 
 #include <fmt/format.h>
 
 #include "qkv/base/error.h"
+#include "qkv/base/number.h"
 #include "qkv/systems/label_sentences.h"
+#include "qkv/tensor/numbers.h"
 #include "qkv/text/normalise.h"
 #include "qkv/text/split.h"
 
@@ -24,11 +27,12 @@ std::vector<std::string> names_of(const Vocabulary& labels) {
   return names;
 }
 
-Vocabulary labels_of(std::span<const std::string> labels, std::string_view what) {
+Vocabulary labels_of(std::span<const std::string> labels, std::string_view what,
+                     std::int32_t least = 2) {
   TokenCounts counts;
   for (const std::string& label : labels) count_token(counts, label);
   Vocabulary vocabulary(counts);
-  if (label_count(vocabulary) < 2) {
+  if (label_count(vocabulary) < least) {
     fail("training needs at least two {}, the text has {}; is this the right column{}?", what,
          label_count(vocabulary), what == "tags" ? " (--column)" : "");
   }
@@ -39,6 +43,40 @@ Vocabulary labels_of(std::span<const std::string> labels, std::string_view what)
          what, kMost);
   }
   return vocabulary;
+}
+
+/// The names of what a text is told to be: labels, or of a regression the one number.
+Vocabulary classes_of(const LabelledText& text, ClassAnswer answer) {
+  if (answer == ClassAnswer::label) return labels_of(text.labels, "labels");
+  std::vector<std::string> all = {"number"};
+  if (answer == ClassAnswer::labels) {
+    all.clear();
+    for (const std::string& field : text.labels) {
+      for (std::string& label : labels_between_commas(field)) all.push_back(std::move(label));
+    }
+  }
+  return labels_of(all, "labels", 1);
+}
+
+double number_of(const std::string& label) {
+  const std::optional<double> x = parse_double(label);
+  if (!x) fail("'{}' is no number", label);
+  return *x;
+}
+
+/// A regression begins at the mean of its numbers and in their unit, so that it need not learn
+/// these first.
+void begin_at_the_mean(const LabelledText& text, Linear& output) {
+  double mean = 0, variance = 0;
+  const auto count = static_cast<double>(text.labels.size());
+  for (const std::string& label : text.labels) mean += number_of(label) / count;
+  for (const std::string& label : text.labels) {
+    variance += (number_of(label) - mean) * (number_of(label) - mean) / count;
+  }
+  if (!std::isfinite(variance)) fail("the numbers are too large to learn from");
+  const double deviation = std::sqrt(variance);
+  change_each(output.weight, [&](std::int64_t, double w) { return w * deviation; });
+  change_each(output.bias, [&](std::int64_t, double) { return mean; });
 }
 
 /// How often each tag occurs in sentences of each class.
@@ -123,7 +161,18 @@ void cut_texts(LabelledText& text, WordCut cut) {
   }
 }
 
+TableForm LabellerDesign::table() const {
+  return {.pairs = words.cut == WordCut::pair,
+          .numbers = network.answer == ClassAnswer::number,
+          .several = network.answer == ClassAnswer::labels};
+}
+
 void LabellerDesign::check() const {
+  if (words.cut == WordCut::pair &&
+      (task != LabelTask::classify || network.encoder != LabelEncoder::bert)) {
+    throw UsageError(
+        "--words pair: two texts a line are for train classify with a BERT; give one with --init");
+  }
   if (fresh && init.empty()) throw UsageError("--fresh is for --init");
   if (network.encoder == LabelEncoder::bert) {
     if (init.empty()) throw UsageError("--encoder bert: give a BERT with --init");
@@ -136,16 +185,39 @@ void LabellerDesign::check() const {
   Labeller::Config sizes = sizes_of(*this);  // what can be checked before the text is read
   sizes.words = Vocabulary::kSpecials;
   sizes.tags = task == LabelTask::classify ? 0 : 2;
-  sizes.classes = task == LabelTask::tag ? 0 : 2;
+  sizes.classes = task == LabelTask::tag ? 0 : network.answer == ClassAnswer::number ? 1 : 2;
   sizes.check();
 }
+
+namespace {
+
+/// What is right of each text.
+void take_labels(const LabellerModel& model, const LabelledText& text, LabelBatch& all) {
+  const Labeller::Config& config = model.network.config;
+  for (const std::string& label : text.labels) {
+    if (config.answer == ClassAnswer::label) {
+      all.classes.push_back(label_id(model.classes, label));
+    } else if (config.answer == ClassAnswer::number) {
+      all.numbers.push_back(number_of(label));
+    } else {
+      const std::size_t begin = all.marks.size();
+      all.marks.resize(begin + at(config.classes), 0);
+      for (const std::string& one : labels_between_commas(label)) {
+        const std::int32_t id = label_id(model.classes, one);
+        if (id >= 0) all.marks[begin + at(id)] = 1;  // of an unknown one nothing can be learnt
+      }
+    }
+  }
+}
+
+}  // namespace
 
 LabelledSet encode_labelled(const LabellerModel& model, const LabelledText& text,
                             TagScheme scheme) {
   LabelledSet set;
   set.all = model.batch(text.words);
-  for (const auto& words : text.words) {
-    set.lengths.push_back({.source = static_cast<std::int64_t>(words.size()), .target = 0});
+  for (std::int64_t i = 0; i < set.all.segments.count(); ++i) {
+    set.lengths.push_back({.source = length_of(set.all, i, model.word_options.cut), .target = 0});
   }
   if (model.network.config.tags > 0) {
     const bool spans = writes_spans(model.tags);
@@ -156,11 +228,7 @@ LabelledSet encode_labelled(const LabellerModel& model, const LabelledText& text
       }
     }
   }
-  if (model.network.config.classes > 0) {
-    for (const std::string& label : text.labels) {
-      set.all.classes.push_back(label_id(model.classes, label));
-    }
-  }
+  if (model.network.config.classes > 0) take_labels(model, text, set.all);
   return set;
 }
 
@@ -185,11 +253,12 @@ LabellerModel make_labeller(const LabellerDesign& d, const LabelledText& text, s
     config.tags = label_count(model.tags);
   }
   if (classes) {
-    model.classes = labels_of(text.labels, "labels");
+    model.classes = classes_of(text, config.answer);
     config.classes = label_count(model.classes);
   }
   config.crf = tags && config.crf;
   model.network = Labeller::make(seed, config);
+  if (config.answer == ClassAnswer::number) begin_at_the_mean(text, model.network.class_output);
   if (tags && writes_spans(model.tags)) {
     const LegalTransitions legal = legal_transitions(names_of(model.tags), d.scheme);
     model.network.set_rules(

@@ -42,7 +42,11 @@ struct LabellerDesign {
   template <class Self, class Visit>
   static void each(Self& d, Visit&& visit) {
     visit({"scheme", "How tags of spans are learnt; default: iobes, with intents iob2"}, d.scheme);
-    visit({"words", "How text is cut; word: punctuation and CJK characters apart"}, d.words.cut);
+    visit(
+        {"words",
+         "How text is cut; word: punctuation and CJK characters apart; pair: two texts with a tab "
+         "between, for a BERT"},
+        d.words.cut);
     visit({"lower", "Look words up in lower case (the default)"}, d.words.lowercase);
     visit({"cased", "Look words up as they are"}, d.cased);
     visit({"zero_digits", "Look words up with every digit as 0"}, d.words.zero_digits);
@@ -51,6 +55,8 @@ struct LabellerDesign {
     visit({"prior_least", "hard: a pair must have been seen so often (default 1)", between(0, 1e9)},
           d.prior_least);
   }
+  /// How a table of labelled texts is laid out for it.
+  TableForm table() const;
   /// Throws Error for what cannot be, before any text is read.
   void check() const;
 };

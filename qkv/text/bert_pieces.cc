@@ -20,6 +20,23 @@ std::int32_t first_of(const TokenPipeline& t, std::initializer_list<std::string_
   return -1;
 }
 
+/// Shortens two texts to `most` pieces together; how many went. As tokenizers does: the shorter one
+/// stays whole while the other is no shorter than it, else each has half, the longer the odd one.
+std::int64_t cut_pair(std::vector<std::int32_t>& a, std::vector<std::int32_t>& b,
+                      std::size_t most) {
+  const std::size_t before = a.size() + b.size();
+  if (before <= most) return 0;
+  std::vector<std::int32_t>&shorter = a.size() <= b.size() ? a : b,
+  &longer = a.size() <= b.size() ? b : a;
+  if (shorter.size() <= most && most - shorter.size() >= shorter.size()) {
+    longer.resize(most - shorter.size());
+  } else {
+    shorter.resize(most / 2);
+    longer.resize(most - most / 2);
+  }
+  return static_cast<std::int64_t>(before - most);
+}
+
 }  // namespace
 
 BertPieces::BertPieces(TokenPipeline pipeline, std::string_view path)
@@ -40,6 +57,29 @@ BertPieces::BertPieces(TokenPipeline pipeline, std::string_view path)
   pad_ = role(t.roles().pad, {"<pad>", "[PAD]"});
   unk_ = role(t.roles().unk, {"<unk>", "[UNK]"});
   mask_ = role(t.roles().mask, {"<mask>", kMask});
+  pair_ = template_of(t);
+}
+
+BertPieces::PairTemplate BertPieces::template_of(const TokenPipeline& pipeline) {
+  const TokenEncoding two = pipeline.encode("a", "b");
+  PairTemplate pair;
+  std::size_t part = 0;  // 0 before A, 1 between, 2 behind B
+  for (std::size_t i = 0; i < two.ids.size(); ++i) {
+    if (two.texts[i] == 0) {
+      if (part > 1) return {};  // B stands before A
+      part = 1;
+      pair.first_type = two.types[i];
+    } else if (two.texts[i] == 1) {
+      if (part == 0) return {};
+      part = 2;
+      pair.second_type = two.types[i];
+    } else {
+      pair.ids[part].push_back(two.ids[i]);
+      pair.types[part].push_back(two.types[i]);
+    }
+  }
+  pair.known = part == 2 && !pair.ids[1].empty();
+  return pair;
 }
 
 std::string_view BertPieces::kind() const {
@@ -97,6 +137,34 @@ std::vector<std::int32_t> BertPieces::encode_masked(std::string_view text) const
 std::vector<std::int32_t> BertPieces::encode_word(std::string_view word, bool first) const {
   if (!pipeline_ || first) return encode(word);
   return encode(" " + std::string(word));
+}
+
+PiecePair BertPieces::encode_pair(std::string_view a, std::string_view b,
+                                  std::int64_t longest) const {
+  PairTemplate pair = pair_;
+  if (!pipeline_) {
+    pair.known = true;
+    pair.ids[0] = {cls()}, pair.ids[1] = pair.ids[2] = {sep()};
+    pair.types[0] = pair.types[1] = {0}, pair.types[2] = {1};
+  }
+  if (!pair.known) fail("the tokeniser has no form for two texts with a token between");
+  const auto around =
+      static_cast<std::int64_t>(pair.ids[0].size() + pair.ids[1].size() + pair.ids[2].size());
+  if (longest < around + 2) {
+    fail("the model reads {} tokens, which leaves no room for two texts", longest);
+  }
+  std::vector<std::int32_t> texts[2] = {encode(a), encode(b)};
+  PiecePair out;
+  out.left_out = cut_pair(texts[0], texts[1], static_cast<std::size_t>(longest - around));
+  for (std::size_t part = 0; part < 3; ++part) {
+    out.ids.insert(out.ids.end(), pair.ids[part].begin(), pair.ids[part].end());
+    out.types.insert(out.types.end(), pair.types[part].begin(), pair.types[part].end());
+    if (part == 2) break;
+    (part == 0 ? out.first : out.second) = static_cast<std::int64_t>(out.ids.size());
+    out.ids.insert(out.ids.end(), texts[part].begin(), texts[part].end());
+    out.types.resize(out.ids.size(), part == 0 ? pair.first_type : pair.second_type);
+  }
+  return out;
 }
 
 std::string BertPieces::decode(std::span<const std::int32_t> ids) const {

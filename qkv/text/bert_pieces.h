@@ -17,6 +17,13 @@
 
 namespace qkv {
 
+/// Two texts as one sequence: ids and segments of all tokens, those between and around included.
+struct PiecePair {
+  std::vector<std::int32_t> ids, types;
+  std::int64_t first = 0, second = 0;  // where the pieces of each begin
+  std::int64_t left_out = 0;           // pieces that found no room
+};
+
 class BertPieces {
  public:
   BertPieces() = default;
@@ -56,6 +63,11 @@ class BertPieces {
   /// Of a word in a sentence: all but the first stand behind a space. Those of all words, one after
   /// the other, are those of the words joined by spaces.
   std::vector<std::int32_t> encode_word(std::string_view word, bool first) const;
+  /// [CLS] A [SEP] B [SEP] with segments 0 and 1, or what the pipeline's template for pairs says
+  /// (RoBERTa: <s> A </s></s> B </s>). Of texts that are more than `longest` tokens together the
+  /// longer one loses its end, then both alike (Hugging Face's longest_first). Throws Error when
+  /// there is no such template, or no room for two texts.
+  PiecePair encode_pair(std::string_view a, std::string_view b, std::int64_t longest) const;
   /// Text again, as far as that goes, without the two around it.
   std::string decode(std::span<const std::int32_t> ids) const;
 
@@ -66,6 +78,15 @@ class BertPieces {
   WordPiece pieces_;
   std::optional<TokenPipeline> pipeline_;
   std::int32_t pad_ = -1, unk_ = -1, cls_ = -1, sep_ = -1, mask_ = -1;
+
+  /// Tokens before, between and behind two texts.
+  struct PairTemplate {
+    std::vector<std::int32_t> ids[3], types[3];
+    std::int32_t first_type = 0, second_type = 1;  // of the texts
+    bool known = false;
+  };
+  static PairTemplate template_of(const TokenPipeline& pipeline);
+  PairTemplate pair_;  // of a pipeline
 };
 
 }  // namespace qkv

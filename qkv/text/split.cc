@@ -191,16 +191,27 @@ std::vector<std::string_view> split_words(std::string_view text) {
 }
 
 namespace {
-constexpr std::array<std::string_view, 4> kCuts = {"space", "word", "character", "text"};
+constexpr auto kCuts = spelling(WordCut{});
 }  // namespace
 
 std::string_view name_of(WordCut cut) { return kCuts[static_cast<std::size_t>(cut)]; }
 
 WordCut word_cut_of(std::string_view name) {
   const auto found = std::find(kCuts.begin(), kCuts.end(), name);
-  if (found == kCuts.end()) fail("'{}' is not one of space, word, character, text", name);
+  if (found == kCuts.end()) fail("'{}' is not one of space, word, character, text, pair", name);
   return static_cast<WordCut>(found - kCuts.begin());
 }
+
+namespace {
+
+std::vector<std::string_view> two_texts(std::string_view line) {
+  const auto tabs = std::count(line.begin(), line.end(), '\t');
+  if (tabs != 1) fail("expected two texts with a tab between, found {} tabs", tabs);
+  const std::size_t tab = line.find('\t');
+  return {line.substr(0, tab), line.substr(tab + 1)};
+}
+
+}  // namespace
 
 std::vector<std::string> cut_words(std::string_view text, WordCut cut) {
   const std::string repaired = repair_utf8(text);
@@ -209,6 +220,8 @@ std::vector<std::string> cut_words(std::string_view text, WordCut cut) {
     parts = split_words(repaired);
   } else if (cut == WordCut::text) {
     if (!split_spaces(repaired).empty()) parts.push_back(repaired);
+  } else if (cut == WordCut::pair) {
+    if (!split_spaces(repaired).empty()) parts = two_texts(repaired);
   } else {
     for (const std::string_view word : split_spaces(repaired)) {
       if (cut == WordCut::space) {

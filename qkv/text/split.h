@@ -35,15 +35,17 @@ std::vector<std::string_view> split_words(std::string_view text);
 
 /// How running text becomes words: space leaves words as they stand between spaces, word cuts as
 /// split_words does, character makes every character but spaces a word, text leaves the whole text
-/// in one piece (no word when there is only white space).
-enum class WordCut : std::uint8_t { space, word, character, text };
-constexpr std::array<std::string_view, 4> spelling(WordCut) {
-  return {"space", "word", "character", "text"};
+/// in one piece, pair makes two of it, with a tab between (no word when there is only white space).
+enum class WordCut : std::uint8_t { space, word, character, text, pair };
+constexpr std::array<std::string_view, 5> spelling(WordCut) {
+  return {"space", "word", "character", "text", "pair"};
 }
-/// "space", "word", "character", "text"; the second form throws Error with that list.
+/// Whether a "word" is a text, for a model of pieces to cut.
+constexpr bool keeps_texts(WordCut cut) { return cut == WordCut::text || cut == WordCut::pair; }
+/// "space", "word", "character", "text", "pair"; the second form throws Error with that list.
 std::string_view name_of(WordCut cut);
 WordCut word_cut_of(std::string_view name);
-/// Takes any bytes; bad ones are repaired.
+/// Takes any bytes; bad ones are repaired. Throws Error for a pair without a tab or with several.
 std::vector<std::string> cut_words(std::string_view text, WordCut cut);
 
 /// Text as the page variant reads it: everything but white space, Latin letters and ' is deleted,

@@ -73,6 +73,9 @@ LabellingRecipe labelling_recipe(std::string_view name, LabelTask task, LabelEnc
 
 void LabellingRecipe::check() const {
   train.check();
+  if (smoothing > 0 && network.answer == ClassAnswer::number) {
+    throw UsageError("--smoothing is for labels, not for numbers");
+  }
   LabellerDesign::check();
 }
 

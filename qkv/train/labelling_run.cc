@@ -52,6 +52,14 @@ void say_scheme(const LabelledText& text, TagScheme learnt, const TrainWatch& wa
                         name_of(learnt)));
 }
 
+void say_left_out(const LabellerModel& model, const LabelledSet& set, const TrainWatch& watch) {
+  const auto cuts =
+      std::ranges::count_if(set.all.left_out, [](std::int64_t pieces) { return pieces > 0; });
+  if (cuts == 0) return;
+  watch.say(fmt::format("cut to {} tokens: {} {}", model.room() + 2, cuts,
+                        model.word_options.cut == WordCut::pair ? "pairs" : "sentences"));
+}
+
 void say_sizes(const LabellerModel& model, const TrainWatch& watch) {
   const Labeller::Config& c = model.network.config;
   const bool by_pieces = c.encoder == LabelEncoder::bert;
@@ -76,6 +84,9 @@ TrainReport train_labeller(const LabellingRecipe& r, Split<LabelledText> texts, 
   watch.say("valid: " + texts.valid.report.summary());
   if (!run.resumes()) model = begun(r, texts.train);
   say_scheme(texts.train, r.scheme, watch);
+  if (model.network.config.answer == ClassAnswer::number) {
+    watch.say("answer: a number, the error is squared");
+  }
   const std::int64_t limit = longest_sentence(model);
   for (LabelledText* text : {&texts.train, &texts.valid}) {
     const std::int64_t cuts = cut_long(*text, limit);
@@ -83,6 +94,7 @@ TrainReport train_labeller(const LabellingRecipe& r, Split<LabelledText> texts, 
   }
   const LabelledSet train = encode_labelled(model, texts.train, r.scheme);
   const LabelledSet valid = encode_labelled(model, texts.valid, r.scheme);
+  for (const LabelledSet* set : {&train, &valid}) say_left_out(model, *set, watch);
   say_sizes(model, watch);
 
   LabellingTraining training{.train = train, .valid = valid, .valid_text = texts.valid};

@@ -24,6 +24,22 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// With what follows from the number of updates, where steps or epochs tell it.
+Schedule whole_schedule(const TrainOptions& o, const TrainTask& task) {
+  Schedule s = o.schedule;
+  if (s.steps == 0 && (s.falls_to_an_end() || s.warm_up_share > 0)) {
+    s.steps = o.steps;
+    if (s.steps == 0) {
+      const auto batches = static_cast<std::int64_t>(task.plan(0).size());
+      s.steps = o.epochs * ((batches + o.accumulate - 1) / o.accumulate);
+    }
+  }
+  if (s.warm_up_share > 0) {
+    s.warm_up = std::llround(s.warm_up_share * static_cast<double>(s.steps));
+  }
+  return s;
+}
+
 class Run {
  public:
   Run(const TrainTask& task, Optimiser& optimiser, const TrainOptions& options,
@@ -31,6 +47,7 @@ class Run {
       : task_(task),
         optimiser_(optimiser),
         options_(options),
+        schedule_(whole_schedule(options, task)),
         directory_(directory, resume, task.keep),
         watch_(watch) {
     if (!resume) return;
@@ -127,7 +144,7 @@ class Run {
     // A state that is due waits until its weights have been good for a step: one that leads to NaN
     // must not replace one that does not.
     if (save_due_) save_state();
-    const double rate = options_.schedule.at(at_.step + 1);
+    const double rate = schedule_.at(at_.step + 1);
     optimiser_.update(rate, norm);
     ++at_.step;
     at_.batch = static_cast<std::int64_t>(last);
@@ -191,7 +208,7 @@ class Run {
       return static_cast<std::int64_t>(static_cast<double>(at_.step) * 60 * options_.minutes /
                                        std::max(elapsed(), 1e-3));
     }
-    return options_.steps;
+    return options_.steps > 0 ? options_.steps : schedule_.steps;
   }
 
   /// The weights that are judged and kept: the mean of the last validations', the moving average,
@@ -287,6 +304,7 @@ class Run {
   const TrainTask& task_;
   Optimiser& optimiser_;
   const TrainOptions& options_;
+  const Schedule schedule_;
   RunDirectory directory_;
   const TrainWatch& watch_;
   Position at_;
@@ -329,6 +347,9 @@ void TrainOptions::check() const {
   for (const auto& [name, value] :
        {std::pair{"minutes", minutes}, std::pair{"save_minutes", save_minutes}}) {
     if (!(value >= 0)) fail("training: {} is {}, must not be negative", name, value);
+  }
+  if (schedule.warm_up_share > 0 && steps == 0 && epochs == 0 && schedule.steps == 0) {
+    fail("training: warm_up_share is a share of all updates; give steps or epochs");
   }
   if (steps == 0 && epochs == 0 && minutes == 0 && patience == 0) {
     fail("training would never end: give steps, epochs, minutes or patience");

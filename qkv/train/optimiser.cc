@@ -29,14 +29,20 @@ void OptimiserOptions::check() const {
   positive("clip_norm", clip_norm);
 }
 
-void Optimiser::adopt(std::string_view path, const Tensor& p) {
+void Optimiser::adopt(std::string_view path, const Tensor& p, double factor) {
   if (!is_parameter(p)) fail("optimiser: '{}' is no parameter", path);
+  if (!(factor >= 0 && std::isfinite(factor))) {
+    fail("optimiser: the rate of '{}' is to be {} times the others'", path, factor);
+  }
+  set_frozen(p, factor == 0);
+  if (factor == 0) return;
   if (p.dtype() != DType::f32)
     fail("optimiser: '{}' is {}, trains f32 only", path, name_of(p.dtype()));
-  slots_.push_back({.path = std::string(path), .weight = p});
+  slots_.push_back({.path = std::string(path), .weight = p, .factor = factor});
 }
 
 void Optimiser::lay_out() {
+  if (slots_.empty()) fail("optimiser: nothing is left to train");
   std::int64_t total = 0;
   for (Slot& slot : slots_) {
     slot.offset = total;
@@ -70,14 +76,24 @@ void Optimiser::clear_gradients() {
   for (const Slot& slot : slots_) clear_gradient(slot.weight);
 }
 
-double Optimiser::decay_of(const Slot& slot) const {
-  return options_.decay_vectors || slot.weight.shape().rank() > 1 ? options_.decay : 0.0;
+Optimiser::Pace Optimiser::pace_of(const Slot& slot) const {
+  const bool decays = options_.decay_vectors || slot.weight.shape().rank() > 1;
+  return {.factor = slot.factor, .decay = decays ? options_.decay : 0.0};
+}
+
+template <class F>
+void Optimiser::for_each_run(F&& f) const {
+  for (std::size_t first = 0, last = 0; first < slots_.size(); first = last) {
+    const Pace pace = pace_of(slots_[first]);
+    while (last < slots_.size() && pace_of(slots_[last]) == pace) ++last;
+    const std::int64_t begin = slots_[first].offset;
+    f(pace, begin, (last < slots_.size() ? slots_[last].offset : weights_.count()) - begin);
+  }
 }
 
 void Optimiser::adam(double rate, double gradient_scale, double ema_decay) {
   kernels::AdamStep a{};
   a.gradient_scale = gradient_scale;
-  a.rate = rate;
   a.beta1 = options_.beta1;
   a.beta2 = options_.beta2;
   a.eps = options_.eps;
@@ -87,19 +103,34 @@ void Optimiser::adam(double rate, double gradient_scale, double ema_decay) {
     a.correction1 = 1.0 / (1.0 - std::pow(options_.beta1, t));
     a.correction2 = 1.0 / (1.0 - std::pow(options_.beta2, t));
   }
-  // One pass over each run of parameters with the same decay; mostly that is all of them.
-  for (std::size_t first = 0, last = 0; first < slots_.size(); first = last) {
-    a.decay = decay_of(slots_[first]);
-    while (last < slots_.size() && decay_of(slots_[last]) == a.decay) ++last;
-    const std::int64_t begin = slots_[first].offset;
-    a.count = (last < slots_.size() ? slots_[last].offset : weights_.count()) - begin;
+  for_each_run([&](const Pace& pace, std::int64_t begin, std::int64_t count) {
+    a.rate = rate * pace.factor;
+    a.decay = pace.decay;
+    a.count = count;
     a.gradient = gradients_.data() + begin;
     a.weight = weights_.data() + begin;
     a.m = m_.data() + begin;
     a.v = v_.data() + begin;
     a.ema = ema_.defined() ? ema_.data() + begin : nullptr;
     kernels::adam_step(a);
-  }
+  });
+}
+
+void Optimiser::sgd(double rate, double gradient_scale, double ema_decay) {
+  kernels::SgdStep a{};
+  a.gradient_scale = gradient_scale;
+  a.momentum = options_.momentum;
+  a.ema_decay = ema_decay;
+  for_each_run([&](const Pace& pace, std::int64_t begin, std::int64_t count) {
+    a.rate = rate * pace.factor;
+    a.decay = pace.decay;
+    a.count = count;
+    a.gradient = gradients_.data() + begin;
+    a.weight = weights_.data() + begin;
+    a.buffer = m_.defined() ? m_.data() + begin : nullptr;
+    a.ema = ema_.defined() ? ema_.data() + begin : nullptr;
+    kernels::sgd_step(a);
+  });
 }
 
 double Optimiser::step(double rate) {
@@ -140,18 +171,7 @@ void Optimiser::update(double rate, double norm) {
   if (options_.kind == OptimiserOptions::Kind::adam) {
     adam(rate, scale, ema_decay);
   } else {
-    kernels::SgdStep a{};
-    a.count = weights_.count();
-    a.gradient = gradients_.data();
-    a.gradient_scale = scale;
-    a.rate = rate;
-    a.momentum = options_.momentum;
-    a.decay = options_.decay;
-    a.weight = weights_.data();
-    a.buffer = m_.defined() ? m_.data() : nullptr;
-    a.ema = ema_.defined() ? ema_.data() : nullptr;
-    a.ema_decay = ema_decay;
-    kernels::sgd_step(a);
+    sgd(rate, scale, ema_decay);
   }
   changed();
 }

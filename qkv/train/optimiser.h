@@ -1,6 +1,6 @@
-// The optimiser owns the memory of all parameters: weights, gradients and moments each lie in one
-// flat block, so a step is one pass and clipping one sum. The module's tensors become views into
-// it.
+// The optimiser owns the memory of all parameters that it trains: weights, gradients and moments
+// each lie in one flat block, so a step is one pass and clipping one sum. The module's tensors
+// become views into it. Parameters that a rule excludes stay where they are, frozen.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 
 #include "qkv/base/options.h"
 #include "qkv/nn/module.h"
+#include "qkv/train/trainable.h"
 
 namespace qkv {
 
@@ -45,14 +46,20 @@ constexpr std::array<std::string_view, 2> spelling(OptimiserOptions::Kind) {
 
 class Optimiser {
  public:
-  /// Moves every parameter of `module` into flat memory (its tensors keep their numbers and names).
+  /// Moves every parameter of `module` that `factor` trains into flat memory (its tensors keep
+  /// their numbers and names) and freezes the others. Throws Error when nothing is left to train.
   template <class M>
-  Optimiser(M& module, const OptimiserOptions& options) : options_(options) {
+  Optimiser(M& module, const OptimiserOptions& options, const Trainable& factor = {})
+      : options_(options) {
     options.check();
-    for_each_parameter(module, [&](std::string_view path, Tensor& p) { adopt(path, p); });
+    for_each_parameter(module, [&](std::string_view path, Tensor& p) {
+      adopt(path, p, factor ? factor(path) : 1.0);
+    });
     lay_out();
     std::size_t i = 0;
-    for_each_parameter(module, [&](std::string_view, Tensor& p) { p = slots_[i++].weight; });
+    for_each_parameter(module, [&](std::string_view, Tensor& p) {
+      if (!is_frozen(p)) p = slots_[i++].weight;
+    });
   }
 
   void clear_gradients();
@@ -70,6 +77,7 @@ class Optimiser {
   void check_finite() const;
 
   std::int64_t steps() const { return steps_; }
+  /// Numbers that are trained, those that fill cache lines included.
   std::int64_t count() const { return weights_.count(); }
 
   /// For saving and resuming: "weights", "m", "v", "ema" as flat tensors (views, not copies).
@@ -87,13 +95,23 @@ class Optimiser {
   struct Slot {
     std::string path;
     Tensor weight;
+    double factor = 1;  // of the rate
     std::int64_t offset = 0;
   };
-  void adopt(std::string_view path, const Tensor& p);
+  /// What slots that are stepped in one pass have in common.
+  struct Pace {
+    double factor = 1, decay = 0;
+    bool operator==(const Pace&) const = default;
+  };
+  void adopt(std::string_view path, const Tensor& p, double factor);
   void lay_out();
   void changed();
+  /// f(pace, first number, count) for each run of parameters of one pace; mostly that is all.
+  template <class F>
+  void for_each_run(F&& f) const;
   void adam(double rate, double gradient_scale, double ema_decay);
-  double decay_of(const Slot& slot) const;
+  void sgd(double rate, double gradient_scale, double ema_decay);
+  Pace pace_of(const Slot& slot) const;
 
   OptimiserOptions options_;
   std::vector<Slot> slots_;

@@ -44,8 +44,8 @@ class TrainingRun {
   /// Trains `model` to the end: keeps what resuming needs, draws curve.svg, says how it ended.
   template <class Model>
   TrainReport train(Model& model, TrainTask task, const TrainOptions& options,
-                    const TrainWatch& watch) const {
-    Optimiser optimiser(model, options.optimiser);
+                    const TrainWatch& watch, const Trainable& trainable = {}) const {
+    Optimiser optimiser(model, options.optimiser, trainable);
     return train(optimiser, std::move(task), options, watch);
   }
 

@@ -27,6 +27,9 @@ void Schedule::check() const {
       fail("schedule: {} is {}, must be finite and not negative", name, value);
     }
   }
+  if (!(warm_up_share >= 0 && warm_up_share < 1)) {
+    fail("schedule: warm_up_share is {}, must be at least 0 and below 1", warm_up_share);
+  }
   for (const auto& [name, value] : {std::pair{"warm_up", warm_up}, std::pair{"steps", steps},
                                     std::pair{"drop_after", drop_after}}) {
     if (value < 0) fail("schedule: {} is {}, must not be negative", name, value);

@@ -1,4 +1,5 @@
 // A labeller whose encoder is a BERT.
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,44 @@ TEST(LabellerBert, GradientsAgreeWithFiniteDifferences) {
     testing::shake(m, 5);
     testing::check_module<Labeller>(
         m, [](const Labeller& l) { return l.loss(batch_of(), {.class_scale = 0.5}).loss; });
+  }
+}
+
+TEST(LabellerBert, NumbersAndSeveralLabelsOfTwoSegments) {
+  for (const ClassAnswer answer : {ClassAnswer::number, ClassAnswer::labels}) {
+    Labeller::Config c = config_of(Pooling::token);
+    c.tags = 0;
+    c.class_to_tags = false;
+    c.answer = answer;
+    c.classes = answer == ClassAnswer::number ? 1 : 2;
+    Labeller m = Labeller::make({3, DType::f64}, c);
+    testing::shake(m, 5);
+    LabelBatch b = batch_of();
+    b.piece_types = {0, 0, 0, 1, 1, 0, 0, 0, 1, 1};
+    b.numbers = {-1.5, 0, 3};
+    b.marks = {1, 0, 0, 0, 1, 1};
+    testing::check_module<Labeller>(m, [&](const Labeller& l) {
+      return l.loss(b, {.class_scale = 0.5, .smoothing = answer == ClassAnswer::labels ? 0.1 : 0})
+          .loss;
+    });
+    const LabelPrediction p = m.predict(b);
+    double expected = 0;  // without smoothing
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (answer == ClassAnswer::number) {
+        expected += std::pow(p.numbers[i] - b.numbers[i], 2);
+        continue;
+      }
+      for (std::size_t k = 0; k < 2; ++k) {
+        const double log_p = p.class_log_probabilities.values<double>()[2 * i + k];
+        expected -= (b.marks[2 * i + k] == 1 ? log_p : std::log1p(-std::exp(log_p))) / 2;
+      }
+    }
+    EXPECT_NEAR(m.loss(b).class_sum, expected, 1e-9);
+    b.piece_types.assign(10, 0);
+    EXPECT_NE(m.loss(b).class_sum, expected) << "segments count";
+    b.numbers.clear();
+    b.marks.clear();
+    EXPECT_THROW((void)m.loss(b), ShapeError);
   }
 }
 

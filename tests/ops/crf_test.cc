@@ -37,16 +37,18 @@ Tensor cosines(const Shape& shape, DType type) {
 /// Every labelling of one sequence, by counting.
 struct AllPaths {
   double log_z = kNever, best = kNever;
+  std::vector<std::vector<std::int32_t>> paths;
+  std::vector<double> scores;
   std::vector<std::int32_t> labels;
 
   AllPaths(const Tensor& e, std::int64_t first, std::int64_t n, const CrfWeights& w,
            const TagRules& rules = {}) {
     const std::int64_t L = e.dim(1);
     std::vector<std::int32_t> y(static_cast<std::size_t>(n));
-    std::vector<double> scores;
     for (bool more = true; more;) {
       const double s = score(e, first, w, rules, y);
       scores.push_back(s);
+      paths.push_back(y);
       if (s > best) {
         best = s;
         labels = y;
@@ -60,6 +62,15 @@ struct AllPaths {
     double sum = 0;
     for (const double s : scores) sum += std::exp(s - best);
     log_z = best == kNever ? kNever : best + std::log(sum);
+  }
+
+  /// What the paths with this label at place t have of the whole.
+  double share(std::int32_t label, std::int64_t t) const {
+    double sum = 0;
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+      if (paths[i][static_cast<std::size_t>(t)] == label) sum += std::exp(scores[i] - log_z);
+    }
+    return sum;
   }
 
   static double score(const Tensor& e, std::int64_t first, const CrfWeights& w,
@@ -108,6 +119,7 @@ TEST(Crf, IsTheSumAndTheBestOfAllPaths) {
         const Tensor e = normals({10, 3}, 5, type, 2);
         const std::vector<double> log_z = crf_log_partition(e, segments, w, rule);
         const CrfPaths best = crf_decode(e, segments, w, rule);
+        const std::vector<double> p = crf_label_probabilities(e, segments, w, best.labels, rule);
         for (std::int64_t b = 0; b < segments.count(); ++b) {
           const auto i = static_cast<std::size_t>(b);
           const AllPaths all(e, segments.begin(b), segments.length(b), w, rule);
@@ -115,6 +127,11 @@ TEST(Crf, IsTheSumAndTheBestOfAllPaths) {
           EXPECT_NEAR(best.scores[i], all.best, 1e-5);
           const auto first = best.labels.begin() + segments.begin(b);
           EXPECT_EQ(all.labels, std::vector<std::int32_t>(first, first + segments.length(b)));
+          for (std::int64_t t = 0; t < segments.length(b); ++t) {
+            EXPECT_NEAR(p[static_cast<std::size_t>(segments.begin(b) + t)],
+                        all.share(best.labels[static_cast<std::size_t>(segments.begin(b) + t)], t),
+                        1e-5);
+          }
         }
       }
     }

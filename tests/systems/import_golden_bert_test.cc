@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <tuple>
 
 #include "golden/golden.h"
 #include "systems/golden_folders.h"
@@ -13,6 +14,7 @@
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
+#include "qkv/data/lines.h"
 #include "qkv/io/json.h"
 #include "qkv/ops/pieces.h"
 #include "qkv/ops/softmax.h"
@@ -195,11 +197,11 @@ TEST_P(GoldenLabels, GiveTheSameNumbers) {
 TEST_P(GoldenLabels, ChooseTheStrongest) {
   const std::string name = GetParam();
   const Golden golden(name);
-  if (golden.has("0.types")) GTEST_SKIP() << "a labeller reads one segment";
   const GoldenFolder folder(name);
   const LabellerModel model = load_labeller_model(folder.path());
   LabelBatch batch;
   batch.pieces = golden.ids("0.ids");
+  if (golden.has("0.types")) batch.piece_types = golden.ids("0.types");
   const auto count = static_cast<std::int64_t>(batch.pieces.size());
   batch.segments = batch.piece_segments = Segments({count});
   for (std::int32_t t = 0; t < count; ++t) batch.first_piece.push_back(t);
@@ -237,14 +239,107 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenLabels,
                                            "xlm-roberta-classes"),
                          test_name);
 
-TEST(GoldenLabels, ARegressionIsRefusedByName) {
-  const GoldenFolder folder("roberta-classes");
+/// Both sequences as one text of one word each, with what is right.
+LabelBatch batch_of_golden(const Golden& golden, const Labeller& network) {
+  LabelBatch batch;
+  std::vector<std::int64_t> lengths;
+  for (const std::string n : {"0", "1"}) {
+    const BertRows rows = rows_of_golden(golden, n);
+    batch.pieces.insert(batch.pieces.end(), rows.ids.begin(), rows.ids.end());
+    batch.piece_types.insert(batch.piece_types.end(), rows.types.begin(), rows.types.end());
+    lengths.push_back(rows.segments.total());
+    batch.first_piece.push_back(1);
+    if (network.config.answer == ClassAnswer::number) {
+      batch.numbers.push_back(1);  // as the loss of the file has it
+    } else {
+      for (const std::int32_t mark : golden.ids(n + ".labels")) batch.marks.push_back(mark);
+    }
+  }
+  batch.segments = Segments({1, 1});
+  batch.piece_segments = Segments(lengths);
+  return batch;
+}
+
+TEST(GoldenLabels, NumbersAndSeveralLabels) {
+  for (const auto& [name, answer, scale] : {std::tuple{"roberta-classes", ClassAnswer::number, 1.0},
+                                            std::tuple{"bert-several", ClassAnswer::labels, 0.5}}) {
+    const GoldenFolder folder(name);
+    const LabellerModel model = load_labeller_model(folder.path());
+    const Labeller& network = model.network;
+    ASSERT_EQ(network.config.answer, answer) << name;
+    const Golden golden(name);
+    const LabelBatch batch = batch_of_golden(golden, network);
+    const LabelPrediction p = network.predict(batch);
+    for (std::int64_t b = 0; b < 2; ++b) {
+      const Tensor logits = golden[std::to_string(b) + ".logits"];
+      for (std::int64_t k = 0; k < logits.count(); ++k) {
+        const auto x = static_cast<double>(logits.values()[static_cast<std::size_t>(k)]);
+        if (answer == ClassAnswer::number) {
+          EXPECT_NEAR(p.numbers[static_cast<std::size_t>(b)], x, 1e-5);
+        } else {
+          EXPECT_NEAR(
+              std::exp(static_cast<double>(
+                  p.class_log_probabilities.rows(b, b + 1).values()[static_cast<std::size_t>(k)])),
+              1 / (1 + std::exp(-x)), 1e-5);
+        }
+      }
+    }
+    Tape tape;
+    const Recording recording(tape);
+    const LabelLoss loss = network.loss(batch, {.class_scale = scale});
+    EXPECT_NEAR(static_cast<double>(loss.loss.values()[0]), golden.number("loss"), 1e-5) << name;
+    EXPECT_NEAR(loss.class_sum * scale, golden.number("loss"), 1e-5) << name;
+    tape.backward(loss.loss);
+    expect_gradients(network, network.config.bert, BertHead::classes, golden, name);
+    // As people ask.
+    const Classifier classifier = Classifier::load(folder.path());
+    const LabelledSentence s = classifier.classify("w7 w8");
+    EXPECT_EQ(s.value.has_value(), answer == ClassAnswer::number);
+    EXPECT_EQ(s.labels.has_value(), answer == ClassAnswer::labels);
+    EXPECT_FALSE(classifier.classify(" ").value || classifier.classify(" ").labels) << "no text";
+  }
+}
+
+TEST(GoldenLabels, SeveralNumbersAreRefused) {
+  const GoldenFolder folder("bert-classes");
+  Json config = read_json(folder.path() / "config.json");
+  config["problem_type"] = "regression";
+  write_json(folder.path() / "config.json", config);
   try {
     (void)load_labeller_model(folder.path());
     ADD_FAILURE();
   } catch (const DataError& e) {
-    EXPECT_THAT(e.what(), ::testing::HasSubstr("regression"));
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("a regression of 4 numbers"));
   }
+}
+
+/// The very ids, segments and logits of BertTokenizerFast and the class, cut ones too.
+TEST(GoldenLabels, TwoTexts) {
+  const fs::path folder = golden_folder("bert-pairs");
+  const LabellerModel model = load_labeller_model(folder);
+  const Classifier classifier = Classifier::load(folder);
+  const Golden golden("bert-pairs");
+  std::vector<std::vector<std::string>> pairs;
+  for (const std::string& line : read_lines((folder / "pairs.tsv").string())) {
+    pairs.push_back(cut_words(line, WordCut::pair));
+  }
+  ASSERT_EQ(pairs.size(), 8U);
+  const std::vector<Labelled> together = label_sentences(model, pairs, {.cut = WordCut::pair});
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const std::string n = std::to_string(i);
+    const PiecePair pair = model.pieces.encode_pair(pairs[i][0], pairs[i][1], 20);
+    EXPECT_EQ(pair.ids, golden.ids(n + ".ids")) << n;
+    EXPECT_EQ(pair.types, golden.ids(n + ".types")) << n;
+    EXPECT_NEAR(*together[i].value, golden.number(n + ".logits"), 1e-5) << n;
+    const LabelledSentence alone = classifier.classify_pair(pairs[i][0], pairs[i][1]);
+    EXPECT_EQ(*alone.value, *together[i].value) << "neighbours";
+    EXPECT_EQ(alone.cut, pair.left_out);
+    EXPECT_EQ(alone.cut > 0, i >= 2 && i <= 6);
+  }
+  const Temporary copy;
+  classifier.save(copy / "m");
+  EXPECT_EQ(*Classifier::load(copy / "m").classify_pair("w7 w8", "w9").value,
+            *classifier.classify_pair("w7 w8", "w9").value);
 }
 
 TEST(GoldenLabels, OpenFindsTheHead) {

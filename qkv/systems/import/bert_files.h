@@ -25,6 +25,7 @@ constexpr const char* kTokenizerFile = "tokenizer.json";
 struct SentenceSettings {
   TextVector pooling = TextVector::mean;
   bool normalise = false;
+  Similarity similarity = Similarity::cosine;
   std::int64_t longest = 0;   // tokens of a text, [CLS] and [SEP] included; 0: the model's
   std::string prompt;         // put in front of every text
   bool prompt_counts = true;  // among what is pooled

@@ -33,19 +33,18 @@ Vocabulary vocabulary_of(const std::vector<std::string>& names) {
   return Vocabulary(counts);
 }
 
-void refuse_other_problems(const Json& config, const std::string& path, std::int64_t labels) {
+/// What the class's logits mean: as "problem_type" says, else by their number, as there.
+ClassAnswer answer_of(const Json& config, const std::string& path, std::int64_t labels) {
   ForeignFields f(config, path);
+  f.only("problem_type",
+         {"regression", "single_label_classification", "multi_label_classification"});
   const std::string problem = f.text("problem_type").value_or("");
-  if (problem == "regression" || labels == 1) {
+  if (problem == "multi_label_classification") return ClassAnswer::labels;
+  if (problem == "regression" && labels > 1) {
     f.refuse("problem_type",
-             "the model gives one number for a text (a regression), not labels; "
-             "this program has no such head");
+             fmt::format("a regression of {} numbers; this program's give one", labels));
   }
-  if (problem == "multi_label_classification") {
-    f.refuse("problem_type",
-             "the model gives several labels at once; this program's classifiers give one");
-  }
-  f.only("problem_type", {"single_label_classification"});
+  return labels == 1 ? ClassAnswer::number : ClassAnswer::label;
 }
 
 /// Rows of the head's matrix as the file has it, [K C].
@@ -134,7 +133,7 @@ LabellerModel import_bert_labels(const ModelDirectory& directory) {
   BertWeights weights = read_bert_weights(directory, sizes, *head);
   const std::int64_t count =
       count_labels(weights, tags ? "tag_output.weight" : "class_output.weight");
-  if (!tags) refuse_other_problems(json, config_path, count);
+  const ClassAnswer answer = tags ? ClassAnswer::label : answer_of(json, config_path, count);
   add_sinusoids(weights, json, sizes);
   BertFiles files = read_foreign_files(directory, sizes, weights);
 
@@ -152,6 +151,7 @@ LabellerModel import_bert_labels(const ModelDirectory& directory) {
   c.width = sizes.hidden_size;
   c.tags = tags ? count : 0;
   c.classes = tags ? 0 : count;
+  c.answer = answer;
   c.crf = false;
   c.pooling = Pooling::token;
   c.dropout = head_dropout(json, config_path, sizes);

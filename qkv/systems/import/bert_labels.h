@@ -26,8 +26,8 @@ std::vector<std::string> label_names(const Json& config, const std::string& path
 
 /// A labeller from a directory whose config.json is a foreign BERT's (is_foreign_bert()). A text to
 /// classify is read as it is; words to tag are cut as split_words() does (with a tokenizer.json, to
-/// which spaces matter, at white space). Throws DataError, also for a model whose answer is no
-/// single label: a regression, several labels at once.
+/// which spaces matter, at white space). "problem_type" says whether the answer is a label, several
+/// or a number; without it one column is a number. Throws DataError, also for several numbers.
 LabellerModel import_bert_labels(const ModelDirectory& directory);
 
 }  // namespace qkv

@@ -86,6 +86,17 @@ std::vector<Module> modules_of(const fs::path& path) {
   return modules;
 }
 
+Similarity similarity_of(ForeignFields& f) {
+  const std::string name = f.text("similarity_fn_name").value_or("cosine");
+  const auto words = names_of<Similarity>();
+  const auto found = std::find(words.begin(), words.end(), name);
+  if (found == words.end()) {
+    f.refuse("similarity_fn_name",
+             fmt::format("'{}' is none of cosine, dot, euclidean, manhattan", name));
+  }
+  return static_cast<Similarity>(found - words.begin());
+}
+
 void read_modules(const fs::path& directory, SentenceSettings& s, std::vector<std::string>& notes) {
   const fs::path path = directory / "modules.json";
   bool pooled = false;
@@ -135,7 +146,8 @@ void read_sentence_files(const fs::path& directory, bool lower, BertFiles& files
   if (const fs::path path = directory / "config_sentence_transformers.json"; there(path)) {
     const Json json = read_json(path);
     ForeignFields f(json, path.string());
-    f.harmless({"__version__", "similarity_fn_name", "model_type"});
+    f.harmless({"__version__", "model_type"});
+    s.similarity = similarity_of(f);
     const Json& prompts = f["prompts"];
     if (const auto name = f.text("default_prompt_name")) {
       if (!prompts.is_object() || !prompts.contains(*name) || !prompts[*name].is_string()) {
