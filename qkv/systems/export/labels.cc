@@ -48,7 +48,9 @@ void check_classifier(const LabellerModel& m) {
         "the pooler's; train with --pooling token",
         name_of(c.pooling));
   }
-  if (c.classes == 1) fail("export: one label alone is a regression to transformers");
+  if (c.classes == 1 && c.answer != ClassAnswer::number) {
+    fail("export: one label alone is a regression to transformers");
+  }
 }
 
 void check(const LabellerModel& m, const ExportOptions& options, std::vector<std::string>& notes) {
@@ -70,6 +72,18 @@ Json label_fields(const Vocabulary& labels) {
     ids[label_name(labels, i)] = i;
   }
   return {{"id2label", std::move(names)}, {"label2id", std::move(ids)}};
+}
+
+const char* problem_type(ClassAnswer answer) {
+  switch (answer) {
+    case ClassAnswer::labels:
+      return "multi_label_classification";
+    case ClassAnswer::number:
+      return "regression";
+    case ClassAnswer::label:
+      break;
+  }
+  return "single_label_classification";
 }
 
 const char* dropout_field(BertFamily family) {
@@ -95,13 +109,15 @@ Exported export_labeller(const LabellerModel& m, const std::filesystem::path& fo
   set_class(config, done.form);
   config.update(label_fields(tags ? m.tags : m.classes));
   config[dropout_field(c.bert.family)] = c.dropout;
-  if (!tags) config["problem_type"] = "single_label_classification";
+  if (!tags) config["problem_type"] = problem_type(c.answer);
   if (!config.contains("pad_token_id")) config["pad_token_id"] = std::max(0, m.pieces.pad());
   require_same_bert(c.bert, config);
   write_json(folder / kConfigFile, config);
   save_bert_pieces(m.pieces, c.bert.family, m.room() + 2, folder);
   const WordCut cut = m.word_options.cut;
-  if (tags || (cut != WordCut::text && cut != WordCut::space)) {
+  if (cut == WordCut::pair) {
+    done.notes.emplace_back("its texts are pairs: give the tokeniser both");
+  } else if (tags || (cut != WordCut::text && cut != WordCut::space)) {
     done.notes.push_back(fmt::format(
         "text was cut into words by '{}'{}", name_of(cut),
         tags ? ": give words (is_split_into_words), a word's tag is that of its first piece"
