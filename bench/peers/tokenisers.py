@@ -209,6 +209,8 @@ def compare(o, folder):
     quoted = [json.dumps(x) for x in lines]
     wrong = 0
     for name, t in tokenisers(o.data):
+        if o.only not in name:
+            continue
         directory = folder / "model"
         directory.mkdir(exist_ok=True)
         t.save(str(directory / "tokenizer.json"))
@@ -262,6 +264,8 @@ def speed(o, folder):
     print(f"tokenizers {tokenizers.__version__}, {len(lines)} lines of {o.text}, {o.threads} threads, medians of {o.rounds} rounds")
     print("| tokeniser | call: theirs | ours | ratio | program: theirs | ours | ratio |\n|---|---|---|---|---|---|---|")
     for name, t in tokenisers(o.data):
+        if o.only not in name:
+            continue
         directory = folder / "model"
         directory.mkdir(exist_ok=True)
         t.save(str(directory / "tokenizer.json"))
@@ -297,6 +301,7 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--text", type=pathlib.Path, help="for speed: a file, perhaps gzipped")
     parser.add_argument("--lines", type=int, help="default: 10,000 to compare, 50,000 for speed")
+    parser.add_argument("--only", default="", help="tokenisers with this in their names")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     o = parser.parse_args()

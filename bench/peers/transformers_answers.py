@@ -26,7 +26,7 @@ from safetensors import safe_open
 
 
 def asked(o, verb, lines, *flags):
-    run = subprocess.run([o.qkv, verb, "--model", str(o.directory), *flags], input="".join(x + "\n" for x in lines), stdout=subprocess.PIPE,
+    run = subprocess.run([o.qkv, verb, "--threads", str(o.threads), "--model", str(o.directory), *flags], input="".join(x + "\n" for x in lines), stdout=subprocess.PIPE,
                          check=True, encoding="utf-8")
     return run.stdout.split("\n")[:-1]
 
@@ -89,10 +89,11 @@ def main():
     parser.add_argument("--qkv", default="build/release/qkv")
     parser.add_argument("--text", type=pathlib.Path, required=True)
     parser.add_argument("--lines", type=int, default=1000)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tokens", type=int, default=40)
     parser.add_argument("--chat", default="")
     o = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(o.threads)
     lines = [x for x in o.text.read_text(encoding="utf-8").split("\n") if x][:o.lines]
     return int({"embed": embed, "classify": classify, "generate": generate}[o.what](o, lines))
 
