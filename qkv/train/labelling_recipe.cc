@@ -1,6 +1,7 @@
 // The recipes of labellers, by name; their sizes are labeller_sizes().
 #include <algorithm>
 
+#include "qkv/base/error.h"
 #include "qkv/train/labelling.h"
 
 namespace qkv {
@@ -74,6 +75,10 @@ LabellingRecipe labelling_recipe(std::string_view name, LabelTask task, LabelEnc
 void LabellingRecipe::check() const {
   train.check();
   LabellerDesign::check();
+  tuning.check();
+  if (fresh && tuning.lora.rank > 0) {
+    throw UsageError("--lora is a change of trained weights: leave out --fresh");
+  }
 }
 
 }  // namespace qkv
