@@ -2,14 +2,16 @@
 //   config.json              format, task "lm", architecture, model, text, context; ends of texts
 //   model.safetensors        weights, [in, out], names of for_each_parameter
 //   text.*                   the tokeniser
-// or as another program has left it there (import/decoder_config.h). Text is then cut as that
-// program cuts it: the tokeniser is a pipeline, which knows what goes around a text.
+// as a change of another one (adapter.h), where network, weights and tokeniser lie, or as another
+// program has left it there (import/decoder_config.h). Text is then cut as that program cuts it:
+// the tokeniser is a pipeline, which knows what goes around a text.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +22,7 @@
 #include "qkv/decode/language_decoder.h"
 #include "qkv/models/mpt.h"
 #include "qkv/models/rnn_language.h"
+#include "qkv/systems/adapter.h"
 #include "qkv/systems/generator_options.h"
 #include "qkv/text/tokeniser.h"
 
@@ -74,6 +77,7 @@ struct LanguageModel {
   std::vector<std::int32_t> ends;  // of imported models: the tokens that end a text
   GeneratorOptions defaults;       // of imported models: how their directory wants texts written
   std::vector<std::string> notes;  // what was passed over while loading; to be shown to people
+  std::optional<AdapterBase> adapter;  // of a change of another model that is not merged
 
   /// The network's parameters under its own names, so that a LanguageModel is a module.
   template <class Self, class Visit>
@@ -127,6 +131,7 @@ LanguageBatch pack(const TextStream& stream, std::span<const Window> windows);
 void save_language_model(const LanguageModel& model, const std::filesystem::path& directory);
 /// Ours or another program's. Checks everything: format version, fields, names and shapes of all
 /// weights, finite numbers, vocabulary size. Each error says the file and what to do.
-LanguageModel load_language_model(const std::filesystem::path& directory);
+LanguageModel load_language_model(const std::filesystem::path& directory,
+                                  Adapters adapters = Adapters::merged);
 
 }  // namespace qkv
