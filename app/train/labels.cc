@@ -125,6 +125,7 @@ void train_labels(Command& command, const Settings& s, Program& program) {
   r.fresh = kind.fresh;
   recipes.set(r.network);
   recipes.set(r);
+  recipes.set_tuning(r.tuning, kind.init);
   recipes.set_loop(r.train);
   recipes.finish(run, "has no use here");
   r.check();
@@ -159,6 +160,7 @@ void add_noun(Program& program, const char* about) {
   c.preset_options<ForTask<Labeller::Config, task>>("Model");
   if (task == LabelTask::intent) c.preset_options<Interplay>("Model");
   c.preset_options<ForTask<LabellingRecipe, task>>("Text and batches");
+  add_tuning(c);
   program.add_json(c, "With --test: print the scores as JSON");
   program.add_threads(c);
   c.action([s, &c, &program] { train_labels(c, *s, program); });

@@ -11,12 +11,30 @@ namespace {
 struct Kind {
   std::string preset = "char-tiny";
   LanguageKind architecture = LanguageKind::transformer;
+  std::string init;
 
   template <class Self, class Visit>
   static void each(Self& k, Visit&& visit) {
     visit({"preset", "char-tiny, char-small, words or base"}, k.preset);
     visit({"arch", "transformer (MPT), linear (MPT with linear attention) or rnn (LSTM or GRU)"},
           k.architecture);
+    visit({"init",
+           "A language model to go on from (qkv train lm, or of another program): its tokeniser, "
+           "network and weights"},
+          k.init);
+  }
+};
+
+/// Of the recipe what a model to go on from leaves open.
+struct Open : LanguageRecipe {
+  template <class Self, class Visit>
+  static void each(Self& r, Visit&& visit) {
+    visit({"context", "Tokens of a training window", between(0, 1 << 24)}, r.context);
+    LanguageRecipe::each(r, [&](const About& about, auto& field) {
+      for (const std::string_view name : {"by_line", "batch_tokens", "smoothing"}) {
+        if (name == about.name) visit(about, field);
+      }
+    });
   }
 };
 
@@ -31,11 +49,7 @@ struct Settings {
   }
 };
 
-void train_lm(Command& command, const Settings& s, Program& program) {
-  TrainingRun run(s.run);
-  Recipes recipes(command, run);
-  Kind kind;
-  recipes.set(kind);
+LanguageRecipe fresh_recipe(Command& command, Recipes& recipes, const Kind& kind) {
   LanguageRecipe r = language_recipe(kind.preset, kind.architecture);
   std::visit(
       [&](auto& config) {
@@ -49,8 +63,28 @@ void train_lm(Command& command, const Settings& s, Program& program) {
   command.lay_over(wished);  // a preset's vocabulary is for its own kind of tokens
   if (wished.tokeniser.kind != r.tokeniser.kind) r.tokeniser.vocabulary_size = 0;
   recipes.set(r);
+  return r;
+}
+
+LanguageRecipe tuned_recipe(Recipes& recipes, const Kind& kind) {
+  recipes.refuse({"preset", "arch"});
+  Open r{tuned_language_recipe(kind.init)};
+  recipes.set(r);
+  return r;
+}
+
+void train_lm(Command& command, const Settings& s, Program& program) {
+  TrainingRun run(s.run);
+  Recipes recipes(command, run);
+  Kind kind;
+  recipes.set(kind);
+  LanguageRecipe r =
+      kind.init.empty() ? fresh_recipe(command, recipes, kind) : tuned_recipe(recipes, kind);
+  recipes.set_tuning(r.tuning, kind.init);
   recipes.set_loop(r.train);
-  recipes.finish(run, "is for another --arch than " + std::string(name_of(kind.architecture)));
+  recipes.finish(run, kind.init.empty()
+                          ? "is for another --arch than " + std::string(name_of(kind.architecture))
+                          : "comes with --init");
   r.check();
   watched(program, [&](const TrainWatch& watch) {
     return train_language(r, read_language_texts(s.train, s.valid), run, watch);
@@ -66,6 +100,7 @@ void add_train_lm(Program& program) {
   c.options(*s, "Data");
   c.preset_options<Kind>("Model");
   c.preset_options<LanguageRecipe>("Text and batches");
+  add_tuning(c);
   c.preset_options<Mpt::Config>("Model");
   c.preset_options<MptWords>("Model");
   c.preset_options<RnnLanguage::Config>("Model (--arch rnn)");

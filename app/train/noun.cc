@@ -15,6 +15,23 @@ void add_run(Command& command, RunOptions& run, const char* text_footer) {
   command.preset_options<TrainOptions>("Training");
 }
 
+void add_tuning(Command& command) {
+  command.preset_options<FineTuning>("Fine-tuning (with --init)");
+}
+
+void Recipes::set_tuning(FineTuning& tuning, const std::string& init) {
+  if (!init.empty()) return set(tuning);
+  for (const OptionField& f : fields_of(tuning)) {
+    if (command_.given(f.flag)) throw UsageError("--" + f.flag + " is for --init");
+  }
+}
+
+void Recipes::refuse(std::initializer_list<const char*> flags) const {
+  for (const char* flag : flags) {
+    if (command_.given(flag)) throw UsageError(std::string("--") + flag + " comes with --init");
+  }
+}
+
 void Recipes::set_loop(TrainOptions& t) {
   new_end_ = command_.given("steps") || command_.given("epochs") || command_.given("minutes");
   const auto without_end = [&t] {
@@ -25,14 +42,13 @@ void Recipes::set_loop(TrainOptions& t) {
   begin(t);
   if (new_end_) without_end();
   if (command_.given("ema") && !command_.given("average")) t.average_last = 0;  // one at a time
+  if (given("warm-up")) t.schedule.warm_up_share = 0;                           // likewise
   command_.lay_over(t);
   keep(t);
   t.schedule.steps = t.steps;
-  const bool falls =
-      t.schedule.kind == Schedule::Kind::cosine || t.schedule.kind == Schedule::Kind::linear;
-  if (falls && t.steps <= 0) {
+  if (t.schedule.falls_to_an_end() && t.steps <= 0 && t.epochs <= 0) {
     throw UsageError("--schedule " + std::string(name_of(t.schedule.kind)) +
-                     " ends at a known step: give --steps");
+                     " ends at a known step: give --steps or --epochs");
   }
 }
 

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <string>
 
 #include "app/command.h"
 
+#include "qkv/train/fine_tuning.h"
 #include "qkv/train/run.h"
 
 namespace qkv::app {
@@ -19,6 +21,9 @@ struct NounSettings {
 
 /// --model, --resume, --overwrite and the list of TrainOptions.
 void add_run(Command& command, RunOptions& run, const char* text_footer);
+
+/// The list of FineTuning.
+void add_tuning(Command& command);
 
 /// A recipe's options: those of the run that is resumed, else the preset's, then what was given.
 class Recipes {
@@ -40,6 +45,10 @@ class Recipes {
   }
   /// The loop's options, where an end that is given replaces the preset's.
   void set_loop(TrainOptions& options);
+  /// Throws UsageError for options that were given although a model to go on from settles them.
+  void refuse(std::initializer_list<const char*> flags) const;
+  /// Those of fine-tuning, which are refused without a model to go on from.
+  void set_tuning(FineTuning& tuning, const std::string& init);
   /// Refuses options that nothing took, and hands the record over.
   void finish(TrainingRun& run, const std::string& why);
 

@@ -12,6 +12,7 @@
 #include "qkv/systems/bert_model.h"
 #include "qkv/systems/config_fields.h"
 #include "qkv/systems/import/bert_labels.h"
+#include "qkv/systems/make_labeller.h"
 #include "qkv/systems/weights_file.h"
 #include "qkv/text/normalise.h"
 
@@ -64,9 +65,10 @@ std::vector<NamedTensor> tensors_of(const LabellerModel& model) {
   return tensors;
 }
 
-/// Takes all tensors of a file, each once.
-void read_tensors(WeightsFile& weights, Labeller& network) {
-  weights.take_all(network);
+/// Takes all tensors of a file, each once; of a change of a BERT those of the heads.
+void read_tensors(WeightsFile& weights, bool heads_alone, Labeller& network) {
+  weights.take_all(network,
+                   [&](std::string_view path) { return !heads_alone || is_of_head(path); });
   if (network.config.prior != PriorMask::none && !weights.contains(kPriorTensor)) {
     throw DataError(weights.path(), 0, "has no tensor 'prior', which the configuration asks for");
   }
@@ -131,6 +133,10 @@ std::int32_t word_shape(std::string_view word) {
   if (upper_case == 0) return lower;
   if (lower_case == 0 && upper_case > 1) return upper;
   return starts_upper && upper_case == 1 ? capital : mixed;
+}
+
+bool is_of_head(std::string_view path) {
+  return !path.starts_with("bert.") || path.starts_with("bert.pooler.");
 }
 
 std::string_view LabellerModel::task() const { return task_of(network.config); }
@@ -247,7 +253,8 @@ LabelBatch LabellerModel::batch(std::span<const std::vector<std::string>> senten
 }
 
 void save_labeller_model(const LabellerModel& model, const std::filesystem::path& directory) {
-  const std::vector<NamedTensor> tensors = tensors_of(model);
+  std::vector<NamedTensor> tensors = tensors_of(model);
+  if (model.adapter) std::erase_if(tensors, [](const auto& t) { return !is_of_head(t.name); });
   DirectoryWriter writer(directory);
   for (const Stored& s : kVocabularies) {
     if (model.network.config.*(s.size) == 0) continue;
@@ -263,15 +270,26 @@ void save_labeller_model(const LabellerModel& model, const std::filesystem::path
                  {"model", config_json(model.network.config)}};
   if (model.network.config.encoder == LabelEncoder::bert) {
     config["bert"] = bert_config_json(model.network.config.bert);
-    save_pieces(model.pieces, writer.folder(), config["bert"]);
+    if (!model.adapter) save_pieces(model.pieces, writer.folder(), config["bert"]);
     if (model.longest > 0) config["bert"][kLongestField] = model.longest;
   }
+  if (model.adapter) save_adapter(*model.adapter, lora_entries(model), writer.folder(), config);
   writer.commit(std::move(config));
 }
 
 namespace {
 
-LabellerModel read_labeller_model(const ModelDirectory& directory) {
+/// The BERT that a labeller of these sizes is a change of.
+BertModel base_of(const AdapterBase& adapter, const BertConfig& sizes, const std::string& path) {
+  BertModel base = load_bert_model(adapter.directory);
+  if (bert_config_json(base.network.bert.config) != bert_config_json(sizes)) {
+    throw DataError(path, 0,
+                    fmt::format("field 'bert': sizes of another model than {}", adapter.directory));
+  }
+  return base;
+}
+
+LabellerModel read_labeller_model(const ModelDirectory& directory, Adapters adapters) {
   if (is_foreign_bert(directory.foreign_config())) return import_bert_labels(directory);
   const Json& config = directory.config();
   const std::string config_path = directory.config_path();
@@ -291,11 +309,18 @@ LabellerModel read_labeller_model(const ModelDirectory& directory) {
   model.word_options.cut = static_cast<WordCut>(words.choice("cut", names_of<WordCut>()));
   words.finish();
   Labeller::Config sizes = config_from<Labeller::Config>(reader.object("model"), config_path);
+  std::optional<AdapterBase> adapter;
+  BertModel base;  // of an adapter
   if (sizes.encoder == LabelEncoder::bert) {
     (void)reader.object("bert");  // there, and an object
     sizes.bert = bert_config_from(config["bert"], config_path);
-    model.pieces =
-        load_pieces(directory.path(), sizes.bert, model.word_options.lowercase, config["bert"]);
+    if (reader.has(kAdapterField)) {
+      adapter = read_adapter(directory, reader.object(kAdapterField));
+      base = base_of(*adapter, sizes.bert, config_path);
+    }
+    model.pieces = adapter ? std::move(base.pieces)
+                           : load_pieces(directory.path(), sizes.bert, model.word_options.lowercase,
+                                         config["bert"]);
     FieldReader bert(config["bert"], config_path, "bert.");
     if (bert.has(kLongestField)) {
       model.longest = bert.integer(kLongestField, {.least = 3, .most = std::int64_t{1} << 30});
@@ -332,15 +357,20 @@ LabellerModel read_labeller_model(const ModelDirectory& directory) {
     }
   }
   WeightsFile weights(directory);
-  model.network = weights.network<Labeller>(sizes);
-  read_tensors(weights, model.network);
+  model.network =
+      network_within<Labeller>(directory, weights.path(), weights.numbers() + parameter_count(base),
+                               weights.tensors() + std::ssize(named_parameters(base)), sizes);
+  if (adapter) take_weights(model, base);
+  read_tensors(weights, adapter.has_value(), model.network);
+  if (adapter) take_adapter(model, *adapter, directory, adapters);
   return model;
 }
 
 }  // namespace
 
-LabellerModel load_labeller_model(const std::filesystem::path& directory) {
-  return read_whole(directory, read_labeller_model);
+LabellerModel load_labeller_model(const std::filesystem::path& directory, Adapters adapters) {
+  return read_whole(
+      directory, [adapters](const ModelDirectory& d) { return read_labeller_model(d, adapters); });
 }
 
 }  // namespace qkv

@@ -5,6 +5,8 @@
 //   vocab.txt           with a BERT: its pieces (of some of its relatives tokenizer.json);
 //                       config.json then has its sizes ("bert")
 //   words.vocabulary, characters.vocabulary, tags.vocabulary, classes.vocabulary
+// Of one that is a change of a BERT (adapter.h) the BERT and its pieces lie elsewhere, and the
+// weights are those of the heads.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "qkv/models/labeller.h"
+#include "qkv/systems/adapter.h"
 #include "qkv/text/bert_pieces.h"
 #include "qkv/text/split.h"
 #include "qkv/text/vocabulary.h"
@@ -58,7 +61,8 @@ struct LabellerModel {
   WordOptions word_options;  // likewise: only the cut counts, and lowercase is that of the pieces
   std::int64_t longest = 0;  // pieces that another program's tokeniser lets through; 0: no limit
   std::string preset;        // for people: what the sizes were called
-  std::vector<std::string> notes;  // what was passed over while loading; to be shown to people
+  std::vector<std::string> notes;      // what was passed over while loading; to be shown to people
+  std::optional<AdapterBase> adapter;  // of a change of a BERT whose adapters are not merged
 
   /// The network's parameters under its own names, so that a LabellerModel is a module.
   template <class Self, class Visit>
@@ -84,11 +88,15 @@ struct LabellerModel {
   LabelBatch pair_batch(std::span<const std::vector<std::string>> sentences) const;
 };
 
+/// Whether a parameter over a BERT is the labeller's own: of a head, or of the pooler.
+bool is_of_head(std::string_view path);
+
 /// Written file by file, each atomically, the configuration last.
 void save_labeller_model(const LabellerModel& model, const std::filesystem::path& directory);
 /// Checks everything: format version, fields, names and shapes of all weights, finite numbers,
 /// vocabulary sizes. Each error says the file and what to do. Another program's BERT with a head
 /// for labels is read too (import/bert_labels.h).
-LabellerModel load_labeller_model(const std::filesystem::path& directory);
+LabellerModel load_labeller_model(const std::filesystem::path& directory,
+                                  Adapters adapters = Adapters::merged);
 
 }  // namespace qkv

@@ -271,7 +271,29 @@ LanguageBatch pack(const TextStream& stream, std::span<const Window> windows) {
   return batch;
 }
 
+namespace {
+
+void save_change(const LanguageModel& model, const std::filesystem::path& directory) {
+  DirectoryWriter writer(directory);
+  Json config = {{"task", "lm"}, {"preset", model.preset}, {"text", kTexts[model.by_line ? 1 : 0]}};
+  save_adapter(*model.adapter, lora_entries(model), writer.folder(), config);
+  writer.commit(std::move(config));
+}
+
+LanguageModel read_change(const ModelDirectory& directory, FieldReader& reader, Adapters adapters) {
+  const AdapterBase base = read_adapter(directory, reader.object(kAdapterField));
+  LanguageModel model = load_language_model(base.directory);
+  model.preset = reader.text("preset", "");
+  model.by_line = reader.choice("text", kTexts) == 1;
+  reader.finish();
+  take_adapter(model, base, directory, adapters);
+  return model;
+}
+
+}  // namespace
+
 void save_language_model(const LanguageModel& model, const std::filesystem::path& directory) {
+  if (model.adapter) return save_change(model, directory);
   DirectoryWriter writer(directory);
   model.tokeniser.save(writer.folder(), kStem);
   save_weights(named_parameters(model), writer.folder());
@@ -311,7 +333,7 @@ void check_ends(const LanguageModel& model, const std::string& path) {
   }
 }
 
-LanguageModel read_language_model(const ModelDirectory& directory) {
+LanguageModel read_language_model(const ModelDirectory& directory, Adapters adapters) {
   if (is_foreign_decoder(directory.foreign_config())) return read_foreign_model(directory);
   const Json& config = directory.config();
   const std::string config_path = directory.config_path();
@@ -320,6 +342,7 @@ LanguageModel read_language_model(const ModelDirectory& directory) {
   if (const std::string task = reader.text("task"); task != "lm") {
     throw DataError(config_path, 0, fmt::format("is no language model (task '{}')", task));
   }
+  if (reader.has(kAdapterField)) return read_change(directory, reader, adapters);
   LanguageModel model;
   const auto architecture = static_cast<LanguageArchitecture>(
       reader.choice("architecture", names_of<LanguageArchitecture>()));
@@ -365,8 +388,9 @@ LanguageModel read_language_model(const ModelDirectory& directory) {
 
 }  // namespace
 
-LanguageModel load_language_model(const std::filesystem::path& directory) {
-  return read_whole(directory, read_language_model);
+LanguageModel load_language_model(const std::filesystem::path& directory, Adapters adapters) {
+  return read_whole(
+      directory, [adapters](const ModelDirectory& d) { return read_language_model(d, adapters); });
 }
 
 }  // namespace qkv

@@ -2,14 +2,16 @@
 //   config.json              format, task "lm", architecture, model, text, context; ends of texts
 //   model.safetensors        weights, [in, out], names of for_each_parameter
 //   text.*                   the tokeniser
-// or as another program has left it there (import/decoder_config.h). Text is then cut as that
-// program cuts it: the tokeniser is a pipeline, which knows what goes around a text.
+// as a change of another one (adapter.h), where network, weights and tokeniser lie, or as another
+// program has left it there (import/decoder_config.h). Text is then cut as that program cuts it:
+// the tokeniser is a pipeline, which knows what goes around a text.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +22,7 @@
 #include "qkv/decode/language_decoder.h"
 #include "qkv/models/mpt.h"
 #include "qkv/models/rnn_language.h"
+#include "qkv/systems/adapter.h"
 #include "qkv/text/tokeniser.h"
 
 namespace qkv {
@@ -67,11 +70,12 @@ struct LanguageModel {
   /// In the order of LanguageArchitecture.
   std::variant<Mpt, RnnLanguage> network;
   Tokeniser tokeniser;
-  bool by_line = false;            // trained on lines, each a document, or on text end to end
-  std::int64_t context = 0;        // tokens of a window in training
-  std::string preset;              // for people: what the sizes were called
-  std::vector<std::int32_t> ends;  // of imported models: the tokens that end a text
-  std::vector<std::string> notes;  // what was passed over while loading; to be shown to people
+  bool by_line = false;                // trained on lines, each a document, or on text end to end
+  std::int64_t context = 0;            // tokens of a window in training
+  std::string preset;                  // for people: what the sizes were called
+  std::vector<std::int32_t> ends;      // of imported models: the tokens that end a text
+  std::vector<std::string> notes;      // what was passed over while loading; to be shown to people
+  std::optional<AdapterBase> adapter;  // of a change of another model that is not merged
 
   /// The network's parameters under its own names, so that a LanguageModel is a module.
   template <class Self, class Visit>
@@ -125,6 +129,7 @@ LanguageBatch pack(const TextStream& stream, std::span<const Window> windows);
 void save_language_model(const LanguageModel& model, const std::filesystem::path& directory);
 /// Ours or another program's. Checks everything: format version, fields, names and shapes of all
 /// weights, finite numbers, vocabulary size. Each error says the file and what to do.
-LanguageModel load_language_model(const std::filesystem::path& directory);
+LanguageModel load_language_model(const std::filesystem::path& directory,
+                                  Adapters adapters = Adapters::merged);
 
 }  // namespace qkv

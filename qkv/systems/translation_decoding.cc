@@ -1,5 +1,7 @@
 #include "qkv/systems/translation_decoding.h"
 
+#include <algorithm>
+
 #include "qkv/base/error.h"
 #include "qkv/decode/rnn_decoder.h"
 
@@ -42,7 +44,9 @@ std::vector<std::string> translate_tokens(const TranslationModel& model,
   const auto decoder = decoder_of(model, {.source_eos = model.tokens().source_end});
   std::vector<std::string> lines;
   for (const Decoded& t : BatchTranslator(*decoder, options).translate(sources)) {
-    lines.push_back(model.target.decode(t.best.front().tokens));
+    std::span<const std::int32_t> written = t.best.front().tokens;
+    written = written.subspan(std::min(written.size(), options.search.begin.size()));
+    lines.push_back(model.target.decode(written));
   }
   return lines;
 }

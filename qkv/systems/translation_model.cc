@@ -109,19 +109,20 @@ TranslationModel make_translator(const TranslationDesign& d, const TextPairs& te
 }
 
 TranslationBatch pack(const TokenPairs& pairs, std::span<const std::int64_t> index,
-                      std::int32_t bos, std::int32_t eos) {
+                      const TranslationTokens& tokens) {
   TranslationBatch batch;
   std::vector<std::int64_t> source_lengths, target_lengths;
   for (std::int64_t i : index) {
     const auto& source = pairs.source[static_cast<std::size_t>(i)];
     const auto& target = pairs.target[static_cast<std::size_t>(i)];
     batch.source.insert(batch.source.end(), source.begin(), source.end());
-    batch.source.push_back(eos);
-    batch.target_in.push_back(bos);
+    if (tokens.source_end >= 0) batch.source.push_back(tokens.source_end);
+    batch.target_in.push_back(tokens.start);
     batch.target_in.insert(batch.target_in.end(), target.begin(), target.end());
     batch.target_out.insert(batch.target_out.end(), target.begin(), target.end());
-    batch.target_out.push_back(eos);
-    source_lengths.push_back(static_cast<std::int64_t>(source.size()) + 1);
+    batch.target_out.push_back(tokens.end);
+    source_lengths.push_back(static_cast<std::int64_t>(source.size()) +
+                             (tokens.source_end >= 0 ? 1 : 0));
     target_lengths.push_back(static_cast<std::int64_t>(target.size()) + 1);
   }
   batch.source_segments = Segments(source_lengths);
@@ -129,7 +130,31 @@ TranslationBatch pack(const TokenPairs& pairs, std::span<const std::int64_t> ind
   return batch;
 }
 
+namespace {
+
+void save_change(const TranslationModel& model, const std::filesystem::path& directory) {
+  DirectoryWriter writer(directory);
+  Json config = {{"task", "translate"}, {"preset", model.preset}};
+  if (model.special) config["translate"] = config_json(model.defaults);
+  save_adapter(*model.adapter, lora_entries(model), writer.folder(), config);
+  writer.commit(std::move(config));
+}
+
+TranslationModel read_change(const ModelDirectory& directory, FieldReader& reader,
+                             Adapters adapters) {
+  const AdapterBase base = read_adapter(directory, reader.object(kAdapterField));
+  TranslationModel model = load_translation_model(base.directory);
+  model.preset = reader.text("preset", "");
+  if (model.special) model.defaults = translate_options_from(reader.object("translate"));
+  reader.finish();
+  take_adapter(model, base, directory, adapters);
+  return model;
+}
+
+}  // namespace
+
 void save_translation_model(const TranslationModel& model, const std::filesystem::path& directory) {
+  if (model.adapter) return save_change(model, directory);
   DirectoryWriter writer(directory);
   model.source.save(writer.folder(), stem(model.joint, "source"));
   if (!model.joint) model.target.save(writer.folder(), "target");
@@ -149,7 +174,7 @@ void save_translation_model(const TranslationModel& model, const std::filesystem
 
 namespace {
 
-TranslationModel read_translation_model(const ModelDirectory& directory) {
+TranslationModel read_translation_model(const ModelDirectory& directory, Adapters adapters) {
   const Json& config = directory.config();
   const std::string config_path = directory.config_path();
   FieldReader reader(config, config_path);
@@ -158,6 +183,7 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
   if (task != "translate") {
     throw DataError(config_path, 0, fmt::format("is no translator (task '{}')", task));
   }
+  if (reader.has(kAdapterField)) return read_change(directory, reader, adapters);
   TranslationModel model;
   const auto architecture =
       static_cast<Architecture>(reader.choice("architecture", names_of<Architecture>()));
@@ -206,11 +232,12 @@ TranslationModel read_translation_model(const ModelDirectory& directory) {
 
 }  // namespace
 
-TranslationModel load_translation_model(const std::filesystem::path& directory) {
+TranslationModel load_translation_model(const std::filesystem::path& directory, Adapters adapters) {
   if (is_ct2_directory(directory)) return read_ct2_translator(directory);
   if (is_argos_directory(directory)) return read_argos_translator(directory);
-  return read_whole(directory, [](const ModelDirectory& d) {
-    return is_hf_translator(d.foreign_config()) ? read_hf_translator(d) : read_translation_model(d);
+  return read_whole(directory, [adapters](const ModelDirectory& d) {
+    return is_hf_translator(d.foreign_config()) ? read_hf_translator(d)
+                                                : read_translation_model(d, adapters);
   });
 }
 

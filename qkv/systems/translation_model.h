@@ -2,6 +2,7 @@
 //   config.json              format, task, architecture, model, tokeniser stems
 //   model.safetensors        weights, [in, out], names of for_each_parameter
 //   source.*, target.* or joint.*   the tokenisers
+// Of one that is a change of another (adapter.h) network, weights and tokenisers lie there.
 #pragma once
 
 #include <array>
@@ -18,6 +19,7 @@
 #include "qkv/data/pairs.h"
 #include "qkv/models/rnn_translator.h"
 #include "qkv/models/transformer.h"
+#include "qkv/systems/adapter.h"
 #include "qkv/systems/translate_options.h"
 #include "qkv/text/tokeniser.h"
 
@@ -85,7 +87,8 @@ struct TranslationModel {
   /// Of a model of another program; nothing: the tokenisers' own.
   std::optional<TranslationTokens> special = {};
   TranslateOptions defaults = {};
-  std::vector<std::string> notes = {};  // what was passed over when it was loaded
+  std::vector<std::string> notes = {};      // what was passed over when it was loaded
+  std::optional<AdapterBase> adapter = {};  // of a change of another model that is not merged
 
   /// `special`, or what models of this library have.
   TranslationTokens tokens() const;
@@ -106,14 +109,15 @@ TranslationModel make_translator(const TranslationDesign& design, const TextPair
                                  std::uint64_t seed,
                                  const std::function<void(const std::string&)>& say);
 
-/// Packs pairs [index …] with bos and eos.
+/// Packs pairs [index …] with the start and the ends.
 TranslationBatch pack(const TokenPairs& pairs, std::span<const std::int64_t> index,
-                      std::int32_t bos, std::int32_t eos);
+                      const TranslationTokens& tokens);
 
 /// Written file by file, each atomically, the configuration last.
 void save_translation_model(const TranslationModel& model, const std::filesystem::path& directory);
 /// Checks everything: format version, fields, names and shapes of all weights, finite numbers,
 /// vocabulary sizes. Each error says the file and what to do.
-TranslationModel load_translation_model(const std::filesystem::path& directory);
+TranslationModel load_translation_model(const std::filesystem::path& directory,
+                                        Adapters adapters = Adapters::merged);
 
 }  // namespace qkv

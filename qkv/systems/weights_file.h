@@ -65,12 +65,16 @@ class WeightsFile {
   bool contains(const std::string& name) const { return file_.contains(name); }
   /// f32, whatever floating type the file has.
   Tensor take(const std::string& name);
-  /// Takes every parameter of a module that has its shapes.
+  /// Takes every parameter of a module that has its shapes, or every one that is `wanted`.
+  template <class M, class Wanted>
+  void take_all(M& module, Wanted&& wanted) {
+    for_each_parameter(module, [&](std::string_view name, Tensor& p) {
+      if (wanted(name)) p = parameter(take(std::string(name), p.shape()));
+    });
+  }
   template <class M>
   void take_all(M& module) {
-    for_each_parameter(module, [&](std::string_view name, Tensor& p) {
-      p = parameter(take(std::string(name), p.shape()));
-    });
+    take_all(module, [](std::string_view) { return true; });
   }
   /// Throws when tensors are left. The directory then knows the file's checksum.
   void finish() const;

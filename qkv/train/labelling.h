@@ -9,6 +9,7 @@
 #include "qkv/data/hold_out.h"
 #include "qkv/systems/label_scores.h"
 #include "qkv/systems/make_labeller.h"
+#include "qkv/train/fine_tuning.h"
 #include "qkv/train/run.h"
 
 namespace qkv {
@@ -16,6 +17,7 @@ namespace qkv {
 /// Everything that makes a labeller besides the text (docs/models.md).
 struct LabellingRecipe : LabellerDesign {
   TrainOptions train;
+  FineTuning tuning;  // of what `init` brings
   std::int64_t batch_tokens = 400;
   std::int64_t bucket = 0;  // see BatchOptions
   double class_weight = 1;  // of a class beside its sentence's tags, when there are both

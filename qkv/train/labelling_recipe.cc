@@ -1,6 +1,7 @@
 // The recipes of labellers, by name; their sizes are labeller_sizes().
 #include <algorithm>
 
+#include "qkv/base/error.h"
 #include "qkv/train/labelling.h"
 
 namespace qkv {
@@ -77,6 +78,10 @@ void LabellingRecipe::check() const {
     throw UsageError("--smoothing is for labels, not for numbers");
   }
   LabellerDesign::check();
+  tuning.check();
+  if (fresh && tuning.lora.rank > 0) {
+    throw UsageError("--lora is a change of trained weights: leave out --fresh");
+  }
 }
 
 }  // namespace qkv

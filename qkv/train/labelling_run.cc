@@ -29,7 +29,7 @@ std::string fingerprint_of(const LabelledText& text) {
 }
 
 LabellerModel resumed(const LabellingRecipe& r, const TrainingRun& run) {
-  LabellerModel model = load_labeller_model(run.state());
+  LabellerModel model = load_labeller_model(run.state(), Adapters::apart);
   if (model.task() == name_of(r.task)) return model;
   fail("{}: holds a model for '{}'; resume with qkv train {}", run.directory().string(),
        model.task(), model.task());
@@ -39,7 +39,9 @@ LabellerModel begun(const LabellingRecipe& r, const LabelledText& train) {
   if (r.init.empty()) return make_labeller(r, train, r.train.seed);
   const BertModel bert = load_bert_model(r.init);
   for (const std::string& note : bert.notes) notice(note);
-  return make_labeller(r, train, r.train.seed, &bert);
+  LabellerModel model = make_labeller(r, train, r.train.seed, &bert);
+  if (r.tuning.lora.rank > 0) begin_adapter(model, r.init, r.tuning.lora, r.train.seed);
+  return model;
 }
 
 void say_scheme(const LabelledText& text, TagScheme learnt, const TrainWatch& watch) {
@@ -102,7 +104,9 @@ TrainReport train_labeller(const LabellingRecipe& r, Split<LabelledText> texts, 
   training.class_weight = r.class_weight;
   training.smoothing = r.smoothing;
   run.curve_score = {"score", "score"};
-  return run.train(model, labelling_task(model, training), r.train, watch);
+  const Trainable trainable = trainable_of(r.tuning, model, is_of_head);
+  say_trained(model, trainable, watch);
+  return run.train(model, labelling_task(model, training), r.train, watch, trainable);
 }
 
 }  // namespace qkv

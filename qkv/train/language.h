@@ -14,6 +14,7 @@
 #include "qkv/models/language_words.h"
 #include "qkv/systems/language_model.h"
 #include "qkv/systems/score_text.h"
+#include "qkv/train/fine_tuning.h"
 #include "qkv/train/run.h"
 
 namespace qkv {
@@ -26,6 +27,8 @@ constexpr std::array<std::string_view, 3> spelling(LanguageKind) {
 
 /// Everything that makes a language model besides the text (docs/models.md).
 struct LanguageRecipe : LanguageDesign {
+  std::string init;  // directory of a language model to go on from: its tokeniser, network, weights
+  FineTuning tuning;  // of what it brings
   TrainOptions train;
   std::int64_t batch_tokens = 4096;
   double smoothing = 0.0;
@@ -44,6 +47,9 @@ struct LanguageRecipe : LanguageDesign {
 LanguageRecipe language_recipe(std::string_view preset,
                                LanguageKind kind = LanguageKind::transformer);
 std::span<const std::string_view> language_preset_names();
+/// To go on from a language model: small steps of AdamW that fall to nothing, few passes; context
+/// 0, which is the model's, but at most 256.
+LanguageRecipe tuned_language_recipe(std::string init);
 
 using LanguageTexts = Split<std::vector<std::string>>;  // lines
 /// One or several files each; without validation files the last tenth of the training lines.

@@ -1,5 +1,6 @@
 // Recipes of language models, by name; their sizes are mpt_sizes() and rnn_language_sizes().
 #include <array>
+#include <utility>
 
 #include "qkv/train/language.h"
 
@@ -69,10 +70,22 @@ LanguageRecipe language_recipe(std::string_view name, LanguageKind kind) {
   return p;
 }
 
+LanguageRecipe tuned_language_recipe(std::string init) {
+  LanguageRecipe p;
+  p.init = std::move(init);
+  p.train = tuned_options();
+  p.context = 0;
+  p.batch_tokens = 2048;
+  return p;
+}
+
 void LanguageRecipe::check() const {
-  check_ranges(*this);
+  LanguageRecipe asked = *this;
+  if (!init.empty() && context == 0) asked.context = 1;
+  check_ranges(asked);
   train.check();
-  LanguageDesign::check();
+  tuning.check();
+  if (init.empty()) LanguageDesign::check();
 }
 
 }  // namespace qkv

@@ -7,6 +7,7 @@
 #include "qkv/base/error.h"
 #include "qkv/eval/bleu.h"
 #include "qkv/systems/translation_decoding.h"
+#include "qkv/systems/translation_tokens.h"
 
 namespace qkv {
 namespace {
@@ -24,9 +25,8 @@ std::vector<ExampleLength> lengths_of(const TokenPairs& pairs) {
   return lengths;
 }
 
-Validation validate_translation(const TranslationModel& model, const TranslationTraining& t,
-                                std::int32_t bos, std::int32_t eos) {
-  const BatchLoss loss = evaluate_loss(model, t.valid, t.loss, t.batches.max_tokens, bos, eos);
+Validation validate_translation(const TranslationModel& model, const TranslationTraining& t) {
+  const BatchLoss loss = evaluate_loss(model, t.valid, t.loss, t.batches.max_tokens);
   const double tokens = static_cast<double>(std::max<std::int64_t>(1, loss.tokens));
   Validation v;
   v.loss = loss.nll_sum / tokens;
@@ -36,7 +36,8 @@ Validation validate_translation(const TranslationModel& model, const Translation
   const auto count = static_cast<std::size_t>(std::min(t.decode_pairs, t.valid.size()));
   if (count == 0) return v;
   const std::vector<std::string> output =
-      translate_tokens(model, std::span(t.valid.source).first(count), {.search = {.beam = 1}});
+      translate_tokens(model, std::span(t.valid.source).first(count),
+                       {.search = {.beam = 1, .begin = target_begin(model, model.defaults)}});
   const BleuReport bleu =
       corpus_bleu(output, std::span<const std::string>(t.valid_references).first(count),
                   {.tokeniser = bleu_tokeniser(t.bleu_tokeniser), .lower = t.bleu_lower});
@@ -49,18 +50,17 @@ Validation validate_translation(const TranslationModel& model, const Translation
 }  // namespace
 
 BatchLoss evaluate_loss(const TranslationModel& model, const TokenPairs& pairs,
-                        const CrossEntropyOptions& options, std::int64_t max_tokens,
-                        std::int32_t bos, std::int32_t eos) {
+                        const CrossEntropyOptions& options, std::int64_t max_tokens) {
   const NoRecording off;
+  const TranslationTokens tokens = model.tokens();
   BatchLoss sum;
   for (const auto& examples : plan_in_order(lengths_of(pairs), max_tokens)) {
-    sum += batch_loss(model.loss(pack(pairs, examples, bos, eos), options));
+    sum += batch_loss(model.loss(pack(pairs, examples, tokens), options));
   }
   return sum;
 }
 
 TrainTask translation_task(TranslationModel& model, const TranslationTraining& training) {
-  const std::int32_t bos = model.target.bos(), eos = model.target.eos();
   TrainTask task;
   task.plan = [&training, lengths = lengths_of(training.train)](std::int64_t epoch) {
     return plan_epoch(lengths, training.batches, epoch);
@@ -70,14 +70,13 @@ TrainTask translation_task(TranslationModel& model, const TranslationTraining& t
     for (std::int64_t i : examples) tokens += target_length(training.train, i);
     return tokens;
   };
-  task.loss = [&model, &training, bos, eos](std::span<const std::int64_t> examples, double scale) {
+  task.loss = [&model, &training, around = model.tokens()](std::span<const std::int64_t> examples,
+                                                           double scale) {
     CrossEntropyOptions options = training.loss;
     options.scale = scale;
-    return batch_loss(model.loss(pack(training.train, examples, bos, eos), options));
+    return batch_loss(model.loss(pack(training.train, examples, around), options));
   };
-  task.validate = [&model, &training, bos, eos] {
-    return validate_translation(model, training, bos, eos);
-  };
+  task.validate = [&model, &training] { return validate_translation(model, training); };
   task.save = task.keep = [&model](const std::filesystem::path& folder) {
     save_translation_model(model, folder);
   };
@@ -85,8 +84,10 @@ TrainTask translation_task(TranslationModel& model, const TranslationTraining& t
 }
 
 MemoryEstimate training_memory(const TranslationModel& model, const TrainOptions& options,
-                               std::int64_t batch_tokens, std::int64_t pairs) {
-  const std::int64_t parameters = parameter_count(model);
+                               std::int64_t batch_tokens, std::int64_t pairs,
+                               const Trainable& trainable) {
+  const std::int64_t trained = trained_count(model, trainable);
+  const std::int64_t frozen = parameter_count(model) - trained;
   const bool adam = options.optimiser.kind == OptimiserOptions::Kind::adam;
   // Weights, gradients, two moments, and the transposed copies for the backward products; then what
   // averaging keeps, with the two copies that live during a validation.
@@ -95,7 +96,7 @@ MemoryEstimate training_memory(const TranslationModel& model, const TrainOptions
   if (options.average_last > 0) copies += options.average_last + 1;
   if (options.average_last > 0 || options.optimiser.ema > 0) copies += 1;
   MemoryEstimate e;
-  e.parameters = 4 * copies * parameters;
+  e.parameters = 4 * (copies * trained + 2 * frozen);  // these have their transposed copies alone
   std::visit(
       [&](const auto& network) {
         const auto& c = network.config;

@@ -11,12 +11,16 @@
 #include "qkv/data/pairs.h"
 #include "qkv/ops/loss.h"
 #include "qkv/systems/translation_model.h"
+#include "qkv/train/fine_tuning.h"
 #include "qkv/train/run.h"
 
 namespace qkv {
 
 /// Everything that makes a translator besides the text (docs/models.md).
 struct TranslationRecipe : TranslationDesign {
+  std::string init;  // directory of a translator to go on from: its tokenisers, network, weights
+  std::string source_language, target_language;  // of an `init` that knows several
+  FineTuning tuning;                             // of what it brings
   TrainOptions train;
   std::int64_t max_length = 0;  // longer pairs are dropped; 0: none are
   double max_ratio = 0.0;       // pairs whose lengths differ by more are dropped; 0: none are
@@ -52,6 +56,8 @@ struct TranslationRecipe : TranslationDesign {
 /// the sizes and the recipe are other ones under the same names.
 TranslationRecipe translation_recipe(std::string_view preset,
                                      Architecture architecture = Architecture::transformer);
+/// To go on from a translator: small steps from AdamW that fall to nothing, few passes.
+TranslationRecipe tuned_translation_recipe(std::string init);
 
 /// The whole run; `run` says where and whether it goes on. Throws UsageError and Error before the
 /// first step for what cannot be.
@@ -75,8 +81,7 @@ TrainTask translation_task(TranslationModel& model, const TranslationTraining& t
 
 /// Mean loss of pairs under the model, without noise.
 BatchLoss evaluate_loss(const TranslationModel& model, const TokenPairs& pairs,
-                        const CrossEntropyOptions& options, std::int64_t max_tokens,
-                        std::int32_t bos, std::int32_t eos);
+                        const CrossEntropyOptions& options, std::int64_t max_tokens);
 
 /// Peak bytes that a training run will need, by part; stated before the start.
 struct MemoryEstimate {
@@ -87,6 +92,7 @@ struct MemoryEstimate {
   std::int64_t total() const { return parameters + activations + loss + program; }
 };
 MemoryEstimate training_memory(const TranslationModel& model, const TrainOptions& options,
-                               std::int64_t batch_tokens, std::int64_t pairs);
+                               std::int64_t batch_tokens, std::int64_t pairs,
+                               const Trainable& trainable = {});
 
 }  // namespace qkv

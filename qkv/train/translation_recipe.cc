@@ -1,4 +1,6 @@
 // Recipes of translators, by name; their sizes are transformer_sizes() and rnn_translator_sizes().
+#include <utility>
+
 #include "qkv/base/error.h"
 #include "qkv/train/translation.h"
 
@@ -72,9 +74,18 @@ TranslationRecipe translation_recipe(std::string_view name, Architecture archite
   return p;
 }
 
+TranslationRecipe tuned_translation_recipe(std::string init) {
+  TranslationRecipe p;
+  p.init = std::move(init);
+  p.train = tuned_options();
+  p.batch_tokens = 2048;
+  return p;
+}
+
 void TranslationRecipe::check() const {
   train.check();
-  TranslationDesign::check();
+  tuning.check();
+  if (init.empty()) TranslationDesign::check();
 }
 
 }  // namespace qkv

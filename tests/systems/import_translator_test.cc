@@ -1,4 +1,5 @@
 // Translators of Hugging Face against what transformers made of the same weights.
+#include <cmath>
 #include <map>
 
 #include "golden/golden.h"
@@ -16,6 +17,7 @@
 #include "qkv/systems/translation_tokens.h"
 #include "qkv/systems/translator.h"
 #include "qkv/text/subword.h"
+#include "qkv/train/translation.h"
 
 namespace qkv {
 namespace {
@@ -217,6 +219,48 @@ TEST_P(ForeignTranslatorTest, IsTheSameAfterSaving) {
     EXPECT_EQ(before[i].score, after[i].score);
   }
   EXPECT_EQ(own.model().tokens().never, translator.model().tokens().never);
+}
+
+// Going on from it: the text is cut by its tokenisers, its start, ends and languages stand around
+// it.
+TEST_P(ForeignTranslatorTest, LearnsFurther) {
+  make(GetParam());
+  Split<TextPairs> texts;
+  texts.train = {.source = {"the red boat", "a dog", "in the mill"},
+                 .target = {"red", "a red dog", "the mill"}};
+  texts.valid = texts.train;
+  for (const std::int64_t rank : {0, 2}) {
+    SCOPED_TRACE(rank);
+    TranslationRecipe r = tuned_translation_recipe(folder_.path().string());
+    r.tuning.lora = {.rank = rank, .targets = LoraTargets::all};
+    r.train.schedule = {.kind = Schedule::Kind::constant, .rate = 5e-3, .warm_up = 0};
+    r.train.epochs = 0;
+    r.train.steps = 40;
+    r.train.validate_every = 10;
+    r.train.patience = 0;
+    r.valid_bleu = 0;
+    if (!marian_) {
+      r.source_language = "en";
+      r.target_language = "fr";
+    }
+    const Temporary folder;
+    TrainingRun run({.model = (folder / "m").string()});
+    std::vector<double> losses;
+    const TrainWatch watch{.progress = {}, .line = [&losses](const std::string& line) {
+                             if (const auto at = line.find("valid loss "); at != line.npos) {
+                               losses.push_back(std::stod(line.substr(at + 11)));
+                             }
+                           }};
+    train_translator(r, texts, run, watch);
+    ASSERT_EQ(losses.size(), 4U);
+    EXPECT_LT(losses.back(), 0.8 * losses.front());
+    const Translator made = Translator::load(folder / "m");
+    EXPECT_EQ(made.defaults().target_language, marian_ ? "" : "fr");
+    const Translation t = made.translate("a dog", made.defaults());
+    EXPECT_TRUE(std::isfinite(t.score));
+    EXPECT_EQ(fs::exists(folder / "m" / "adapter_model.safetensors"), rank > 0);
+    EXPECT_EQ(fs::exists(folder / "m" / "model.safetensors"), rank == 0);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, ForeignTranslatorTest,
