@@ -209,7 +209,7 @@ TEST(ImportedGenerator, TextsEndBeforeAStopText) {
 TEST(ImportedGenerator, AnswersInTheFormThatWasTaught) {
   const Directory directory("llama");
   // A vocabulary with the marks of ChatML: t30 and t31 stand for them.
-  Json json = Json::parse(words_json());
+  Json json = Json::parse(testing::words_json());
   for (const auto& [mark, id] : {std::pair{"<|im_start|>", 30}, {"<|im_end|>", 31}}) {
     json["model"]["vocab"].erase("t" + std::to_string(id));
     json["model"]["vocab"][mark] = id;

@@ -315,7 +315,7 @@ TEST(GoldenLabels, SeveralNumbersAreRefused) {
 
 /// The very ids, segments and logits of BertTokenizerFast and the class, cut ones too.
 TEST(GoldenLabels, TwoTexts) {
-  const fs::path folder = golden_folder("bert-pairs");
+  const fs::path folder = testing::golden_folder("bert-pairs");
   const LabellerModel model = load_labeller_model(folder);
   const Classifier classifier = Classifier::load(folder);
   const Golden golden("bert-pairs");
