@@ -4,6 +4,7 @@
 #include <system_error>
 #include <utility>
 
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include "qkv/base/error.h"
@@ -95,6 +96,8 @@ Json require_model_directory(const fs::path& directory) {
 }
 
 ModelDirectory::ModelDirectory(fs::path directory) : directory_(std::move(directory)) {
+  // First: what is put in its place from here on is another file.
+  identity_ = identity();
   text_ = config_text(directory_);
   config_ = parse_json(text_, config_path());
   // Other programs have no manifest, or keep one of ours without knowing what it says.
@@ -121,9 +124,15 @@ void ModelDirectory::know(std::string_view name, std::uint64_t bytes, std::uint3
   known_[std::string(name)] = {bytes, crc32};
 }
 
+ModelDirectory::Identity ModelDirectory::identity() const {
+  struct stat s {};
+  if (::stat(file(kConfigFile).c_str(), &s) != 0) return {};
+  return {s.st_dev, s.st_ino, s.st_mtim.tv_sec, s.st_mtim.tv_nsec};
+}
+
 bool ModelDirectory::unchanged() const {
   try {
-    return read_file(file(kConfigFile)) == text_;
+    return identity() == identity_ && read_file(file(kConfigFile)) == text_;
   } catch (const FileError&) {
     return false;
   }

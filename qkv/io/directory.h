@@ -64,7 +64,8 @@ class ModelDirectory {
   /// Compares all files with the manifest, which only format 1 and other programs may lack. Throws
   /// DataError.
   void check() const;
-  /// Whether config.json is still the one that was read.
+  /// Whether config.json is still the one that was read, and not one with the same text of a model
+  /// that was saved since.
   bool unchanged() const;
 
  private:
@@ -72,9 +73,17 @@ class ModelDirectory {
     std::uint64_t bytes = 0;
     std::uint32_t crc32 = 0;
   };
+  /// Of a file, which another one of the same name and text does not have; zeros without a file.
+  struct Identity {
+    std::uint64_t device = 0, inode = 0;
+    std::int64_t seconds = 0, nanoseconds = 0;
+    bool operator==(const Identity&) const = default;
+  };
+  Identity identity() const;
   void check_file(const std::string& name, const Json& entry) const;
 
   std::filesystem::path directory_;
+  Identity identity_;  // of config.json
   std::string text_;
   Json config_, manifest_;
   bool requires_manifest_ = false;
@@ -86,14 +95,15 @@ class ModelDirectory {
 /// begins again.
 template <class Read>
 auto read_whole(const std::filesystem::path& directory, const Read& read) {
-  for (int attempt = 0;; ++attempt) {
+  constexpr int kAttempts = 100;  // a directory that is replaced faster than it is read
+  for (int attempt = 1;; ++attempt) {
     const ModelDirectory source(directory);
     try {
       auto result = read(source);
       source.check();
-      if (source.unchanged() || attempt > 8) return result;
+      if (source.unchanged() || attempt == kAttempts) return result;
     } catch (...) {
-      if (source.unchanged() || attempt > 8) throw;
+      if (source.unchanged() || attempt == kAttempts) throw;
     }
   }
 }

@@ -184,6 +184,20 @@ TEST(DirectoryWriter, AReaderBesideAWriterSeesOneModelOrTheOther) {
   EXPECT_GT(reads, 0);
 }
 
+TEST(DirectoryWriter, AReaderBeginsAgainWhenTwoSavesGaveTheSameConfiguration) {
+  const Temporary folder;
+  save(folder / "m", 'a', "a.part");
+  int reads = 0;
+  const int last = read_whole(folder / "m", [&](const ModelDirectory&) {
+    if (++reads == 1) {
+      save(folder / "m", 'b', "b.part");
+      save(folder / "m", 'a', "a.part");
+    }
+    return reads;
+  });
+  EXPECT_EQ(last, 2);
+}
+
 TEST(Manifest, TellsFilesOfTwoModelsApart) {
   const Temporary folder;
   save(folder / "a", 'a', "part");

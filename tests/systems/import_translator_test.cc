@@ -195,8 +195,8 @@ TEST_P(ForeignTranslatorTest, LearnsFurther) {
     r.tuning.lora = {.rank = rank, .targets = LoraTargets::all};
     r.train.schedule = {.kind = Schedule::Kind::constant, .rate = 5e-3, .warm_up = 0};
     r.train.epochs = 0;
-    r.train.steps = 40;
-    r.train.validate_every = 10;
+    r.train.steps = 80;
+    r.train.validate_every = 20;
     r.train.patience = 0;
     r.valid_bleu = 0;
     if (!marian_) {
