@@ -108,7 +108,7 @@ PairScores score_pairs(const BertModel& model, const SentencePairs& pairs,
     result.scores = score_numbers(pairs.scores, found);
     return result;
   }
-  result.ranks.emplace();
+  result.ranks = PairScores::Ranks{};  // clang 14 finds no emplace() for a type within a type
   for (std::int64_t begin = 0; begin < pairs.size(); begin += kBlock) {
     std::vector<std::int64_t> index;
     for (std::int64_t i = begin; i < std::min(begin + kBlock, pairs.size()); ++i) {
