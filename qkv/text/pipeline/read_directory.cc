@@ -16,7 +16,6 @@ namespace {
 
 using Path = std::filesystem::path;
 
-
 /// Calls f; what it throws without a file gets this one.
 template <class F>
 auto with_file(const Path& path, F&& f) {
