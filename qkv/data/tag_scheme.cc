@@ -109,7 +109,7 @@ std::vector<TagSpan> spans_of(std::span<const std::string> tags) {
 std::vector<TagSpan> runs_of(std::span<const std::string> tags) {
   Tags inside(tags.begin(), tags.end());
   for (std::string& tag : inside) {
-    if (!is_span_tag(tag)) tag = "I-" + tag;
+    if (!is_span_tag(tag)) tag.insert(0, "I-");
   }
   return spans_of(inside);
 }
