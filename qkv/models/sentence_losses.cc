@@ -1,5 +1,6 @@
 #include "qkv/models/sentence_losses.h"
 
+#include <numeric>
 #include <vector>
 
 #include "qkv/base/error.h"
@@ -48,8 +49,8 @@ SentenceLossResult ranking_loss(const Tensor& a, const Tensor& b,
                    return hidden[static_cast<std::size_t>(i)] != 0 ? kNoCandidate : 0.0;
                  }));
   }
-  std::vector<std::int32_t> own;
-  for (std::int32_t i = 0; i < a.dim(0); ++i) own.push_back(i);
+  std::vector<std::int32_t> own(static_cast<std::size_t>(a.dim(0)));
+  std::iota(own.begin(), own.end(), 0);
   const CrossEntropyResult r = cross_entropy(logits, own, {.scale = factor});
   return {r.loss, r.nll_sum};
 }

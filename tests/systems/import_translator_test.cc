@@ -213,7 +213,7 @@ TEST_P(ForeignTranslatorTest, LearnsFurther) {
                            }};
     train_translator(r, texts, run, watch);
     ASSERT_EQ(losses.size(), 4U);
-    EXPECT_LT(losses.back(), 0.8 * losses.front());
+    EXPECT_LT(losses.back(), 0.9 * losses.front());
     const Translator made = Translator::load(folder / "m");
     EXPECT_EQ(made.defaults().target_language, marian_ ? "" : "fr");
     const Translation t = made.translate("a dog", made.defaults());

@@ -41,7 +41,7 @@ Json whole(Json added, Json normaliser, Json pre_tokeniser, Json around, Json de
 
 /// [CLS] A [SEP], and [CLS] A [SEP] B [SEP].
 Json bert_template(const WordPiece& p) {
-  const std::string cls = p.piece(p.cls()), sep = p.piece(p.sep());
+  const std::string &cls = p.piece(p.cls()), &sep = p.piece(p.sep());
   return {{"type", "TemplateProcessing"},
           {"single", {token_item(cls, 0), text_item("A", 0), token_item(sep, 0)}},
           {"pair",

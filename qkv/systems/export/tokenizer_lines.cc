@@ -64,7 +64,7 @@ Json subword_model(const Tokeniser& t, const Names& name, bool& bytes) {
     if (plain) joined.emplace(t.piece(id), id);
   }
   for (const auto& [left, right] : pipeline::merges_of(file.pieces, joined)) {
-    merges.push_back(left + " " + right);
+    merges.push_back(fmt::format("{} {}", left, right));
   }
   return {{"type", "BPE"},
           {"dropout", nullptr},
