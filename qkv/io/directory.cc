@@ -1,14 +1,17 @@
 #include "qkv/io/directory.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <sys/stat.h>
 #include <zlib.h>
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
+#include "qkv/base/parallel.h"
 #include "qkv/io/manifest.h"
 #include "qkv/io/quote.h"
 
@@ -77,15 +80,26 @@ void require_format(const Json& json, const std::string& path) {
 
 }  // namespace
 
-std::uint32_t checksum(std::string_view bytes) {
-  if (bytes.empty()) return 0;  // zlib takes an absent buffer for a question
-  return static_cast<std::uint32_t>(
-      ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+std::uint32_t checksum(std::span<const std::byte> bytes) {
+  constexpr std::int64_t kPiece = 1 << 20;
+  const auto size = static_cast<std::int64_t>(bytes.size());
+  std::vector<uLong> sums(static_cast<std::size_t>((size + kPiece - 1) / kPiece));
+  parallel_for(size, kPiece, [&](std::int64_t begin, std::int64_t end) {
+    sums[static_cast<std::size_t>(begin / kPiece)] =
+        ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()) + begin,
+                  static_cast<std::size_t>(end - begin));
+  });
+  uLong sum = 0;
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const std::int64_t begin = static_cast<std::int64_t>(i) * kPiece;
+    sum = ::crc32_combine(sum, sums[i], static_cast<z_off_t>(std::min(kPiece, size - begin)));
+  }
+  return static_cast<std::uint32_t>(sum);
 }
 
 std::uint32_t file_checksum(const fs::path& path) {
   const MappedFile file(path);
-  return checksum({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+  return checksum(file.bytes());
 }
 
 Json require_model_directory(const fs::path& directory) {
@@ -160,9 +174,7 @@ void ModelDirectory::check_file(const std::string& name, const Json& entry) cons
                                   config_path()));
     }
     const MappedFile map(path);
-    const std::string_view text(reinterpret_cast<const char*>(map.bytes().data()),
-                                map.bytes().size());
-    found = known_.insert_or_assign(name, File{text.size(), checksum(text)}).first;
+    found = known_.insert_or_assign(name, File{map.bytes().size(), checksum(map.bytes())}).first;
   }
   if (found->second.bytes != static_cast<std::uint64_t>(bytes)) {
     mixed(path.string(), fmt::format("has {} bytes", found->second.bytes), config_path());

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -38,8 +39,12 @@ constexpr int kModelFormat = 2;
 /// or of another format.
 Json require_model_directory(const std::filesystem::path& directory);
 
-/// CRC-32 of bytes, and of those of a file, in eight hexadecimal digits in the manifest.
-std::uint32_t checksum(std::string_view bytes);
+/// CRC-32 of bytes, by all threads, and of those of a file; eight hexadecimal digits in the
+/// manifest.
+std::uint32_t checksum(std::span<const std::byte> bytes);
+inline std::uint32_t checksum(std::string_view text) {
+  return checksum(std::as_bytes(std::span(text)));
+}
 std::uint32_t file_checksum(const std::filesystem::path& path);
 
 /// A model directory while it is read. Not for many threads.

@@ -12,6 +12,7 @@
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
 #include "qkv/base/parallel.h"
+#include "qkv/io/directory.h"
 #include "qkv/io/half.h"
 #include "qkv/io/quote.h"
 #include "qkv/io/safetensors_header.h"
@@ -85,7 +86,7 @@ std::int64_t first_with_exponent(const std::byte* numbers, std::int64_t begin, s
   return end;
 }
 
-// Numbers that one thread looks at at a time, and bytes.
+// Numbers that one thread looks at at a time.
 constexpr std::int64_t kPiece = 1 << 20;
 
 /// The first of `count` numbers with all bits of the exponent set, which means NaN or infinity.
@@ -98,23 +99,6 @@ std::size_t first_with_exponent(const std::byte* numbers, std::size_t count, T e
     if (at < end) first[static_cast<std::size_t>(begin / kPiece)] = at;
   });
   return first.empty() ? count : static_cast<std::size_t>(*std::ranges::min_element(first));
-}
-
-/// CRC-32, in pieces.
-std::uint32_t crc32_of(std::span<const std::byte> bytes) {
-  const auto size = static_cast<std::int64_t>(bytes.size());
-  std::vector<uLong> sums(static_cast<std::size_t>((size + kPiece - 1) / kPiece));
-  parallel_for(size, kPiece, [&](std::int64_t begin, std::int64_t end) {
-    sums[static_cast<std::size_t>(begin / kPiece)] =
-        ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()) + begin,
-                  static_cast<std::size_t>(end - begin));
-  });
-  uLong sum = 0;
-  for (std::size_t i = 0; i < sums.size(); ++i) {
-    const std::int64_t begin = static_cast<std::int64_t>(i) * kPiece;
-    sum = ::crc32_combine(sum, sums[i], static_cast<z_off_t>(std::min(kPiece, size - begin)));
-  }
-  return static_cast<std::uint32_t>(sum);
 }
 
 /// The first number that is NaN or infinite; the count when there is none.
@@ -244,7 +228,7 @@ bool SafetensorsFile::verify() const {
   const auto stored = metadata().find(kNumbersChecksum);
   if (stored == metadata().end()) return false;
   const std::size_t begin = contents_->header.data_begin;
-  const std::string found = fmt::format("{:08x}", crc32_of(contents_->bytes.subspan(begin)));
+  const std::string found = fmt::format("{:08x}", qkv::checksum(contents_->bytes.subspan(begin)));
   if (stored->second != found) {
     throw DataError(contents_->file, 0,
                     fmt::format("the numbers from byte {} on have checksum {}, not {}; the file is "
@@ -270,13 +254,13 @@ bool SafetensorsFile::verify_header() const {
 std::uint32_t SafetensorsFile::checksum() const {
   const std::span<const std::byte> bytes = contents_->bytes;
   const std::size_t begin = contents_->header.data_begin;
-  const std::uint32_t header = crc32_of(bytes.first(begin));
+  const std::uint32_t header = qkv::checksum(bytes.first(begin));
   const auto stored = metadata().find(kNumbersChecksum);
   std::uint32_t numbers = 0;
   if (stored == metadata().end() || stored->second.size() != 8 ||
       std::from_chars(stored->second.data(), stored->second.data() + 8, numbers, 16).ptr !=
           stored->second.data() + 8) {
-    numbers = crc32_of(bytes.subspan(begin));
+    numbers = qkv::checksum(bytes.subspan(begin));
   }
   return static_cast<std::uint32_t>(
       ::crc32_combine(header, numbers, static_cast<z_off_t>(bytes.size() - begin)));
