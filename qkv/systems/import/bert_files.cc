@@ -16,11 +16,6 @@ namespace fs = std::filesystem;
 constexpr const char* kPieces = "vocab.txt";
 constexpr std::size_t kLongestWord = 100;  // code points; Hugging Face's, where nobody says more
 
-bool there(const fs::path& path) {
-  std::error_code code;
-  return fs::is_regular_file(path, code);
-}
-
 /// What the files say of the tokeniser, each with the file that said it.
 struct Said {
   std::optional<bool> lower, strip;
@@ -235,15 +230,15 @@ std::string read_tokenizer(const fs::path& path, Said& said, BertFiles& files) {
 BertFiles read_bert_files(const fs::path& directory, std::optional<bool> lower) {
   BertFiles files;
   Said said;
-  if (const fs::path path = directory / "tokenizer_config.json"; there(path)) {
+  if (const fs::path path = directory / "tokenizer_config.json"; is_file(path)) {
     read_tokenizer_config(path, said, files);
   }
-  if (const fs::path path = directory / "special_tokens_map.json"; there(path)) {
+  if (const fs::path path = directory / "special_tokens_map.json"; is_file(path)) {
     check_special_map(path, files);
   }
   const fs::path whole = directory / "tokenizer.json", pieces = directory / kPieces;
   std::string text;
-  if (there(whole)) text = read_tokenizer(whole, said, files);
+  if (is_file(whole)) text = read_tokenizer(whole, said, files);
   const bool lowers = lower.value_or(said.lower.value_or(true));
   if (said.strip && *said.strip != lowers) {
     throw DataError((directory / "tokenizer_config.json").string(), 0,
@@ -252,7 +247,7 @@ BertFiles read_bert_files(const fs::path& directory, std::optional<bool> lower) 
                                 *said.strip, lowers));
   }
   WordPiece cut;
-  if (there(pieces) || text.empty()) {
+  if (is_file(pieces) || text.empty()) {
     const std::string own = read_file(pieces);
     cut = WordPiece::from_text(own, pieces.string(), lowers);
     if (!text.empty() && cut.to_text() != text) {

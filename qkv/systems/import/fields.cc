@@ -1,12 +1,18 @@
 #include "qkv/systems/import/fields.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "qkv/base/error.h"
 #include "qkv/io/quote.h"
 
 namespace qkv {
+
+bool is_file(const std::filesystem::path& path) {
+  std::error_code code;
+  return std::filesystem::is_regular_file(path, code);
+}
 
 ForeignFields::ForeignFields(const Json& json, std::string file)
     : json_(json), file_(std::move(file)) {

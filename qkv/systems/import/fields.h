@@ -14,6 +14,9 @@
 
 namespace qkv {
 
+/// Whether there is such a file.
+bool is_file(const std::filesystem::path& path);
+
 /// An object of another program. Each accessor counts its field as known.
 class ForeignFields {
  public:

@@ -4,21 +4,12 @@
 #include "qkv/systems/import/fields.h"
 
 namespace qkv {
-namespace {
-
 namespace fs = std::filesystem;
-
-bool there(const fs::path& path) {
-  std::error_code code;
-  return fs::is_regular_file(path, code);
-}
-
-}  // namespace
 
 BertFiles read_pipeline_files(const fs::path& directory) {
   BertFiles files;
   files.pieces = BertPieces(read_token_pipeline(directory), directory.string());
-  if (const fs::path path = directory / "tokenizer_config.json"; there(path)) {
+  if (const fs::path path = directory / "tokenizer_config.json"; is_file(path)) {
     // What says how text is cut is read with the pipeline.
     const Json json = read_json(path);
     ForeignFields f(json, path.string());

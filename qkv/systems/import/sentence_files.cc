@@ -10,11 +10,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool there(const fs::path& path) {
-  std::error_code code;
-  return fs::is_regular_file(path, code);
-}
-
 /// What this program cannot do is no error before somebody asks for it.
 void refuse_later(SentenceSettings& s, const std::string& file, const std::string& what) {
   if (s.refused.empty()) s.refused = fmt::format("{}: {}", file, what);
@@ -38,7 +33,7 @@ std::vector<std::string> pooling_modes(ForeignFields& f) {
 }
 
 void read_pooling(const fs::path& path, SentenceSettings& s, std::vector<std::string>& notes) {
-  if (!there(path)) {
+  if (!is_file(path)) {
     throw DataError(path.string(), 0, "is missing, but modules.json names its folder");
   }
   const Json json = read_json(path);
@@ -121,12 +116,12 @@ void read_modules(const fs::path& directory, SentenceSettings& s, std::vector<st
 
 void read_sentence_files(const fs::path& directory, bool lower, BertFiles& files) {
   SentenceSettings& s = files.sentence;
-  if (there(directory / "modules.json")) read_modules(directory, s, files.notes);
+  if (is_file(directory / "modules.json")) read_modules(directory, s, files.notes);
   for (const char* name : {"sentence_bert_config.json", "sentence_roberta_config.json",
                            "sentence_distilbert_config.json", "sentence_camembert_config.json",
                            "sentence_albert_config.json", "sentence_xlm-roberta_config.json",
                            "sentence_xlnet_config.json"}) {
-    if (!there(directory / name)) continue;
+    if (!is_file(directory / name)) continue;
     const Json json = read_json(directory / name);
     ForeignFields f(json, (directory / name).string());
     if (const auto longest = f.number("max_seq_length")) {
@@ -143,7 +138,7 @@ void read_sentence_files(const fs::path& directory, bool lower, BertFiles& files
     f.note_unknown(files.notes);
     break;  // the first one counts there, too
   }
-  if (const fs::path path = directory / "config_sentence_transformers.json"; there(path)) {
+  if (const fs::path path = directory / "config_sentence_transformers.json"; is_file(path)) {
     const Json json = read_json(path);
     ForeignFields f(json, path.string());
     f.harmless({"__version__", "model_type"});

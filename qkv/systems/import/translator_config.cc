@@ -252,8 +252,7 @@ void read_special(ForeignFields& f, ForeignTranslator& t) {
 /// What config.json says of generating, but generation_config.json wins.
 Json generation_of(const ModelDirectory& directory, const Json& config, std::string& path) {
   Json whole = config;
-  std::error_code code;
-  if (!std::filesystem::is_regular_file(directory.file(kGenerationFile), code)) return whole;
+  if (!is_file(directory.file(kGenerationFile))) return whole;
   path = directory.file(kGenerationFile).string();
   const Json own = read_json(path);
   if (!own.is_object()) throw DataError(path, 0, "expected an object");

@@ -18,8 +18,7 @@ struct Languages {
 };
 
 void read_languages(const fs::path& path, Languages& l, std::vector<std::string>& notes) {
-  std::error_code code;
-  if (!fs::is_regular_file(path, code)) return;
+  if (!is_file(path)) return;
   const Json json = read_json(path);
   ForeignFields f(json, path.string());
   const Json& more = f["additional_special_tokens"];
@@ -77,9 +76,8 @@ TokenPipeline pipeline_of(const ModelDirectory& directory, TextSide side, bool w
   if (roles.unk < 0) roles.unk = pipeline.id("<unk>");  // where no file names it
   if (roles.pad < 0) roles.pad = pipeline.id("<pad>");
   // Each vocabulary has a pad token of its own; the configuration's number is the target's.
-  std::error_code code;
-  const bool own = s.marian && side == TextSide::source &&
-                   fs::is_regular_file(directory.file("target_vocab.json"), code);
+  const bool own =
+      s.marian && side == TextSide::source && is_file(directory.file("target_vocab.json"));
   const std::int32_t pad = own ? roles.pad : static_cast<std::int32_t>(s.pad);
   if (without_pad && pipeline.has(pad)) {
     if (pipeline.json().empty()) {
