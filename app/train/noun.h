@@ -49,6 +49,17 @@ class Recipes {
   void refuse(std::initializer_list<const char*> flags) const;
   /// Those of fine-tuning, which are refused without a model to go on from.
   void set_tuning(FineTuning& tuning, const std::string& init);
+  /// What stands behind the options of the network, where a model is made anew or gone on from:
+  /// fine-tuning, the loop, and that nothing was given that has no use. Then the recipe is checked.
+  template <class Recipe, class Kind>
+  void settle(Recipe& recipe, const Kind& kind, TrainingRun& run) {
+    set_tuning(recipe.tuning, kind.init);
+    set_loop(recipe.train);
+    finish(run, kind.init.empty()
+                    ? "is for another --arch than " + std::string(name_of(kind.architecture))
+                    : "comes with --init");
+    recipe.check();
+  }
   /// Refuses options that nothing took, and hands the record over.
   void finish(TrainingRun& run, const std::string& why);
 

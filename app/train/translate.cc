@@ -95,12 +95,7 @@ void train_translate(Command& command, const Settings& s, Program& program) {
   recipes.set(kind);
   TranslationRecipe r =
       kind.init.empty() ? fresh_recipe(command, recipes, kind) : tuned_recipe(recipes, kind);
-  recipes.set_tuning(r.tuning, kind.init);
-  recipes.set_loop(r.train);
-  recipes.finish(run, kind.init.empty()
-                          ? "is for another --arch than " + std::string(name_of(kind.architecture))
-                          : "comes with --init");
-  r.check();
+  recipes.settle(r, kind, run);
   watched(program, [&](const TrainWatch& watch) {
     return train_translator(r, read_pair_split(s.train, s.valid), run, watch);
   });
