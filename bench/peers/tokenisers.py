@@ -204,16 +204,21 @@ def in_code_points(spans, which, text):
     return [(tables[w][a], tables[w][b]) if w >= 0 else (0, 0) for (a, b), w in zip(spans, which)]
 
 
+def saved(o, folder):
+    """Those that are asked for, one after the other in the same directory."""
+    directory = folder / "model"
+    directory.mkdir(exist_ok=True)
+    for name, t in tokenisers(o.data):
+        if o.only in name:
+            t.save(str(directory / "tokenizer.json"))
+            yield name, t, directory
+
+
 def compare(o, folder):
     lines = texts(o.data, o.lines)
     quoted = [json.dumps(x) for x in lines]
     wrong = 0
-    for name, t in tokenisers(o.data):
-        if o.only not in name:
-            continue
-        directory = folder / "model"
-        directory.mkdir(exist_ok=True)
-        t.save(str(directory / "tokenizer.json"))
+    for name, t, directory in saved(o, folder):
         theirs = [t.encode(x) if isinstance(x, str) else t.encode(*x) for x in lines]
         ours = asked(o.qkv, directory, quoted, "--quoted")
         numbers = [" ".join(map(str, e.ids)) for e in theirs]
@@ -263,12 +268,7 @@ def speed(o, folder):
     text.write_text("".join(x + "\n" for x in lines), encoding="utf-8")
     print(f"tokenizers {tokenizers.__version__}, {len(lines)} lines of {o.text}, {o.threads} threads, medians of {o.rounds} rounds")
     print("| tokeniser | call: theirs | ours | ratio | program: theirs | ours | ratio |\n|---|---|---|---|---|---|---|")
-    for name, t in tokenisers(o.data):
-        if o.only not in name:
-            continue
-        directory = folder / "model"
-        directory.mkdir(exist_ok=True)
-        t.save(str(directory / "tokenizer.json"))
+    for name, t, directory in saved(o, folder):
         encode = getattr(t, "encode_batch_fast", t.encode_batch)
         encode(lines)  # warms up
         rates, programs = ([], []), ([], [])
