@@ -1,6 +1,7 @@
 #include "app/process.h"
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <string>
@@ -59,14 +60,20 @@ void die_of(int signal) {
 }
 
 void take_signals() {
+  using Clock = std::chrono::steady_clock;
+  // timeout(1) and others send one to the program and one to its group: one wish, not two.
+  constexpr auto kOneWish = std::chrono::milliseconds(100);
   const sigset_t set = stop_signals();
+  Clock::time_point first;
   for (;;) {
     int signal = 0;
     if (::sigwait(&set, &signal) != 0) continue;
     std::atomic<int>* flag = g_stop_flag.load();
     if (!flag) {
       die_of(signal);
-    } else if (flag->exchange(1) != 0) {
+    } else if (flag->exchange(1) == 0) {
+      first = Clock::now();
+    } else if (Clock::now() - first > kOneWish) {
       if (::isatty(STDERR_FILENO) == 1) write_error("\r\033[K");  // a bar may stand there
       ::_exit(130);
     }

@@ -11,9 +11,9 @@ namespace qkv::app {
 /// others.
 void prepare_process(char** argv);
 
-/// While it lives, the first SIGINT or SIGTERM sets `flag` to 1 and the second ends the program at
-/// once with exit code 130, whatever it is doing. Without one they end it as they do any program.
-/// One at a time.
+/// While it lives, the first SIGINT or SIGTERM sets `flag` to 1 and the second, a tenth of a second
+/// later or more, ends the program at once with exit code 130, whatever it is doing. Without one
+/// they end it as they do any program. One at a time.
 class StopSignals {
  public:
   explicit StopSignals(std::atomic<int>& flag);

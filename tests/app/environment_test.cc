@@ -205,10 +205,21 @@ TEST_F(Environment, TheSecondSignalEndsALongStepAtOnce) {
           "--train $d/many.en $d/many.de --width 128 --heads 4 --feed-forward 1024 --layers 4 "
           "--accumulate 1000 --valid-bleu 0 --steps 2 2>$d/long.err & p=$!\n"
           "until grep -q ^model $d/long.err || ! test -e /proc/$p; do sleep 0.1; done\n"
-          "sleep 0.3; kill -INT $p; sleep 0.2; test -e /proc/$p && echo goes on\n"
+          "sleep 0.3; kill -INT $p; sleep 0.5; test -e /proc/$p && echo goes on\n"
           "kill -INT $p; wait $p");
   EXPECT_EQ(ran.exit, 130) << ran.err;
   EXPECT_EQ(ran.out, "goes on\n");
+}
+
+TEST_F(Environment, TwoSignalsAtOnceAreOneWish) {
+  const Ran ran = run_script(
+      *folder_, "\"$qkv\" " + toy_training(*folder_, "twice") +
+                    "--steps 20000000 --validate-every 10000 2>$d/twice.err & p=$!\n"
+                    "until grep -q ^model $d/twice.err || ! test -e /proc/$p; do sleep 0.1; done\n"
+                    "sleep 0.3; kill -INT $p; sleep 0.02; kill -INT $p; wait $p");
+  EXPECT_EQ(ran.exit, 130) << ran.err;
+  EXPECT_THAT(slurp(*folder_ / "twice.err"), testing::HasSubstr("--resume"));
+  EXPECT_TRUE(std::filesystem::exists(*folder_ / "twice" / "state" / "state.safetensors"));
 }
 
 TEST_F(Environment, WaitingThreadsSleepUnlessTheUserSaysHowTheyWait) {
