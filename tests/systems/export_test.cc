@@ -77,6 +77,9 @@ TEST_P(GoldenExport, GivesBackWhatWasRead) {
   const System before = open(from);
   const Exported done = export_huggingface(before, to);
   EXPECT_EQ(done.form, config["architectures"][0]);
+  if (config.contains("problem_type") && !config["problem_type"].is_null()) {
+    EXPECT_EQ(read_json(to / "config.json")["problem_type"], config["problem_type"]);
+  }
   const System after = open(to);
   EXPECT_EQ(before.index(), after.index());
   EXPECT_THAT(info_of(after).notes, IsEmpty());
