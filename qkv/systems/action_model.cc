@@ -9,6 +9,7 @@
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
 #include "qkv/systems/config_fields.h"
+#include "qkv/systems/load_whole.h"
 #include "qkv/systems/weights_file.h"
 
 namespace qkv {
@@ -138,7 +139,7 @@ ActionModel read_action_model(const ModelDirectory& directory) {
 }  // namespace
 
 ActionModel load_action_model(const std::filesystem::path& directory) {
-  return read_whole(directory, read_action_model);
+  return load_whole(directory, read_action_model);
 }
 
 }  // namespace qkv

@@ -12,6 +12,7 @@
 #include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
 #include "qkv/systems/import/bert_weights.h"
+#include "qkv/systems/load_whole.h"
 #include "qkv/systems/weights_file.h"
 #include "qkv/text/normalise.h"
 #include "qkv/text/split.h"
@@ -228,7 +229,7 @@ BertModel read_bert_model(const ModelDirectory& directory) {
 }  // namespace
 
 BertModel load_bert_model(const std::filesystem::path& directory) {
-  return read_whole(directory, read_bert_model);
+  return load_whole(directory, read_bert_model);
 }
 
 void BertDesign::check() const {

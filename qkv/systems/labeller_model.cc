@@ -12,6 +12,7 @@
 #include "qkv/systems/bert_model.h"
 #include "qkv/systems/config_fields.h"
 #include "qkv/systems/import/bert_labels.h"
+#include "qkv/systems/load_whole.h"
 #include "qkv/systems/make_labeller.h"
 #include "qkv/systems/weights_file.h"
 #include "qkv/text/normalise.h"
@@ -369,7 +370,7 @@ LabellerModel read_labeller_model(const ModelDirectory& directory, Adapters adap
 }  // namespace
 
 LabellerModel load_labeller_model(const std::filesystem::path& directory, Adapters adapters) {
-  return read_whole(
+  return load_whole(
       directory, [adapters](const ModelDirectory& d) { return read_labeller_model(d, adapters); });
 }
 

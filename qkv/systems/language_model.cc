@@ -8,6 +8,7 @@
 #include "qkv/systems/config_fields.h"
 #include "qkv/systems/import/decoder_files.h"
 #include "qkv/systems/import/decoder_weights.h"
+#include "qkv/systems/load_whole.h"
 #include "qkv/systems/weights_file.h"
 
 namespace qkv {
@@ -414,7 +415,7 @@ LanguageModel read_language_model(const ModelDirectory& directory, Adapters adap
 }  // namespace
 
 LanguageModel load_language_model(const std::filesystem::path& directory, Adapters adapters) {
-  return read_whole(
+  return load_whole(
       directory, [adapters](const ModelDirectory& d) { return read_language_model(d, adapters); });
 }
 

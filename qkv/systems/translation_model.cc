@@ -12,6 +12,7 @@
 #include "qkv/systems/config_fields.h"
 #include "qkv/systems/import/hf_translator.h"
 #include "qkv/systems/import/packaged_translator.h"
+#include "qkv/systems/load_whole.h"
 #include "qkv/systems/translation_tokens.h"
 #include "qkv/systems/weights_file.h"
 
@@ -237,7 +238,7 @@ TranslationModel read_translation_model(const ModelDirectory& directory, Adapter
 
 TranslationModel load_translation_model(const std::filesystem::path& directory, Adapters adapters) {
   if (auto model = read_packaged_translator(ModelFiles(directory))) return std::move(*model);
-  return read_whole(directory, [adapters](const ModelDirectory& d) {
+  return load_whole(directory, [adapters](const ModelDirectory& d) {
     return is_hf_translator(d.foreign_config()) ? read_hf_translator(d)
                                                 : read_translation_model(d, adapters);
   });

@@ -8,6 +8,7 @@
 #include "qkv/io/directory.h"
 #include "qkv/io/json.h"
 #include "qkv/systems/config_fields.h"
+#include "qkv/systems/load_whole.h"
 #include "qkv/systems/weights_file.h"
 
 namespace qkv {
@@ -102,7 +103,7 @@ VectorModel read_vector_model(const ModelDirectory& directory) {
 }  // namespace
 
 VectorModel load_vector_model(const std::filesystem::path& directory) {
-  return read_whole(directory, read_vector_model);
+  return load_whole(directory, read_vector_model);
 }
 
 void write_vector_text(const VectorModel& model, const std::filesystem::path& path) {

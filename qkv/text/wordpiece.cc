@@ -96,6 +96,7 @@ WordPiece::WordPiece(std::vector<std::string> pieces, std::string_view path, boo
     : lower_(lower) {
   auto table = std::make_shared<Table>();
   table->pieces = std::move(pieces);
+  table->ids.reserve(table->pieces.size());
   for (std::size_t i = 0; i < table->pieces.size(); ++i) {
     const std::string& piece = table->pieces[i];
     const auto line = static_cast<std::int64_t>(i) + 1;

@@ -175,22 +175,24 @@ void check_template(ForeignFields& top) {
   if (form != "[CLS] text [SEP] ") f.refuse("single", "is not [CLS] text [SEP]");
 }
 
-/// The pieces of tokenizer.json in the order of their numbers.
+/// The pieces of tokenizer.json in the order of their numbers, a line each.
 std::string pieces_of(const Json& vocabulary, const std::string& file) {
-  std::vector<std::pair<std::int64_t, std::string>> pieces;
-  for (const auto& [piece, id] : vocabulary.items()) {
+  std::vector<const std::string*> pieces(vocabulary.size());
+  std::size_t length = 0;
+  for (const auto& [piece, id] : vocabulary.get_ref<const Json::object_t&>()) {
     if (!id.is_number_unsigned()) {
       throw DataError(file, 0, fmt::format("piece {} has no number", in_quotes(piece)));
     }
-    pieces.emplace_back(id.get<std::int64_t>(), piece);
+    if (const auto at = id.get<std::uint64_t>(); at < pieces.size()) pieces[at] = &piece;
+    length += piece.size() + 1;
   }
-  std::sort(pieces.begin(), pieces.end());
   std::string text;
+  text.reserve(length);
   for (std::size_t i = 0; i < pieces.size(); ++i) {
-    if (pieces[i].first != static_cast<std::int64_t>(i)) {
+    if (pieces[i] == nullptr) {
       throw DataError(file, 0, fmt::format("no piece has the number {}", i));
     }
-    text += pieces[i].second + "\n";
+    text.append(*pieces[i]).append("\n");
   }
   return text;
 }
@@ -250,7 +252,7 @@ BertFiles read_bert_files(const fs::path& directory, std::optional<bool> lower) 
   if (is_file(pieces) || text.empty()) {
     const std::string own = read_file(pieces);
     cut = WordPiece::from_text(own, pieces.string(), lowers);
-    if (!text.empty() && cut.to_text() != text) {
+    if (!text.empty() && own != text && cut.to_text() != text) {
       throw DataError(whole.string(), 0,
                       "its pieces are not those of vocab.txt; files of two models mixed?");
     }
