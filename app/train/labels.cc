@@ -120,7 +120,9 @@ void train_labels(Command& command, const Settings& s, Program& program) {
   recipes.set(kind);
   check_given(command, kind);
   if (!kind.init.empty()) kind.encoder = LabelEncoder::bert;
-  LabellingRecipe r = labelling_recipe(kind.preset, s.task, kind.encoder);
+  LabellingRecipe r = kind.init.empty() || kind.fresh
+                          ? labelling_recipe(kind.preset, s.task, kind.encoder)
+                          : tuned_labelling_recipe(kind.preset, s.task, kind.init);
   r.init = kind.init;
   r.fresh = kind.fresh;
   recipes.set(r.network);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "qkv/data/batching.h"
@@ -36,6 +37,8 @@ struct LabellingRecipe : LabellerDesign {
 };
 /// tiny | small; throws UsageError with this list otherwise. LabelEncoder::bert wants an `init`.
 LabellingRecipe labelling_recipe(std::string_view preset, LabelTask task, LabelEncoder encoder);
+/// To go on from the trained encoder in `init`.
+LabellingRecipe tuned_labelling_recipe(std::string_view preset, LabelTask task, std::string init);
 
 /// The whole run; `run` says where and whether it goes on. Throws UsageError and Error before the
 /// first step for what cannot be.

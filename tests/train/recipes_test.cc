@@ -71,6 +71,11 @@ TEST(Recipes, EveryValueOfAPresetIsOneThatItsOptionTakes) {
         expect_recipe(r, name);
         expect_reads_back(r.network, name);
       }
+      const LabellingRecipe tuned = tuned_labelling_recipe(name, task, "bert");
+      expect_recipe(tuned, name);
+      EXPECT_EQ(tuned.init, "bert");
+      EXPECT_LT(tuned.train.schedule.rate,
+                labelling_recipe(name, task, LabelEncoder::bert).train.schedule.rate);
     }
   }
   for (const char* name : {"act-micro", "act-small", "act-medium", "act-large"}) {
