@@ -88,7 +88,7 @@ Parts read_bert(const Path& directory, const Notes& notes) {
   const Json model = {{"type", "WordPiece"},
                       {"unk_token", notes.token("unk_token", "[UNK]")},
                       {"continuing_subword_prefix", "##"},
-                      {"max_input_chars_per_word", 100},
+                      {"max_input_chars_per_word", notes.longest_word()},
                       {"vocab", vocabulary_json(ids)}};
   const Json normaliser = {{"type", "BertNormalizer"},
                            {"clean_text", true},
