@@ -33,9 +33,12 @@ struct Command::Entry {
 
 namespace {
 
+/// A number outside the bounds stands for what the help says in words.
 std::string shown_default(const OptionField& f) {
   using Kind = OptionField::Kind;
   const std::string text = f.get();
+  const bool number = f.kind == Kind::integer || f.kind == Kind::number;
+  if (number && !f.about.bounds.contains(std::strtod(text.c_str(), nullptr))) return {};
   return f.kind == Kind::flag && text == "no" ? std::string() : text;
 }
 

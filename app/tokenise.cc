@@ -13,6 +13,7 @@
 #include "qkv/base/parallel.h"
 #include "qkv/base/utf8.h"
 #include "qkv/io/json.h"
+#include "qkv/systems/import/packaged_translator.h"
 #include "qkv/text/token_pipeline.h"
 #include "qkv/text/tokeniser.h"
 
@@ -26,7 +27,9 @@ struct Settings {
 
   template <class Self, class Visit>
   static void each(Self& s, Visit&& visit) {
-    visit({.name = "model", .help = "Directory with the tokeniser of a model", .required = true},
+    visit({.name = "model",
+           .help = "Directory with the tokeniser of a model, or an .argosmodel",
+           .required = true},
           s.model);
     visit({"ids", "Numbers of the tokens; the default"}, s.ids);
     visit({"pieces", "Their texts"}, s.pieces);
@@ -153,8 +156,9 @@ void tokenise(const Settings& s, Program& program) {
     throw UsageError("--decode: goes without --ids, --pieces, --offsets and --quoted");
   }
   if (const std::string stem = own_stem(s); !stem.empty()) return tokenise_own(s, stem, program);
-  const TokenPipeline pipeline =
-      read_token_pipeline(s.model, s.target ? TextSide::target : TextSide::source);
+  const TextSide side = s.target ? TextSide::target : TextSide::source;
+  const auto packaged = read_packaged_tokeniser(ModelFiles(s.model), side);
+  const TokenPipeline pipeline = packaged ? *packaged : read_token_pipeline(s.model, side);
   if (s.decode) return decode_lines(pipeline, s, program);
   const bool only_ids = !program.json && !s.pieces && !s.offsets && !s.quoted;
   LineReader reader("-");
@@ -191,7 +195,10 @@ void add_tokenise(Program& program) {
       "vocab.txt (BERT), vocab.json and merges.txt (GPT-2, RoBERTa), sentencepiece.bpe.model\n"
       "(XLM-R), tokenizer.model (Llama) or source.spm, target.spm and vocab.json (Marian); or it "
       "is one\n"
-      "of qkv train, whose tokens have no offsets.");
+      "of qkv train, whose tokens have no offsets; or a translator of Argos (an .argosmodel, "
+      "too),\n"
+      "CTranslate2 or Marian, whose texts are what its network is given but for ends and "
+      "languages.");
   c.options(*s);
   program.add_json(c, "One JSON object a line");
   program.add_threads(c);

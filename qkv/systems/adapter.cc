@@ -22,14 +22,22 @@ bool is_of_a_model(const fs::path& file) {
   const std::string name = file.filename().string(), end = file.extension().string();
   if (name.starts_with('.')) return false;
   if (end == ".bin") return name == "model.bin";  // CTranslate2's; pickles are not read
-  const std::initializer_list<std::string_view> ends = {".json",  ".safetensors", ".txt",
-                                                        ".model", ".spm",         ".vocab"};
+  const std::initializer_list<std::string_view> ends = {
+      ".json", ".safetensors", ".txt", ".model", ".spm", ".vocab", ".npz", ".yml", ".yaml"};
   return std::ranges::find(ends, end) != ends.end();
 }
 
-bool has_directory(const fs::path& path) {
-  std::error_code code;
-  return fs::is_directory(path, code);
+/// The files of a model: in its directory, and in folders there (Argos, sentence-transformers).
+std::set<fs::path> files_of_model(const fs::path& directory) {
+  std::set<fs::path> files;
+  fs::recursive_directory_iterator entry(directory), end;
+  for (; entry != end; ++entry) {
+    const fs::path& path = entry->path();
+    const bool hidden = path.filename().string().starts_with('.');
+    if (entry->is_directory() && (entry.depth() > 0 || hidden)) entry.disable_recursion_pending();
+    if (entry->is_regular_file() && is_of_a_model(path)) files.insert(path);
+  }
+  return files;
 }
 
 /// Where the base may lie: where it lay, or beside the model or the run that the directory is of.
@@ -47,16 +55,13 @@ std::vector<fs::path> places_of(const fs::path& base, const fs::path& directory)
 
 std::string model_checksum(const fs::path& directory) {
   std::error_code code;
+  if (!fs::is_directory(directory, code)) return fmt::format("{:08x}", file_checksum(directory));
   if (fs::exists(directory / kConfigFile, code) && ModelDirectory(directory).has_manifest()) {
     return fmt::format("{:08x}", file_checksum(directory / kConfigFile));
   }
-  std::set<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
-    if (entry.is_regular_file() && is_of_a_model(entry.path())) files.insert(entry.path());
-  }
   std::uint64_t sum = 0;
-  for (const fs::path& file : files) {
-    sum = key_of(sum, checksum(file.filename().string()), file_checksum(file));
+  for (const fs::path& file : files_of_model(directory)) {
+    sum = key_of(sum, checksum(file.lexically_relative(directory).string()), file_checksum(file));
   }
   return fmt::format("{:016x}", sum);
 }
@@ -114,7 +119,7 @@ AdapterBase read_adapter(const ModelDirectory& directory, FieldReader said) {
   reader.finish();
   std::string changed;
   for (const fs::path& place : places_of(lay, directory.path())) {
-    if (!has_directory(place)) continue;
+    if (std::error_code code; !fs::exists(place, code)) continue;
     if (model_checksum(place) == base.checksum) {
       base.directory = fs::canonical(place).string();
       return base;
@@ -128,9 +133,8 @@ AdapterBase read_adapter(const ModelDirectory& directory, FieldReader said) {
                                 directory.path().string(), base.checksum));
   }
   fail<FileError>(
-      "{}: no such directory, but {} is a change of the model that lay there; put it there or "
-      "beside "
-      "it",
+      "{}: is not there, but {} is a change of the model that lay there; put it there or "
+      "beside it",
       lay.string(), directory.path().string());
 }
 

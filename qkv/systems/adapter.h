@@ -34,7 +34,7 @@ struct AdapterBase {
 enum class Adapters : std::uint8_t { merged, apart };
 
 /// Which model a directory holds: of one with a manifest the checksum of its config.json, of
-/// another program's that of all files a model is read from.
+/// another program's that of all files a model is read from, an archive's its own.
 std::string model_checksum(const std::filesystem::path& directory);
 
 /// Adapters on the model in `base`. Throws Error when that is one of adapters itself.

@@ -41,13 +41,7 @@ std::optional<bool> lower_case(const Json& config, const std::string& path) {
 void save_pieces(const BertPieces& pieces, const std::filesystem::path& folder, Json& config) {
   const WordPiece* own = pieces.word_piece();
   if (own == nullptr) {
-    const std::string& json = pieces.pipeline()->json();
-    if (json.empty()) {
-      fail(
-          "the tokeniser came without a tokenizer.json and cannot be saved; save it in its fast "
-          "form where the model comes from");
-    }
-    write_file(folder / kTokenizerFile, json);
+    write_file(folder / kTokenizerFile, pieces.pipeline()->json());
     config[kMaskField] = pieces.mask() < 0 ? "" : pieces.piece(pieces.mask());
     return;
   }

@@ -4,6 +4,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/text/pipeline/base64.h"
+#include "qkv/text/pipeline/write_parts.h"
 
 namespace qkv {
 namespace {
@@ -13,13 +14,7 @@ using Json = nlohmann::json;
 Json added(const std::map<std::string, std::int32_t>& tokens) {
   Json list = Json::array();
   for (const auto& [token, id] : tokens) {
-    list.push_back({{"id", id},
-                    {"content", token},
-                    {"single_word", false},
-                    {"lstrip", false},
-                    {"rstrip", false},
-                    {"normalized", false},
-                    {"special", true}});
+    list.push_back(pipeline::added_json({.id = id, .content = token, .special = true}));
   }
   return list;
 }
@@ -28,22 +23,9 @@ Json added(const std::map<std::string, std::int32_t>& tokens) {
 Json ended(const std::string& end, const std::map<std::string, std::int32_t>& ids) {
   const auto found = ids.find(end);
   if (found == ids.end()) return nullptr;
-  const auto text = [](const char* which) {
-    return Json{{"Sequence", {{"id", which}, {"type_id", 0}}}};
-  };
-  const Json last = {{"SpecialToken", {{"id", end}, {"type_id", 0}}}};
-  return {{"type", "TemplateProcessing"},
-          {"single", Json::array({text("A"), last})},
-          {"pair", Json::array({text("A"), text("B"), last})},
-          {"special_tokens", {{end, {{"id", end}, {"ids", {found->second}}, {"tokens", {end}}}}}}};
-}
-
-Json whole(Json model, Json added_tokens, Json pre_tokenizer, Json decoder) {
-  return {{"version", "1.0"},          {"truncation", nullptr},
-          {"padding", nullptr},        {"added_tokens", std::move(added_tokens)},
-          {"normalizer", nullptr},     {"pre_tokenizer", std::move(pre_tokenizer)},
-          {"post_processor", nullptr}, {"decoder", std::move(decoder)},
-          {"model", std::move(model)}};
+  return pipeline::template_json({.single = {{"A", 0}, {end, 0}},
+                                  .pair = {{"A", 0}, {"B", 0}, {end, 0}},
+                                  .tokens = {{end, found->second}}});
 }
 
 TokenPipeline read(const Json& json, std::string_view path) {
@@ -66,8 +48,9 @@ Json sentence_piece_json(const SentencePieceParts& parts) {
   if (parts.own_spaces) {
     decoder = {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "always"}};
   }
-  Json json = whole(model, added(parts.special), nullptr, decoder);
-  json["post_processor"] = ended(parts.end_token, parts.ids);
+  Json json = pipeline::whole_json(
+      {.around = ended(parts.end_token, parts.ids), .decoder = decoder, .model = model});
+  json["added_tokens"] = added(parts.special);
   return json;
 }
 
@@ -113,7 +96,8 @@ TokenPipeline token_list_pipeline(const std::vector<std::string>& tokens,
     }
   }
   const Json model = {{"type", "WordLevel"}, {"vocab", ids}, {"unk_token", unk_token}};
-  return read(whole(model, Json::array(), {{"type", "WhitespaceSplit"}}, nullptr), path);
+  return read(
+      pipeline::whole_json({.pre_tokeniser = {{"type", "WhitespaceSplit"}}, .model = model}), path);
 }
 
 }  // namespace qkv

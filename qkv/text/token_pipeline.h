@@ -67,7 +67,7 @@ class TokenPipeline {
   /// The text of a tokenizer.json; `path` is for messages. Throws DataError for anything that is
   /// damaged, and for a part, field or value that would change the answer and is not known here.
   static TokenPipeline from_json(std::string_view text, std::string_view path);
-  /// What from_json() reads this pipeline from; empty for one that was made of other files.
+  /// What from_json() reads this pipeline from, also where it was made of other files.
   const std::string& json() const;
   explicit TokenPipeline(std::shared_ptr<const pipeline::Parts> parts);
 

@@ -71,8 +71,8 @@ class Tokeniser {
   /// pad(), unk(), bos() and eos() are its roles.
   explicit Tokeniser(TokenPipeline pipeline);
 
-  /// Payload first, then the JSON: an interrupted save leaves no half tokeniser behind. Throws
-  /// Error for a pipeline that has no JSON.
+  /// Payload first, then the JSON: an interrupted save leaves no half tokeniser behind. A pipeline
+  /// is a tokenizer.json, whatever files it was made of.
   void save(const std::filesystem::path& directory, std::string_view stem) const;
   /// FileError when a file is missing, DataError when one is truncated, changed or from elsewhere.
   static Tokeniser load(const std::filesystem::path& directory, std::string_view stem);

@@ -1,8 +1,14 @@
 // qkv tokenise on directories of other programs and on our own.
+#include <algorithm>
+
 #include "app/run_qkv.h"
+#include "systems/tiny_argos.h"
+#include "systems/tiny_models.h"
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "qkv/systems/bert_model.h"
+#include "qkv/systems/translation_model.h"
 #include "qkv/text/tokeniser.h"
 
 namespace qkv {
@@ -79,6 +85,73 @@ TEST(Tokenise, OurOwnDirectories) {
   EXPECT_EQ(run_qkv(own + "--decode", ids.out).out, "the dog\n");
   EXPECT_EQ(run_qkv(own + "--pieces", "the dog\n").out, "the dog\n");
   EXPECT_EQ(run_qkv(own + "--offsets", "the dog\n").exit, 2);
+}
+
+// Translators that are known by other files than those of a tokeniser.
+TEST(Tokenise, PackagesAndMarian) {
+  const Temporary folder;
+  tiny::make_argosmodel(folder / "en_xx.argosmodel", "en", "xx");
+  tiny::make_argos(folder / "unpacked");
+  const std::string text = "a t\nthe mill\n\n";
+  const auto asked = [&](const std::filesystem::path& model, const std::string& more,
+                         const std::string& lines) {
+    const Ran ran = run_qkv("tokenise --model '" + model.string() + "' " + more, lines);
+    EXPECT_EQ(ran.exit, 0) << ran.err;
+    return ran.out;
+  };
+  const std::string ids = asked(folder / "en_xx.argosmodel", "", text);
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), '\n'), 3);
+  EXPECT_EQ(asked(folder / "unpacked", "", text), ids);
+  EXPECT_EQ(asked(folder / "en_xx.argosmodel", "--decode --bare", "4\n"), "a\n");
+  EXPECT_EQ(asked(folder / "en_xx.argosmodel", "--decode --bare --target", "4\n"), "x\n");
+  const std::filesystem::path marian =
+      std::filesystem::path(QKV_SOURCE_DIR) / "tests/golden/marian/two-tables";
+  const TranslationModel model = load_translation_model(marian);
+  for (const bool target : {false, true}) {
+    const Tokeniser& t = target ? model.target : model.source;
+    std::string expected;
+    for (const std::int32_t id : t.encode("piece9 nothing piece11")) {
+      expected += (expected.empty() ? "" : " ") + std::to_string(id);
+    }
+    EXPECT_EQ(asked(marian, target ? "--bare --target" : "--bare", "piece9 nothing piece11\n"),
+              expected + "\n");
+  }
+  spill(folder / "other.zip", slurp(folder / "en_xx.argosmodel").substr(0, 40));
+  EXPECT_EQ(run_qkv("tokenise --model '" + (folder / "other.zip").string() + "'", "").exit, 1);
+}
+
+// As the model reads them: a word of 150 letters is cut, unless another program's says otherwise.
+TEST(Tokenise, OurOwnBertsHaveTheRulesOfTheModel) {
+  const Temporary folder;
+  const std::vector<std::string> words = {"a" + std::string(149, 'b'), "a" + std::string(200, 'b')};
+  for (const std::size_t longest : {std::size_t{0}, std::size_t{100}}) {
+    BertModel bert = tiny::bert();
+    if (longest > 0) {
+      WordPiece pieces = *bert.pieces.word_piece();
+      pieces.set_longest_word(longest);
+      bert.pieces = pieces;
+    }
+    save_bert_model(bert, folder / "bert");
+    std::string expected;
+    for (const std::string& line : words) {
+      std::string ids;
+      for (const std::int32_t id : bert.pieces.encode(line)) {
+        ids += (ids.empty() ? "" : " ") + std::to_string(id);
+      }
+      expected += ids + "\n";
+    }
+    EXPECT_EQ(expected.size() > 100, longest == 0);
+    EXPECT_EQ(run_qkv("tokenise --bare --model '" + (folder / "bert").string() + "'",
+                      words[0] + "\n" + words[1] + "\n")
+                  .out,
+              expected);
+  }
+}
+
+TEST(Tokenise, HelpPrintsNoDefaultThatCannotBeGiven) {
+  const std::string help = run_qkv("tokenise --help").out;
+  EXPECT_NE(help.find("default: all cores"), std::string::npos);
+  EXPECT_EQ(help.find("1000000]=0"), std::string::npos) << help;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "fuzz/target.h"
 
 #include "qkv/base/error.h"
+#include "qkv/base/random.h"
 #include "qkv/io/ct2_file.h"
 #include "qkv/systems/import/ct2_translator.h"
 
@@ -38,7 +39,9 @@ inline void fuzz_ct2(std::string_view bytes) {
 /// Writes a model.bin of the given version with all variables of a network of one layer each.
 class Ct2Bytes {
  public:
-  explicit Ct2Bytes(std::uint32_t version) : version_(version) {}
+  /// With `seed` numbers in [−0.5, 0.5), otherwise five that come again and again.
+  explicit Ct2Bytes(std::uint32_t version, std::uint64_t seed = 0)
+      : version_(version), seed_(seed) {}
 
   void put(const std::string& name, std::vector<std::uint32_t> shape) {
     std::uint32_t count = 1;
@@ -46,7 +49,11 @@ class Ct2Bytes {
     for (const std::uint32_t side : shape) count *= side;
     if (version_ >= 4) number(std::uint8_t{0}), number(4 * count);
     if (version_ < 4) number(std::uint8_t{4}), number(count);
-    for (std::uint32_t i = 0; i < count; ++i) number(0.25f * static_cast<float>(i % 5));
+    Philox draw(key_of(seed_, count_));
+    for (std::uint32_t i = 0; i < count; ++i) {
+      number(seed_ == 0 ? 0.25f * static_cast<float>(i % 5)
+                        : static_cast<float>(draw.uniform(-0.5, 0.5)));
+    }
   }
   void put_byte(const std::string& name, std::uint8_t value) {
     begin(name, {});
@@ -95,6 +102,7 @@ class Ct2Bytes {
     bytes_.append(raw, sizeof(T));
   }
   std::uint32_t version_, count_ = 0;
+  std::uint64_t seed_;
   std::string bytes_;
 };
 

@@ -154,9 +154,35 @@ TEST(Adapter, FindsABaseThatMovedBesideItAndRefusesAnotherOne) {
     write_json(elsewhere / "base" / kConfigFile, config);
     EXPECT_THAT(error(), HasSubstr("base: is not the model any more that"));
     fs::remove_all(elsewhere / "base");
-    EXPECT_THAT(error(), HasSubstr("no such directory, but"));
+    EXPECT_THAT(error(), HasSubstr("is not there, but"));
     EXPECT_THAT(error(), HasSubstr((folder / "base").string()));
   }
+}
+
+// Of another program's directory every file counts that a model is read from, and an archive is
+// one.
+TEST(Adapter, KnowsItsBaseByAllItsFiles) {
+  const Temporary folder;
+  const auto sum = [&] { return model_checksum(folder.path()); };
+  std::string last = sum();
+  for (const char* file : {"model.npz", "vocab.yml", "model.bin", "source.spm", "config.json",
+                           "1_Pooling/config.json", "model/model.bin"}) {
+    fs::create_directories((folder / file).parent_path());
+    write_file(folder / file, "{}");
+    const std::string now = sum();
+    EXPECT_NE(now, last) << file;
+    write_file(folder / file, "{ }");
+    EXPECT_NE(sum(), now) << file;
+    last = sum();
+  }
+  for (const char* file : {"README.md", "pytorch_model.bin", ".hidden.json"}) {
+    write_file(folder / file, "x");
+    EXPECT_EQ(sum(), last) << file;
+  }
+  write_file(folder / "en_xx.argosmodel", "x");
+  const std::string packed = model_checksum(folder / "en_xx.argosmodel");
+  write_file(folder / "en_xx.argosmodel", "y");
+  EXPECT_NE(model_checksum(folder / "en_xx.argosmodel"), packed);
 }
 
 TEST(Adapter, DoesNotStandOnAnother) {

@@ -53,11 +53,6 @@ Json bert_template(const WordPiece& p) {
 }  // namespace
 
 Json tokenizer_json(const TokenPipeline& pipeline) {
-  if (pipeline.json().empty()) {
-    fail(
-        "export: the tokeniser came without a tokenizer.json and cannot be written; save it in its "
-        "fast form where the model comes from");
-  }
   Json json = parse_json(pipeline.json(), "tokenizer.json");
   json["truncation"] = json["padding"] = nullptr;
   return json;

@@ -16,7 +16,7 @@
 
 namespace qkv {
 
-/// A pipeline's own file, without limits of length. Throws Error where it came of other files.
+/// A pipeline's own file, or what would be it, without limits of length.
 Json tokenizer_json(const TokenPipeline& pipeline);
 /// BERT's: [CLS] text [SEP].
 Json tokenizer_json(const WordPiece& pieces);

@@ -22,4 +22,10 @@ std::optional<TranslationModel> read_packaged_translator(const ModelFiles& files
   return {};
 }
 
+std::optional<TokenPipeline> read_packaged_tokeniser(const ModelFiles& files, TextSide side) {
+  const auto model = read_packaged_translator(files);
+  if (!model) return {};
+  return *(side == TextSide::target ? model->target : model->source).pipeline();
+}
+
 }  // namespace qkv

@@ -12,5 +12,7 @@ namespace qkv {
 
 /// Nothing where it is none of them; an archive must be one. Throws FileError or DataError.
 std::optional<TranslationModel> read_packaged_translator(const ModelFiles& files);
+/// How it cuts texts of a side.
+std::optional<TokenPipeline> read_packaged_tokeniser(const ModelFiles& files, TextSide side);
 
 }  // namespace qkv

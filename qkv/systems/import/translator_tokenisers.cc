@@ -80,7 +80,7 @@ TokenPipeline pipeline_of(const ModelDirectory& directory, TextSide side, bool w
       s.marian && side == TextSide::source && is_file(directory.file("target_vocab.json"));
   const std::int32_t pad = own ? roles.pad : static_cast<std::int32_t>(s.pad);
   if (without_pad && pipeline.has(pad)) {
-    if (pipeline.json().empty()) {
+    if (!is_file(directory.file("source.spm")) && !is_file(directory.file("tokenizer.json"))) {
       throw DataError(directory.path().string(), 0,
                       "has a tokeniser that is none of Marian's: there is no source.spm");
     }

@@ -2,6 +2,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
+#include "qkv/text/pipeline/write_parts.h"
 
 namespace qkv::pipeline {
 
@@ -34,6 +35,16 @@ std::int32_t required(const PieceIds& ids, const std::string& token, const Path&
     throw DataError(path.string(), 0, fmt::format("has no token '{}'", token));
   }
   return found->second;
+}
+
+Parts finish(nlohmann::json json, const PieceIds& ids, const Notes& notes, const Defaults& defaults,
+             const Path& path) {
+  for (const AddedToken& token : notes.added(defaults, ids)) {
+    json["added_tokens"].push_back(added_json(token));
+  }
+  Parts parts = read_whole(json, path.string());
+  notes.set_roles(defaults, parts);
+  return parts;
 }
 
 void refuse_settings(const Notes& notes) {

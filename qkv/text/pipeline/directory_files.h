@@ -20,6 +20,10 @@ PieceIds read_vocabulary_file(const std::filesystem::path& path);
 /// The number of a token that must be there.
 std::int32_t required(const PieceIds& ids, const std::string& token,
                       const std::filesystem::path& path);
+/// The pipeline of what would be its tokenizer.json, with the tokens and roles that the files
+/// beside it name. `ids`: the vocabulary. Throws DataError, where no file is named with `path`.
+Parts finish(nlohmann::json json, const PieceIds& ids, const Notes& notes, const Defaults& defaults,
+             const std::filesystem::path& path);
 /// Settings of SentencePiece of the tokeniser's own are refused.
 void refuse_settings(const Notes& notes);
 

@@ -6,6 +6,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
+#include "qkv/text/wordpiece.h"
 
 namespace qkv::pipeline {
 namespace {
@@ -60,10 +61,26 @@ bool Notes::flag(const char* name, bool otherwise) const {
   return found ? found->flag() : otherwise;
 }
 
+bool Notes::is_ours() const {
+  return model_.json.is_object() && model_.json.contains("format") && model_.json.contains("task");
+}
+
 bool Notes::lower_case() const {
-  const bool said = model_.json.is_null() ||
-                    JsonPart(model_.json, model_.path, "").flag_of("do_lower_case", true);
-  return flag("do_lower_case", said);
+  if (model_.json.is_null()) return flag("do_lower_case", true);
+  const JsonPart model(model_.json, model_.path, "");
+  // A labeller of ours has it with its words.
+  const auto words = is_ours() ? model.maybe("words") : std::nullopt;
+  return flag("do_lower_case",
+              words ? words->flag_of("lowercase", true) : model.flag_of("do_lower_case", true));
+}
+
+std::int64_t Notes::longest_word() const {
+  constexpr std::int64_t kTheirs = 100, kOurs{WordPiece::kLongestWord}, kMost = 1'000'000;
+  if (!is_ours()) return kTheirs;
+  const JsonPart model(model_.json, model_.path, "");
+  const auto bert = model.maybe("bert");
+  const auto said = (bert ? *bert : model).maybe("max_input_chars_per_word");
+  return said ? said->whole(1, kMost) : kOurs;
 }
 
 std::string Notes::kind() const {

@@ -28,6 +28,8 @@ class Notes {
   bool flag(const char* name, bool otherwise) const;
   /// do_lower_case, which our own directories and old ones have in config.json.
   bool lower_case() const;
+  /// Code points of a word that WordPiece cuts: 100, and in directories of ours what they say.
+  std::int64_t longest_word() const;
   /// The token with a role ("mask_token"), or `otherwise`; empty: none.
   std::string token(const std::string& role, std::string_view otherwise = "") const;
 
@@ -49,6 +51,7 @@ class Notes {
   };
   static File read(const std::filesystem::path& path);
   std::optional<JsonPart> role(const std::string& name) const;
+  bool is_ours() const;
 
   File config_, map_, added_, model_;
 };

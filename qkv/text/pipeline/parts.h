@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "qkv/text/pipeline/added_tokens.h"
 #include "qkv/text/pipeline/decoders.h"
 #include "qkv/text/pipeline/models.h"
@@ -30,11 +32,13 @@ struct Parts {
   std::vector<bool> special;                     // by number
   std::optional<TruncationNote> truncation;
   TokenRoles roles;
-  std::string json;  // as tokenizer.json says it; empty: it was made of other files
+  std::string json;  // as tokenizer.json says it, or would where the files are others
 };
 
 /// Of the text of a tokenizer.json; see TokenPipeline::from_json().
 Parts read_parts(std::string_view text, std::string_view path);
+/// Of what would be one.
+Parts read_whole(const nlohmann::json& json, std::string_view path);
 /// See read_token_pipeline().
 Parts read_directory(const std::filesystem::path& directory, TextSide side);
 

@@ -1,33 +1,48 @@
-// The tokenisers of directories, with a tokenizer.json and without.
+// The tokenisers of directories, with a tokenizer.json and without: of other files is made what
+// would be theirs.
 #include <algorithm>
 #include <map>
 #include <utility>
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
+#include "qkv/text/pipeline/base64.h"
 #include "qkv/text/pipeline/directory_files.h"
 #include "qkv/text/pipeline/read_parts.h"
 #include "qkv/text/pipeline/spm_file.h"
 #include "qkv/text/pipeline/unicode.h"
+#include "qkv/text/pipeline/write_parts.h"
 
 namespace qkv {
 namespace pipeline {
 namespace {
 
 using Path = std::filesystem::path;
+using Json = nlohmann::json;
 
-/// Calls f; what it throws without a file gets this one.
-template <class F>
-auto with_file(const Path& path, F&& f) {
-  try {
-    return f();
-  } catch (const DataError&) {
-    throw;
-  } catch (const FileError&) {
-    throw;
-  } catch (const Error& e) {
-    throw DataError(path.string(), 0, e.what());
+/// The tokens with a role that a template names, and their numbers.
+struct Around {
+  const Notes& notes;
+  const Defaults& defaults;
+  const PieceIds& ids;
+  const Path& path;
+  TemplateJson json = {};
+
+  /// Throws DataError where the vocabulary does not have it.
+  std::string token(const char* role) {
+    const std::string name = notes.token(role, defaults.at(role).content);
+    json.tokens[name] = required(ids, name, path);
+    return name;
   }
+};
+
+Json sequence(const char* list, Json steps) {
+  if (steps.empty()) return nullptr;
+  return {{"type", "Sequence"}, {list, std::move(steps)}};
+}
+
+Json replacing(const char* kind, std::string_view pattern, std::string_view content) {
+  return {{"type", "Replace"}, {"pattern", {{kind, pattern}}}, {"content", content}};
 }
 
 /// Lines without their ends; a line is a piece, whatever it holds.
@@ -49,15 +64,6 @@ std::vector<std::string> lines_of(const Path& path) {
   return lines;
 }
 
-void finish(PieceIds ids, const Notes& notes, const Defaults& defaults, const Path& path,
-            Parts& parts) {
-  with_file(path, [&] {
-    std::vector<AddedToken> added = notes.added(defaults, ids);
-    add_tokens(std::move(ids), std::move(added), parts);
-  });
-  notes.set_roles(defaults, parts);
-}
-
 Parts read_bert(const Path& directory, const Notes& notes) {
   const Path path = directory / "vocab.txt";
   PieceIds ids;
@@ -74,22 +80,27 @@ Parts read_bert(const Path& directory, const Notes& notes) {
   if (const auto never = notes.setting("never_split"); never && !never->list().empty()) {
     never->refuse("words that are never split are not supported");
   }
-  Parts parts;
-  BertNormaliser bert = {.chinese = notes.flag("tokenize_chinese_chars", true),
-                         .lower = notes.lower_case()};
-  if (const auto strip = notes.setting("strip_accents")) bert.strip_accents = strip->flag();
-  parts.normalisers = {bert};
-  parts.pre_tokenisers = {BertWords{}};
-  parts.model = Model(make_word_piece(ids, notes.token("unk_token", "[UNK]"), "##", 100));
-  parts.decoders = {WordPieceDecoder{}};
-  const TemplateItem cls = {.ids = {required(ids, notes.token("cls_token", "[CLS]"), path)}};
-  const TemplateItem sep = {.ids = {required(ids, notes.token("sep_token", "[SEP]"), path)}};
-  TemplateItem last = sep;
-  last.type = 1;
-  parts.around.single = {cls, {.text = 0}, sep};
-  parts.around.pair = {cls, {.text = 0}, sep, {.text = 1, .type = 1}, last};
-  finish(std::move(ids), notes, defaults, path, parts);
-  return parts;
+  const auto strip = notes.setting("strip_accents");
+  Around around{notes, defaults, ids, path};
+  const std::string cls = around.token("cls_token"), sep = around.token("sep_token");
+  around.json.single = {{cls, 0}, {"A", 0}, {sep, 0}};
+  around.json.pair = {{cls, 0}, {"A", 0}, {sep, 0}, {"B", 1}, {sep, 1}};
+  const Json model = {{"type", "WordPiece"},
+                      {"unk_token", notes.token("unk_token", "[UNK]")},
+                      {"continuing_subword_prefix", "##"},
+                      {"max_input_chars_per_word", notes.longest_word()},
+                      {"vocab", vocabulary_json(ids)}};
+  const Json normaliser = {{"type", "BertNormalizer"},
+                           {"clean_text", true},
+                           {"handle_chinese_chars", notes.flag("tokenize_chinese_chars", true)},
+                           {"strip_accents", strip ? Json(strip->flag()) : Json()},
+                           {"lowercase", notes.lower_case()}};
+  return finish(whole_json({.normaliser = normaliser,
+                            .pre_tokeniser = {{"type", "BertPreTokenizer"}},
+                            .around = template_json(around.json),
+                            .decoder = {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}},
+                            .model = model}),
+                ids, notes, defaults, path);
 }
 
 std::vector<std::pair<std::string, std::string>> merges_file(const Path& path) {
@@ -108,8 +119,8 @@ std::vector<std::pair<std::string, std::string>> merges_file(const Path& path) {
 }
 
 Parts read_byte_level(const Path& directory, const Notes& notes) {
-  const Path path = directory / "vocab.json", merges = directory / "merges.txt";
-  PieceIds ids = read_vocabulary_file(path);
+  const Path path = directory / "vocab.json";
+  const PieceIds ids = read_vocabulary_file(path);
   std::string kind = notes.kind();
   if (kind.empty() && ids.contains("<s>") && ids.contains("<mask>")) kind = "Roberta";
   if (kind.empty() && ids.contains("<|endoftext|>")) kind = "GPT2";
@@ -132,26 +143,44 @@ Parts read_byte_level(const Path& directory, const Notes& notes) {
               : Defaults{{"unk_token", named("<|endoftext|>")},
                          {"bos_token", named("<|endoftext|>")},
                          {"eos_token", named("<|endoftext|>")}};
-  Parts parts;
-  parts.pre_tokenisers = {ByteCharacters{prefix, true}};
-  parts.decoders = {ByteLevelDecoder{}};
-  parts.model = with_file(merges, [&] { return Model(make_bpe(ids, merges_file(merges), {})); });
-  const auto special = [&](const char* role) {
-    const std::string token = notes.token(role, defaults.at(role).content);
-    return TemplateItem{.ids = {required(ids, token, path)}};
-  };
+  Around around{notes, defaults, ids, path};
+  Json processor;
   if (roberta) {
-    const TemplateItem cls = special("cls_token"), sep = special("sep_token");
-    parts.around.single = {cls, {.text = 0}, sep};
-    parts.around.pair = {cls, {.text = 0}, sep, sep, {.text = 1}, sep};
-    parts.trims = {{prefix}};
+    const auto named_id = [&](const char* role) {
+      const std::string token = around.token(role);
+      return Json::array({token, around.json.tokens[token]});
+    };
+    processor = {{"type", "RobertaProcessing"},
+                 {"sep", named_id("sep_token")},
+                 {"cls", named_id("cls_token")},
+                 {"trim_offsets", true},
+                 {"add_prefix_space", prefix}};
   } else if (notes.flag("add_bos_token", false)) {
-    const TemplateItem bos = special("bos_token");
-    parts.around.single = {bos, {.text = 0}};
-    parts.around.pair = {bos, {.text = 0}, {.text = 1, .type = 1}};
+    const std::string bos = around.token("bos_token");
+    around.json.single = {{bos, 0}, {"A", 0}};
+    around.json.pair = {{bos, 0}, {"A", 0}, {"B", 1}};
+    processor = template_json(around.json);
   }
-  finish(std::move(ids), notes, defaults, path, parts);
-  return parts;
+  const Json model = {{"type", "BPE"},
+                      {"dropout", nullptr},
+                      {"unk_token", nullptr},
+                      {"continuing_subword_prefix", nullptr},
+                      {"end_of_word_suffix", nullptr},
+                      {"fuse_unk", false},
+                      {"byte_fallback", false},
+                      {"vocab", vocabulary_json(ids)},
+                      {"merges", merges_json(merges_file(directory / "merges.txt"))}};
+  const auto bytes = [](bool prefix_space) {
+    return Json{{"type", "ByteLevel"},
+                {"add_prefix_space", prefix_space},
+                {"trim_offsets", true},
+                {"use_regex", true}};
+  };
+  return finish(whole_json({.pre_tokeniser = bytes(prefix),
+                            .around = processor,
+                            .decoder = bytes(true),
+                            .model = model}),
+                ids, notes, defaults, path);
 }
 
 PieceIds ids_of(const std::vector<std::pair<std::string, double>>& pieces) {
@@ -181,27 +210,56 @@ Parts read_xlm_roberta(const Path& directory, const Notes& notes) {
       {"<s>", 0.0}, {"<pad>", 0.0}, {"</s>", 0.0}, {"<unk>", 0.0}};
   pieces.insert(pieces.end(), file.pieces.begin() + 3, file.pieces.end());
   pieces.emplace_back("<mask>", 0.0);
-  Parts parts;
+  const Json prefix = notes.flag("add_prefix_space", true) ? "always" : "never";
+  Json steps = Json::array();
   if (!file.charsmap.empty()) {
-    parts.normalisers.push_back(with_file(
-        path, [&] { return Precompiled{std::make_shared<const Charsmap>(file.charsmap)}; }));
+    steps.push_back({{"type", "Precompiled"}, {"precompiled_charsmap", to_base64(file.charsmap)}});
   }
-  parts.normalisers.push_back(StripEnds{false, true});
-  parts.normalisers.push_back(
-      Replacing{known_expression(" {2,}").value(), std::string(kVisibleSpace)});
-  const bool prefix = notes.flag("add_prefix_space", true);
-  parts.pre_tokenisers = {VisibleSpaces{.prefix = prefix ? Prefix::always : Prefix::never}};
-  parts.decoders = {VisibleSpaceDecoder{.prefix = prefix}};
-  parts.model = Model(make_unigram(pieces, 3, false));
-  const TemplateItem bos = {.ids = {0}}, eos = {.ids = {2}};
-  parts.around.single = {bos, {.text = 0}, eos};
-  parts.around.pair = {bos, {.text = 0}, eos, eos, {.text = 1}, eos};
+  steps.push_back({{"type", "Strip"}, {"strip_left", false}, {"strip_right", true}});
+  steps.push_back(replacing("Regex", " {2,}", kVisibleSpace));
+  const Json spaces = {{"type", "Metaspace"},
+                       {"replacement", kVisibleSpace},
+                       {"prepend_scheme", prefix},
+                       {"split", true}};
+  const Json model = {
+      {"type", "Unigram"}, {"unk_id", 3}, {"vocab", scores_json(pieces)}, {"byte_fallback", false}};
+  const TemplateJson around = {
+      .single = {{"<s>", 0}, {"A", 0}, {"</s>", 0}},
+      .pair = {{"<s>", 0}, {"A", 0}, {"</s>", 0}, {"</s>", 0}, {"B", 0}, {"</s>", 0}},
+      .tokens = {{"<s>", 0}, {"</s>", 2}}};
   const Defaults defaults = {{"pad_token", named("<pad>")},        {"unk_token", named("<unk>")},
                              {"bos_token", named("<s>")},          {"eos_token", named("</s>")},
                              {"cls_token", named("<s>")},          {"sep_token", named("</s>")},
                              {"mask_token", named("<mask>", true)}};
-  finish(ids_of(pieces), notes, defaults, path, parts);
-  return parts;
+  return finish(whole_json({.normaliser = sequence("normalizers", steps),
+                            .pre_tokeniser = spaces,
+                            .around = template_json(around),
+                            .decoder = spaces,
+                            .model = model}),
+                ids_of(pieces), notes, defaults, path);
+}
+
+/// SentencePiece's two models as Llama's tokeniser has them.
+Json llama_model(const SpmFile& file, const std::vector<std::pair<std::string, double>>& pieces,
+                 const PieceIds& ids, const Path& path) {
+  if (file.kind == SpmFile::Kind::bpe) {
+    return {{"type", "BPE"},
+            {"dropout", nullptr},
+            {"unk_token", file.unk_piece},
+            {"continuing_subword_prefix", nullptr},
+            {"end_of_word_suffix", nullptr},
+            {"fuse_unk", true},
+            {"byte_fallback", true},
+            {"vocab", vocabulary_json(ids)},
+            {"merges", merges_json(merges_of(pieces, ids))}};
+  }
+  if (file.kind == SpmFile::Kind::unigram) {
+    return {{"type", "Unigram"},
+            {"unk_id", 0},
+            {"vocab", scores_json(pieces)},
+            {"byte_fallback", true}};
+  }
+  throw DataError(path.string(), 0, "is neither a BPE nor a unigram model");
 }
 
 Parts read_llama(const Path& directory, const Notes& notes) {
@@ -219,44 +277,36 @@ Parts read_llama(const Path& directory, const Notes& notes) {
   if (file.pieces.size() < 3) throw DataError(path.string(), 0, "has no special tokens");
   std::vector<std::pair<std::string, double>> pieces = file.pieces;
   for (std::size_t i = 0; i < 3; ++i) pieces[i].second = 0;
-  PieceIds ids = ids_of(pieces);
+  const PieceIds ids = ids_of(pieces);
   const bool prefix = notes.flag("add_prefix_space", true);
-  Parts parts;
-  if (prefix) parts.normalisers.push_back(Prepending{std::string(kVisibleSpace)});
-  parts.normalisers.push_back(Replacing{Literal{" "}, std::string(kVisibleSpace)});
-  std::vector<Decoder> decoders = {ReplaceDecoder{Literal{std::string(kVisibleSpace)}, " "},
-                                   ByteFallbackDecoder{}, FuseDecoder{}};
-  if (prefix) decoders.push_back(StripDecoder{" ", 1, 0});
-  parts.decoders = std::move(decoders);
-  if (file.kind == SpmFile::Kind::bpe) {
-    BpeModel settings;
-    settings.byte_fallback = settings.fuse_unk = true;
-    settings.unk_token = file.unk_piece;
-    parts.model = with_file(
-        path, [&] { return Model(make_bpe(ids, merges_of(pieces, ids), std::move(settings))); });
-  } else if (file.kind == SpmFile::Kind::unigram) {
-    parts.model = Model(make_unigram(pieces, 0, true));
-  } else {
-    throw DataError(path.string(), 0, "is neither a BPE nor a unigram model");
+  Json steps = Json::array();
+  if (prefix) steps.push_back({{"type", "Prepend"}, {"prepend", kVisibleSpace}});
+  steps.push_back(replacing("String", " ", kVisibleSpace));
+  Json back = Json::array();
+  back.push_back(replacing("String", kVisibleSpace, " "));
+  back.push_back({{"type", "ByteFallback"}});
+  back.push_back({{"type", "Fuse"}});
+  if (prefix) {
+    back.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
   }
   const Defaults defaults = {{"unk_token", named(pieces[0].first)},
                              {"bos_token", named(pieces[1].first)},
                              {"eos_token", named(pieces[2].first)}};
-  const auto special = [&](const char* role, std::int32_t type) {
-    const std::string token = notes.token(role, defaults.at(role).content);
-    return TemplateItem{.ids = {required(ids, token, path)}, .type = type};
-  };
-  parts.around = {};
+  Around around{notes, defaults, ids, path};
   for (const int text : {0, 1}) {
-    std::vector<TemplateItem> items;
-    if (notes.flag("add_bos_token", true)) items.push_back(special("bos_token", text));
-    items.push_back({.text = text, .type = text});
-    if (notes.flag("add_eos_token", false)) items.push_back(special("eos_token", text));
-    if (text == 0) parts.around.single = parts.around.pair = items;
-    if (text == 1) parts.around.pair.insert(parts.around.pair.end(), items.begin(), items.end());
+    TemplateJson::Items items;
+    if (notes.flag("add_bos_token", true)) items.emplace_back(around.token("bos_token"), text);
+    items.emplace_back(text == 0 ? "A" : "B", text);
+    if (notes.flag("add_eos_token", false)) items.emplace_back(around.token("eos_token"), text);
+    TemplateJson& json = around.json;
+    if (text == 0) json.single = items;
+    json.pair.insert(json.pair.end(), items.begin(), items.end());
   }
-  finish(std::move(ids), notes, defaults, path, parts);
-  return parts;
+  return finish(whole_json({.normaliser = sequence("normalizers", steps),
+                            .around = template_json(around.json),
+                            .decoder = sequence("decoders", back),
+                            .model = llama_model(file, pieces, ids, path)}),
+                ids, notes, defaults, path);
 }
 
 }  // namespace

@@ -80,6 +80,16 @@ Parts read_parts(std::string_view text, std::string_view path) {
   return parts;
 }
 
+Parts read_whole(const nlohmann::json& json, std::string_view path) {
+  Parts parts = parts_of(JsonPart(json, path, ""));
+  try {
+    parts.json = json.dump();
+  } catch (const nlohmann::json::exception&) {
+    throw DataError(path, 0, "a token is not UTF-8");
+  }
+  return parts;
+}
+
 }  // namespace pipeline
 
 TokenPipeline TokenPipeline::from_json(std::string_view text, std::string_view path) {

@@ -27,12 +27,6 @@ PieceIds with_languages(const PieceIds& ids, const Notes& notes) {
   return all;
 }
 
-Json as_json(const AddedToken& t) {
-  return {{"id", t.id},          {"content", t.content}, {"single_word", t.single_word},
-          {"lstrip", t.lstrip},  {"rstrip", t.rstrip},   {"normalized", t.normalised},
-          {"special", t.special}};
-}
-
 }  // namespace
 
 Parts read_looked_up(const Path& directory, TextSide side, const Notes& notes) {
@@ -57,16 +51,7 @@ Parts read_looked_up(const Path& directory, TextSide side, const Notes& notes) {
                                    .end_token = eos,
                                    .languages = marian});
   json["decoder"]["special"] = {token("pad_token"), unk, eos};
-  try {
-    for (const AddedToken& t : notes.added(defaults, marian ? ids : with_languages(ids, notes))) {
-      json["added_tokens"].push_back(as_json(t));
-    }
-    Parts parts = read_parts(json.dump(), path.string());
-    notes.set_roles(defaults, parts);
-    return parts;
-  } catch (const Json::exception&) {
-    throw DataError(path.string(), 0, "a token is not UTF-8");
-  }
+  return finish(std::move(json), marian ? ids : with_languages(ids, notes), notes, defaults, path);
 }
 
 }  // namespace qkv::pipeline

@@ -58,28 +58,6 @@ std::array<std::int32_t, 256> byte_ids(const PieceIds& pieces) {
   return ids;
 }
 
-/// A score as Rust's reader rounds it, which is the last bit off the nearest number at times: ties
-/// between ways to cut a word fall as they do there.
-double as_rounded(double score) {
-  char text[40];
-  const auto end =
-      std::to_chars(text, text + sizeof(text), std::abs(score), std::chars_format::fixed);
-  const std::string_view digits(text, static_cast<std::size_t>(end.ptr - text));
-  const std::size_t point = digits.find('.');
-  if (end.ec != std::errc() || point == std::string_view::npos) return score;
-  std::uint64_t significand = 0;
-  for (const char c : digits) {
-    if (c == '.') continue;
-    if (significand > (UINT64_MAX - 9) / 10) return score;
-    significand = 10 * significand + static_cast<std::uint64_t>(c - '0');
-  }
-  double power = 1;  // exact up to 10^22
-  const std::size_t decimals = digits.size() - point - 1;
-  if (decimals > 22) return score;
-  for (std::size_t i = 0; i < decimals; ++i) power *= 10;
-  return std::copysign(static_cast<double>(significand) / power, score);
-}
-
 std::int32_t id_in(const PieceIds& pieces, std::string_view piece) {
   const auto found = pieces.find(piece);
   return found == pieces.end() ? -1 : found->second;
@@ -115,7 +93,7 @@ Model read_unigram(const JsonPart& json, PieceIds& ids) {
     if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number()) {
       vocabulary.refuse(fmt::format("entry {} is not a piece and a score", pieces.size()));
     }
-    pieces.emplace_back(entry[0].get<std::string>(), as_rounded(entry[1].get<double>()));
+    pieces.emplace_back(entry[0].get<std::string>(), as_read(entry[1].get<double>()));
     ids[pieces.back().first] = static_cast<std::int32_t>(pieces.size()) - 1;
   }
   std::int32_t unk = -1;
@@ -152,6 +130,26 @@ std::string type_of(const JsonPart& json) {
 }
 
 }  // namespace
+
+double as_read(double score) {
+  char text[40];
+  const auto end =
+      std::to_chars(text, text + sizeof(text), std::abs(score), std::chars_format::fixed);
+  const std::string_view digits(text, static_cast<std::size_t>(end.ptr - text));
+  const std::size_t point = digits.find('.');
+  if (end.ec != std::errc() || point == std::string_view::npos) return score;
+  std::uint64_t significand = 0;
+  for (const char c : digits) {
+    if (c == '.') continue;
+    if (significand > (UINT64_MAX - 9) / 10) return score;
+    significand = 10 * significand + static_cast<std::uint64_t>(c - '0');
+  }
+  double power = 1;  // exact up to 10^22
+  const std::size_t decimals = digits.size() - point - 1;
+  if (decimals > 22) return score;
+  for (std::size_t i = 0; i < decimals; ++i) power *= 10;
+  return std::copysign(static_cast<double>(significand) / power, score);
+}
 
 BpeModel make_bpe(PieceIds pieces, const std::vector<std::pair<std::string, std::string>>& merges,
                   BpeModel settings) {

@@ -30,6 +30,9 @@ Pattern read_pattern(const JsonPart& json);
 /// not in the vocabulary.
 BpeModel make_bpe(PieceIds pieces, const std::vector<std::pair<std::string, std::string>>& merges,
                   BpeModel settings);
+/// A score as Hugging Face's library reads the number from a file, at times the last bit off: ties
+/// between ways to cut a word fall as they do there.
+double as_read(double score);
 UnigramModel make_unigram(const std::vector<std::pair<std::string, double>>& pieces,
                           std::int32_t unk, bool byte_fallback);
 WordPieceModel make_word_piece(const PieceIds& pieces, std::string unk_token,
