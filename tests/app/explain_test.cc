@@ -41,7 +41,7 @@ TEST(ExplainCommand, JsonAndPicture) {
 TEST(ExplainCommand, AGraphGoesAlongItsLists) {
   const Ran ran = run_qkv(
       "explain attention --queries 3 --heads 2 --dim 8 --score additive_leaky_relu "
-      "--mask 'graph([[0, 1], [0, 1, 2], [2]])'");
+      "--mask 'graph([0, 1], [0, 1, 2], [2])'");
   EXPECT_EQ(ran.exit, 0) << ran.err;
   EXPECT_NE(ran.out.find("additive, leaky_relu 0.2"), std::string::npos) << ran.out;
   EXPECT_NE(ran.out.find("neighbour rows"), std::string::npos) << ran.out;
