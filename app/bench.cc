@@ -6,6 +6,7 @@
 #include "bench/run/attention.h"
 #include "bench/run/decode.h"
 #include "bench/run/generate.h"
+#include "bench/run/graph.h"
 #include "bench/run/label.h"
 #include "bench/run/linear.h"
 #include "bench/run/rnn.h"
@@ -48,6 +49,7 @@ void add_bench(Program& program) {
   auto decode =
       add(program, "decode", "Translating; loading and tokenising are not timed", bench::decode);
   decode.command.positional("file", decode.options->file, "Source sentences for --model");
+  add(program, "graph", "A layer of graph attention as its graph grows", bench::graph);
   add(program, "generate", "Many prompts at once against one after the other", bench::generate);
   auto label =
       add(program, "label", "Tagging and classifying; loading and cutting into words are not timed",

@@ -69,5 +69,6 @@ void add_train_mlm(Program& program);
 void add_train_embed(Program& program);
 void add_train_vectors(Program& program);
 void add_train_action(Program& program);
+void add_train_graph(Program& program);
 
 }  // namespace qkv::app

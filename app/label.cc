@@ -11,6 +11,7 @@
 #include "qkv/systems/label_scores.h"
 #include "qkv/systems/labeller_model.h"
 #include "qkv/systems/labels.h"
+#include "qkv/systems/node_classifier.h"
 
 namespace qkv::app {
 namespace {
@@ -24,6 +25,8 @@ struct Settings {
   std::vector<std::string> evaluate;
   LabelFiles files;
   LabelOptions options;
+  NodeFiles graph;
+  NodePart part = NodePart::none;
 };
 
 /// What is said of the whole.
@@ -136,7 +139,36 @@ void label(const Settings& s, const System& system, Program& program) {
            });
 }
 
+/// A line for each node of a graph, in the order of the file; or the scores of a part.
+void classify_nodes(const Settings& s, Program& program) {
+  if (!s.evaluate.empty()) throw UsageError("--evaluate is for text; with --nodes take --part");
+  const auto model = NodeClassifier::load(s.model);
+  const NodeGraph graph = read_nodes(s.graph);
+  if (s.part != NodePart::none) {
+    const ClassReport report = model.score(graph, s.part);
+    return write_output(program.json ? report.json() + "\n" : report.text());
+  }
+  const std::vector<ClassifiedNode> answers = model.classify(graph);
+  for (const std::int64_t n : graph.in_file_order()) {
+    const auto at = static_cast<std::size_t>(n);
+    const ClassifiedNode& answer = answers[at];
+    if (!program.json) {
+      write_output(fmt::format("{}\t{}{}\n", graph.ids[at], answer.label,
+                               s.scores ? fmt::format("\t{:.6f}", answer.probability) : ""));
+      continue;
+    }
+    Json json = {
+        {"id", graph.ids[at]}, {"label", answer.label}, {"probability", answer.probability}};
+    for (std::size_t k = 0; s.scores && k < model.labels().size(); ++k) {
+      json["scores"][model.labels()[k]] = answer.probabilities[k];
+    }
+    write_output(json.dump() + "\n");
+  }
+}
+
 void run(const Settings& s, Program& program) {
+  if (!s.graph.nodes.empty() || !s.graph.edges.empty()) return classify_nodes(s, program);
+  if (s.part != NodePart::none) throw UsageError("--part is for --nodes");
   if (s.spans && s.columns) throw UsageError("--spans and --columns: give one of them");
   switch (s.task) {
     case LabelTask::tag:
@@ -177,6 +209,9 @@ void add_verb(Program& program, LabelTask task, const char* about, const char* f
   } else if (task == LabelTask::classify) {
     c.option({.name = "format", .help = "table (label TAB text) or slots; default: by name"},
              s->files.format, "With --evaluate");
+    c.options(s->graph, "Nodes of a graph, in place of text");
+    c.option({"part", "Print the scores of this part instead: train, valid or test"}, s->part,
+             "Nodes of a graph, in place of text");
   }
   program.add_json(c, "One JSON object a line");
   program.add_threads(c);

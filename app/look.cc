@@ -12,7 +12,8 @@ namespace qkv::app {
 namespace {
 
 struct Settings {
-  std::string model, source, target, clips, clip, output;
+  std::string model, source, target, clips, clip, node, output;
+  NodeFiles graph;
   AttentionMap::Kind kind = AttentionMap::Kind::cross;
   LookOptions look;
 
@@ -23,6 +24,8 @@ struct Settings {
     visit({"target", "Of a translator: the translation; default: its own"}, s.target);
     visit({"clips", "Of a model of actions: a file of clips"}, s.clips);
     visit({"clip", "The id of the clip to look at; default: the first"}, s.clip);
+    NodeFiles::each(s.graph, visit);
+    visit({"node", "The id of the node of a graph to look at"}, s.node);
     visit({"kind", "Whose attention; where a model has one kind alone, that"}, s.kind);
     LookOptions::each(s.look, visit);
     visit({"output", "File: .svg, .png, .json (all maps) or .html (all, with a chooser)"},
@@ -38,6 +41,7 @@ struct Look {
     if (!s.clips.empty() || !s.clip.empty()) {
       fail("look: --clips and --clip are for models of actions");
     }
+    if (!s.graph.nodes.empty()) fail("look: --nodes is for models of nodes");
     if (s.source.empty()) fail("look: give a sentence, --source");
     return s.source;
   }
@@ -61,6 +65,11 @@ struct Look {
     const auto found = s.clip.empty() ? clips.begin() : std::ranges::find(clips, s.clip, &Clip::id);
     if (found == clips.end()) fail("{}: no clip has the id '{}'", s.clips, s.clip);
     return a.attention(*found);
+  }
+  AttentionMaps operator()(const NodeClassifier& n) const {
+    if (s.node.empty()) fail("look: give a graph, --nodes and --edges, and the id of a --node");
+    if (!s.source.empty() || !s.target.empty()) fail("look: --source and --target are for text");
+    return n.attention(read_nodes(s.graph), s.node);
   }
 };
 

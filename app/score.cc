@@ -1,5 +1,5 @@
 // qkv score: BLEU and chrF with sacreBLEU's signatures; spans as conlleval, classes with their
-// confusion, numbers with their correlation.
+// confusion, numbers with their correlation; error rates of transcripts.
 #include <algorithm>
 
 #include "app/command.h"
@@ -15,6 +15,7 @@
 #include "qkv/eval/chrf.h"
 #include "qkv/eval/classification.h"
 #include "qkv/eval/correlation.h"
+#include "qkv/eval/error_rate.h"
 #include "qkv/eval/spans.h"
 
 namespace qkv::app {
@@ -72,6 +73,18 @@ struct LabelScore : Score {
            .required = true,
            .repeat = true},
           s.references);
+  }
+};
+
+/// Of transcripts.
+template <ErrorUnit kUnit>
+struct ErrorScore : LabelScore {
+  bool lower = false;
+
+  template <class Self, class Visit>
+  static void each(Self& s, Visit&& visit) {
+    LabelScore::each(s, visit);
+    visit({"lower", "Compare in lower case"}, s.lower);
   }
 };
 
@@ -216,6 +229,15 @@ void numbers(const LabelScore& s, bool json) {
   write_output(json ? report.json() + "\n" : report.text());
 }
 
+template <ErrorUnit kUnit>
+void errors(const ErrorScore<kUnit>& s, bool json) {
+  const auto references = read_references(s);
+  const auto hypotheses = read_lines(s.hypothesis);
+  check_counts(s, hypotheses, references);
+  const ErrorReport report = error_rate(references[0], hypotheses, kUnit, s.lower);
+  write_output(json ? report.json() + "\n" : report.text());
+}
+
 template <class Options>
 void add(Program& program, const std::string& name, const char* about,
          void (*run)(const Options&, bool json)) {
@@ -233,6 +255,9 @@ void add_score(Program& program) {
   program.group("score", "Score output against references");
   add(program, "bleu", "BLEU as sacreBLEU computes and prints it", bleu);
   add(program, "chrf", "chrF as sacreBLEU computes and prints it", chrf);
+  add(program, "wer", "Words that are wrong, left out or put in, over those of the reference",
+      errors<ErrorUnit::word>);
+  add(program, "cer", "The same of characters", errors<ErrorUnit::character>);
   add(program, "tags",
       "F1 of spans as conlleval computes and prints it, accuracy of other tags; a sentence's "
       "tags a line",

@@ -30,6 +30,9 @@ Score score_of(const CallDescription& c) {
       return General{.weight = random({c.dim, c.dim}, 11, size)};
     case ScoreName::additive:
       return Additive{.weight = random({c.dim}, 12)};
+    case ScoreName::additive_leaky_relu:
+      return Additive{
+          .weight = random({c.dim}, 12), .query = {}, .key = {}, .activation = LeakyRelu{}};
     case ScoreName::concat:
       return Concat{.matrix = random({2 * c.dim, c.dim}, 13, size), .weight = random({c.dim}, 12)};
     case ScoreName::cosine:

@@ -18,13 +18,15 @@ enum class ScoreName : std::uint8_t {
   dot,
   general,
   additive,
+  additive_leaky_relu,
   concat,
   cosine,
   gaussian,
   l1
 };
-constexpr std::array<std::string_view, 8> spelling(ScoreName) {
-  return {"scaled_dot", "dot", "general", "additive", "concat", "cosine", "gaussian", "l1"};
+constexpr std::array<std::string_view, 9> spelling(ScoreName) {
+  return {"scaled_dot", "dot",    "general",  "additive", "additive_leaky_relu",
+          "concat",     "cosine", "gaussian", "l1"};
 }
 enum class BiasName : std::uint8_t { soft_cap, alibi, t5, shaw, tensor };
 constexpr std::array<std::string_view, 5> spelling(BiasName) {

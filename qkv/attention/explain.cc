@@ -31,7 +31,12 @@ std::string name_of(const Score& score) {
                                                        : fmt::format("dot, scale {:g}", s.scale);
                                },
                                [](const General&) { return std::string("general"); },
-                               [](const Additive&) { return std::string("additive"); },
+                               [](const Additive& s) {
+                                 const auto* leaky = std::get_if<LeakyRelu>(&s.activation);
+                                 return leaky
+                                            ? fmt::format("additive, leaky_relu {:g}", leaky->slope)
+                                            : std::string("additive");
+                               },
                                [](const Concat&) { return std::string("concat"); },
                                [](const Cosine&) { return std::string("cosine"); },
                                [](const Gaussian&) { return std::string("gaussian"); },
@@ -69,7 +74,7 @@ AttendPath path_of(const AttendCall& call, const Attention& how) {
   if (how.run == Execution::definition || definition_only()) return AttendPath::definition;
   if (call.q.dtype() != DType::f32) return AttendPath::definition;
   const kernels::AttendForm<float> form = call.form<float>();
-  return kernels::attend_path(call.plain() ? nullptr : &form, false);
+  return kernels::attend_path(*call.plan, call.plain() ? nullptr : &form, false);
 }
 
 /// Sequences that have query rows, and those of them whose forward pass goes by few rows.
@@ -122,12 +127,18 @@ double score_operations(const Score& score, double dim) {
 }
 
 void count_tiles(const kernels::AttendPlan& plan, Explanation& e) {
-  const bool tiled = e.path != AttendPath::definition;
+  const bool tiled = e.path != AttendPath::definition && e.path != AttendPath::neighbour_rows;
   const bool few = e.path == AttendPath::product_rows;
   e.query_tile = e.path == AttendPath::row_strips ? kernels::kStripRows
                  : few                            ? kernels::kFewRows
                        : kernels::query_tile(std::max(e.dim, e.value_dim));
   e.key_tile = kernels::kKeyTile;
+  if (e.path == AttendPath::neighbour_rows) {  // no tiles: their number alone would grow with N²
+    for (const kernels::Interval& seen : plan.intervals) e.visible += seen.end - seen.begin;
+    e.visited = e.visible;
+    e.tile_bytes = 4.0 * static_cast<double>((e.dim + e.value_dim) * e.visible * e.heads);
+    return;
+  }
   std::int64_t keys_read = 0;
   for (const ScheduledTile& t : tiles_of(plan, e.query_tile, e.key_tile)) {
     e.visible += t.visible;
@@ -269,6 +280,8 @@ const char* name_of(AttendPath path) {
       return "product rows: few rows, keys streamed once; backward by product tiles";
     case AttendPath::general_tiles:
       return "general tiles: streaming";
+    case AttendPath::neighbour_rows:
+      return "neighbour rows: along the lists of the mask; backward by keys too";
     case AttendPath::row_strips:
       return "general tiles: by strips of whole rows";
     case AttendPath::definition:
@@ -292,7 +305,7 @@ std::string to_string(const Explanation& e) {
        name_of(e.path) + (e.path == AttendPath::product_tiles && e.few > 0
                               ? fmt::format("; {} of {} sequences by few rows", e.few, e.sequences)
                               : std::string()));
-  if (e.path != AttendPath::definition) {
+  if (e.path != AttendPath::definition && e.path != AttendPath::neighbour_rows) {
     line("tiles",
          fmt::format("{} queries × {} keys, {} query tiles; a head: {} full, {} partial, {} "
                      "skipped",
@@ -304,9 +317,9 @@ std::string to_string(const Explanation& e) {
                    100 * e.saved()));
   line("operations", fmt::format("{:.3g} G forward, {:.3g} G backward", e.operations / 1e9,
                                  e.backward_operations / 1e9));
-  line("memory", fmt::format("{:.3g} MB held and moved once; tiles read {:.3g} MB of keys and "
-                             "values",
-                             e.bytes / 1e6, e.tile_bytes / 1e6));
+  line("memory", fmt::format("{:.3g} MB held and moved once; {} read {:.3g} MB of keys and values",
+                             e.bytes / 1e6, e.path == AttendPath::neighbour_rows ? "rows" : "tiles",
+                             e.tile_bytes / 1e6));
   if (e.measured) {
     const Explanation::Measured& m = *e.measured;
     const auto share = [&](double operations, double seconds) {

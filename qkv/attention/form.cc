@@ -122,7 +122,7 @@ void AttendCall::measure_distances(const Gaussian& g) {
 }
 
 void AttendCall::take_score(const Score& score) {
-  const auto additive = [&](const Tensor& weight) {
+  const auto additive = [&](const Tensor& weight, const UnitActivation& activation) {
     const std::int64_t units = q.dim(2);
     const bool shared = weight.shape() == Shape{units};
     if (!shared && weight.shape() != Shape{heads, units}) {
@@ -132,6 +132,13 @@ void AttendCall::take_score(const Score& score) {
     plain_ = false;
     form_.score = kernels::ScoreForm::additive;
     form_.weight_stride = shared ? 0 : units;
+    if (const auto* leaky = std::get_if<LeakyRelu>(&activation)) {
+      if (!std::isfinite(leaky->slope)) {
+        fail<ShapeError>("{}: LeakyRelu::slope {} is no number", name_, leaky->slope);
+      }
+      form_.activation = kernels::UnitActivation::leaky_relu;
+      form_.slope = leaky->slope;
+    }
     weight_ = keep(weight);
   };
   std::visit(
@@ -149,7 +156,7 @@ void AttendCall::take_score(const Score& score) {
           [&](const Additive& s) {
             if (s.query.defined()) q = product_of(q, s.query, "Additive::query");
             if (s.key.defined()) k = product_of(k, s.key, "Additive::key");
-            additive(s.weight);
+            additive(s.weight, s.activation);
           },
           [&](const Concat& s) {
             const Dims d(name_, {{"Concat::matrix", s.matrix.shape(), "Dqk A"}});
@@ -163,7 +170,7 @@ void AttendCall::take_score(const Score& score) {
             const auto split = static_cast<std::size_t>(q.dim(2));
             q = project_heads(q, select_rows(s.matrix, all.first(split)));
             k = project_heads(k, select_rows(s.matrix, all.subspan(split)));
-            additive(s.weight);
+            additive(s.weight, Tanh{});
           },
           [&](const Cosine& s) {
             scale = s.scale;
@@ -356,6 +363,8 @@ kernels::AttendForm<T> AttendCall::form(const std::vector<Tensor>& gradients) co
   f.weight = value(weight_);
   f.dweight = gradient(weight_);
   f.weight_stride = form_.weight_stride;
+  f.activation = form_.activation;
+  f.slope = form_.slope;
   f.pair = form_.pair;
   for (std::size_t b = 0; b < form_.biases.size(); ++b) {
     const Term& from = form_.biases[b];

@@ -16,6 +16,7 @@ struct Mask::Node {
   std::string name;
   Rule rule;
   std::optional<MaskBand> band;
+  bool lists = false;
   Segments queries, keys;      // kind segments
   std::shared_ptr<Node> a, b;  // b only for both and either
   std::mutex guard;            // of the plan
@@ -23,6 +24,12 @@ struct Mask::Node {
 
   void evaluate(const MaskRow& row, Intervals& out) const;
   const Node* find_segments() const;
+  /// Whether every row lists few keys: less than the least of what is cut, all of what is joined.
+  bool by_lists() const {
+    if (kind == Kind::both) return a->by_lists() || b->by_lists();
+    if (kind == Kind::either) return a->by_lists() && b->by_lists();
+    return lists;
+  }
 };
 
 namespace {
@@ -118,6 +125,12 @@ Mask Mask::of(std::string name, Rule rule, std::optional<MaskBand> band) {
   node->name = std::move(name);
   node->rule = std::move(rule);
   return Mask(std::move(node));
+}
+
+Mask Mask::of_lists(std::string name, Rule rule) {
+  Mask mask = of(std::move(name), std::move(rule), {});
+  mask.node_->lists = true;
+  return mask;
 }
 
 Mask operator&(const Mask& a, const Mask& b) {
@@ -220,6 +233,7 @@ std::shared_ptr<const AttendPlan> compile(const Mask& mask, std::int64_t queries
   auto plan = std::make_shared<AttendPlan>();
   plan->queries = queries;
   plan->keys = keys;
+  plan->lists = mask.node_->by_lists();
   plan->row_offsets.reserve(static_cast<std::size_t>(queries) + 1);
   plan->intervals.reserve(static_cast<std::size_t>(queries));
   plan->row_offsets.push_back(0);

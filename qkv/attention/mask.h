@@ -80,6 +80,8 @@ class Mask {
   friend Mask causal(Alignment alignment);
   friend Mask window(std::int64_t left, std::int64_t right, Alignment alignment);
   friend Mask lengths(std::vector<std::int64_t> valid);
+  /// A rule that lists few keys a row (AttendPlan::lists).
+  static Mask of_lists(std::string name, Rule rule);
 
  private:
   struct Node;
@@ -114,7 +116,9 @@ Mask dilated(std::int64_t size, std::int64_t step, Alignment alignment = Alignme
 /// Rows see the keys of their sequence that carry their own id: several documents in one sequence.
 Mask documents(std::vector<std::int64_t> of_rows, std::vector<std::int64_t> of_keys);  // [Tq] [Tk]
 inline Mask documents(const std::vector<std::int64_t>& ids) { return documents(ids, ids); }
-/// Row i (of all Tq) sees the keys neighbours[i] (of all Tk): message passing along edges.
+/// Row i (of all Tq) sees the keys neighbours[i] (of all Tk): message passing along edges. Such a
+/// mask, alone or cut by others (&), is gone through row by row along its lists, at a cost and in a
+/// memory that grow with the visible pairs alone; where most pairs are visible dense() is faster.
 Mask graph(const std::vector<std::vector<std::int64_t>>& neighbours);
 /// The same from a list of edges; rows without one see nothing.
 struct Edge {

@@ -71,8 +71,8 @@ Mask graph_of(std::string name, std::vector<std::vector<std::int64_t>> neighbour
       if (key < std::numeric_limits<std::int64_t>::max()) add_key(rows[i], key);
     }
   }
-  return Mask::of(std::move(name), [rows = std::move(rows), furthest, all_rows](const MaskRow& row,
-                                                                                Intervals& out) {
+  return Mask::of_lists(std::move(name), [rows = std::move(rows), furthest, all_rows](
+                                             const MaskRow& row, Intervals& out) {
     const auto known = static_cast<std::int64_t>(rows.size());
     if (known > row.all_queries || (all_rows && known != row.all_queries)) {
       fail<ShapeError>("graph: {} rows have neighbours, but there are {} query rows", known,

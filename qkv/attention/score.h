@@ -23,12 +23,23 @@ struct General {
   double scale = 1.0;
 };
 
-/// Σ_a w_a tanh(q_a + k_a) (Bahdanau et al. 2015), after the projections q·query and k·key; an
-/// undefined projection means that this side is projected already. No biases.
+/// tanh, as published.
+struct Tanh {};
+/// x above 0, slope · x below; its derivative at 0 is the slope.
+struct LeakyRelu {
+  double slope = 0.2;
+};
+using UnitActivation = std::variant<Tanh, LeakyRelu>;
+
+/// Σ_a w_a f(q_a + k_a), f = tanh (Bahdanau et al. 2015), after the projections q·query and k·key;
+/// an undefined projection means that this side is projected already. No biases. With LeakyRelu
+/// and one unit this is graph attention (Veličković et al. 2018), with a head's features GATv2
+/// (Brody et al. 2022); both in nn/graph_attention.h.
 struct Additive {
   Tensor weight;  // [A], or [H A]
   Tensor query;   // [Dq A], or [H Dq A]; or undefined
   Tensor key;     // [Dk A], or [Hkv Dk A]; or undefined
+  UnitActivation activation = Tanh{};
 };
 
 /// w·tanh(W [q; k]) (Luong et al. 2015): Additive with the two halves of W.

@@ -40,6 +40,11 @@ HWY_INLINE VF Activated(F d, Activation activation, VF z) {
       return hn::Mul(z, Sigmoid(d, z));
     case Activation::quick_gelu:
       return hn::Mul(z, Sigmoid(d, hn::Mul(hn::Set(d, 1.702f), z)));
+    case Activation::elu: {  // e^z − 1 = 2t / (1 − t) with t = tanh(z/2): no digits are lost near 0
+      const VF t = Tanh(d, hn::Mul(hn::Set(d, 0.5f), z));
+      const VF below = hn::Div(hn::Add(t, t), hn::Sub(hn::Set(d, 1.0f), t));
+      return hn::IfThenElse(hn::Gt(z, hn::Zero(d)), z, below);
+    }
   }
   return z;
 }
@@ -86,6 +91,8 @@ HWY_INLINE VF Slope(F d, Activation activation, VF z) {
       return SigmoidProductSlope(d, 1.0f, z);
     case Activation::quick_gelu:
       return SigmoidProductSlope(d, 1.702f, z);
+    case Activation::elu:
+      return hn::IfThenElse(hn::Gt(z, hn::Zero(d)), one, Exp(d, z));
   }
   return one;
 }

@@ -17,12 +17,13 @@ enum class Activation : std::uint8_t {
   sigmoid,
   silu,        ///< x·σ(x), also called swish (Elfwing et al. 2017)
   quick_gelu,  ///< x·σ(1.702 x)
+  elu,         ///< x above 0, e^x − 1 below (Clevert et al. 2016)
 };
-constexpr std::array<std::string_view, 8> spelling(Activation) {
-  return {"none", "relu", "gelu", "gelu_tanh", "tanh", "sigmoid", "silu", "quick_gelu"};
+constexpr std::array<std::string_view, 9> spelling(Activation) {
+  return {"none", "relu", "gelu", "gelu_tanh", "tanh", "sigmoid", "silu", "quick_gelu", "elu"};
 }
-constexpr std::array<std::string_view, 8> synonyms(Activation) {
-  return {"none", "relu", "gelu", "gelu_new", "tanh", "sigmoid", "swish", "quick_gelu"};
+constexpr std::array<std::string_view, 9> synonyms(Activation) {
+  return {"none", "relu", "gelu", "gelu_new", "tanh", "sigmoid", "swish", "quick_gelu", "elu"};
 }
 
 namespace definition {
@@ -52,6 +53,8 @@ T activated(Activation activation, T z) {
       return z * sigmoid(z);
     case Activation::quick_gelu:
       return z * sigmoid(T(1.702) * z);
+    case Activation::elu:
+      return z > 0 ? z : std::expm1(z);
   }
   return z;
 }
@@ -88,6 +91,8 @@ T slope(Activation activation, T z) {
       const T s = sigmoid(T(1.702) * z);
       return s + T(1.702) * z * s * (1 - s);
     }
+    case Activation::elu:
+      return z > 0 ? T(1) : std::exp(z);
   }
   return 1;
 }

@@ -18,6 +18,9 @@ Table<T> definitions_on_cpu() {
       .scale_features_backward = &scale_features_backward<T>,
       .distance_side = &distance_side<T>,
       .distance_side_backward = &distance_side_backward<T>,
+      .sparse_product = &sparse_product<T>,
+      .sparse_product_backward = &sparse_product_backward<T>,
+      .ctc = &ctc<T>,
   };
 }
 

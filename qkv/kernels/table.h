@@ -8,6 +8,7 @@
 #include "qkv/kernels/attention/attend.h"
 #include "qkv/kernels/attention/linear.h"
 #include "qkv/kernels/crf.h"
+#include "qkv/kernels/ctc.h"
 #include "qkv/kernels/elementwise.h"
 #include "qkv/kernels/embedding.h"
 #include "qkv/kernels/features.h"
@@ -17,6 +18,7 @@
 #include "qkv/kernels/loss.h"
 #include "qkv/kernels/norm.h"
 #include "qkv/kernels/recurrent.h"
+#include "qkv/kernels/sparse_product.h"
 
 /// The kernels that have a definition: their shapes and meaning stand in their headers.
 // clang-format off
@@ -73,6 +75,9 @@ struct Table {
   decltype(&kernels::scale_features_backward<T>) scale_features_backward;
   decltype(&kernels::distance_side<T>) distance_side;
   decltype(&kernels::distance_side_backward<T>) distance_side_backward;
+  decltype(&kernels::sparse_product<T>) sparse_product;
+  decltype(&kernels::sparse_product_backward<T>) sparse_product_backward;
+  decltype(&kernels::ctc<T>) ctc;
 };
 
 /// The row of a device for float or double. Double has definitions alone; products and what has one

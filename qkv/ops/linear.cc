@@ -28,6 +28,38 @@ void product_backward(const Tensor& x, const Tensor& weight, const Tensor& dz) {
   });
 }
 
+/// What lies between a product and y = dropout(activation(z + bias)), with what its backward pass
+/// needs of the forward one.
+struct Step {
+  Tensor bias, z, y;  // z of the smooth activations, y of relu; else undefined
+  Activation activation = Activation::none;
+  Dropout drop = {};
+
+  bool plain() const { return activation == Activation::none && !drop.active(); }
+  /// dz; db is accumulated.
+  Tensor backward(const Tensor& dy) const {
+    Tensor dz = dy;
+    if (!plain()) {
+      dz = Tensor::empty(dy.shape(), dy.dtype());
+      dispatch(dy, [&](auto zero) {
+        using T = decltype(zero);
+        kernels_for<T>().bias_activation_backward(dy.dim(0), dy.dim(1), data_or_null<T>(z),
+                                                  data_or_null<T>(bias), data_or_null<T>(y),
+                                                  activation, drop, dy.data<T>(), dz.data<T>());
+      });
+    }
+    if (bias.defined() && needs_gradient(bias)) {
+      dispatch(dz, [&](auto zero) {
+        using T = decltype(zero);
+        GradientBuffer db = gradient_buffer(bias);
+        kernels_for<T>().column_sums(dz.dim(0), dz.dim(1), dz.data<T>(), T(db.add ? 1 : 0),
+                                     db.tensor.data<T>());
+      });
+    }
+    return dz;
+  }
+};
+
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation,
@@ -54,30 +86,28 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
     }
   });
 
-  const Tensor saved_z = keep_z ? z : Tensor();
-  const Tensor saved_y = activation == Activation::relu ? Tensor(y) : Tensor();
+  const Step step{bias, keep_z ? z : Tensor(),
+                  activation == Activation::relu ? Tensor(y) : Tensor(), activation, drop};
   record(y, {&x, &weight, &bias},
-         [x, weight, bias, saved_z, saved_y, activation, drop, plain](const Tensor& dy) {
-           Tensor dz = dy;
-           if (!plain) {
-             dz = Tensor::empty(dy.shape(), dy.dtype());
-             dispatch(dy, [&](auto zero) {
-               using T = decltype(zero);
-               kernels_for<T>().bias_activation_backward(
-                   dy.dim(0), dy.dim(1), data_or_null<T>(saved_z), data_or_null<T>(bias),
-                   data_or_null<T>(saved_y), activation, drop, dy.data<T>(), dz.data<T>());
-             });
-           }
-           if (bias.defined() && needs_gradient(bias)) {
-             dispatch(dz, [&](auto zero) {
-               using T = decltype(zero);
-               GradientBuffer db = gradient_buffer(bias);
-               kernels_for<T>().column_sums(dz.dim(0), dz.dim(1), dz.data<T>(), T(db.add ? 1 : 0),
-                                            db.tensor.data<T>());
-             });
-           }
-           product_backward(x, weight, dz);
-         });
+         [x, weight, step](const Tensor& dy) { product_backward(x, weight, step.backward(dy)); });
+  return y;
+}
+
+Tensor bias_activate(const Tensor& x, const Tensor& bias, Activation activation) {
+  const Dims d("bias_activate", {{"x", x.shape(), "T O"}});
+  if (bias.defined()) {
+    Dims("bias_activate", {{"x", x.shape(), "T O"}, {"bias", bias.shape(), "O"}});
+  }
+  check_types("bias_activate", x, {&bias});
+  Tensor y = Tensor::empty(x.shape(), x.dtype());
+  dispatch(x, [&](auto zero) {
+    using T = decltype(zero);
+    kernels_for<T>().bias_activation(d["T"], d["O"], x.data<T>(), data_or_null<T>(bias), activation,
+                                     {}, y.data<T>());
+  });
+  const Step step{bias, smooth(activation) ? x.reshaped(x.shape()) : Tensor(),
+                  activation == Activation::relu ? y.reshaped(y.shape()) : Tensor(), activation};
+  record(y, {&x, &bias}, [x, step](const Tensor& dy) { accumulate_shared(x, step.backward(dy)); });
   return y;
 }
 

@@ -13,6 +13,10 @@ using kernels::Activation;
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               Activation activation = Activation::none, double dropout = 0.0);
 
+/// activation(x + bias), x [T O], bias [O] or undefined: what follows a product that is not one
+/// of linear().
+Tensor bias_activate(const Tensor& x, const Tensor& bias, Activation activation = Activation::none);
+
 /// a [M K] · b [K N] -> [M N]
 Tensor matmul(const Tensor& a, const Tensor& b);
 

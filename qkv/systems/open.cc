@@ -32,7 +32,8 @@ constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"classify", load_as<Classifier>},
                            {"intent", load_as<IntentModel>},
                            {"vectors", load_as<WordVectors>},
-                           {"action", load_as<ActionRecogniser>}};
+                           {"action", load_as<ActionRecogniser>},
+                           {"nodes", load_as<NodeClassifier>}};
 
 System bert_of(const std::filesystem::path& directory, const Json& config,
                const LoadOptions& options) {
@@ -85,8 +86,9 @@ Info info_of(const System& system) {
 }
 
 std::string_view verb_of(const System& system) {
-  constexpr std::string_view verbs[] = {"translate", "generate", "tag",     "classify", "intent",
-                                        "fill",      "embed",    "similar", "action"};
+  constexpr std::string_view verbs[] = {
+      "translate", "generate", "tag",     "classify", "intent",
+      "fill",      "embed",    "similar", "action",   "classify --nodes"};
   static_assert(std::size(verbs) == std::variant_size_v<System>);
   return verbs[system.index()];
 }

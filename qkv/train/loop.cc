@@ -234,7 +234,7 @@ class Run {
     } catch (const NumericError& e) {
       diverged(at_.step, fmt::format("validation: {}", e.what()));
     }
-    if (!std::isfinite(v.loss) || !std::isfinite(v.score)) {
+    if (!std::isfinite(v.loss) || !std::isfinite(v.score) || !std::isfinite(v.second.value_or(0))) {
       diverged(at_.step,
                fmt::format("the validation's {} is {}", std::isfinite(v.loss) ? "score" : "loss",
                            std::isfinite(v.loss) ? v.score : v.loss));
@@ -244,13 +244,13 @@ class Run {
 
   void validate() {
     const Clock::time_point began = Clock::now();
-    release_pool();  // decoding wants other sizes: what training keeps for itself would stand
-                     // beside them
+    // Decoding wants other sizes: what training keeps for itself would stand beside them.
+    if (!task_.often) release_pool();
     const Tensor candidate = judged();
     const Tensor trained = candidate.defined() ? optimiser_.snapshot() : Tensor();
     if (candidate.defined()) optimiser_.set_weights(candidate);
     const Validation v = judgement();
-    const bool better = v.score > at_.best_score;
+    const Verdict verdict = compare(v);
     if (!directory_.has_state()) {
       // The state of an older run goes before its model does. This validation is done again by who
       // resumes from here, so its weights must not be among those of the last ones yet.
@@ -261,33 +261,60 @@ class Run {
       if (newest.defined()) snapshots_.push_back(newest);
       if (candidate.defined()) optimiser_.set_weights(candidate);
     }
-    if (better) {
-      at_.best_score = v.score;
+    if (verdict.keep) {
       at_.best_step = at_.step;
-      at_.stale = 0;
-      task_.save(directory_.path());
-    } else {
-      ++at_.stale;
+      if (task_.often) {
+        best_ = optimiser_.snapshot();
+      } else {
+        task_.save(directory_.path());
+      }
     }
+    at_.stale = verdict.fresh ? 0 : at_.stale + 1;
+    at_.best_score = std::max(at_.best_score, v.score);
+    if (v.second) at_.best_second = std::max(at_.best_second, *v.second);
     if (trained.defined()) optimiser_.set_weights(trained);
-    release_pool();
+    if (!task_.often) release_pool();
     Json line = v.metrics.empty() ? Json::object() : Json::parse(v.metrics);
     line["step"] = at_.step;
     line["epoch"] = at_.epoch + 1;
     line["valid_loss"] = v.loss;
     line["valid_score"] = v.score;
-    line["best"] = better;
+    line["best"] = verdict.keep;
     line["seconds"] = elapsed();
     directory_.metrics(std::move(line));
-    watch_.say(fmt::format("step {:>6}  epoch {:>3}  valid {}{}  ({:.0f} s)", at_.step,
-                           at_.epoch + 1, v.text, better ? "  best" : "", seconds_since(began)));
+    if (!task_.often || at_.step % options_.report_every == 0) {
+      watch_.say(fmt::format("step {:>6}  epoch {:>3}  valid {}{}  ({:.0f} s)", at_.step,
+                             at_.epoch + 1, v.text, verdict.keep ? "  best" : "",
+                             seconds_since(began)));
+    }
     at_.validated = at_.step;
     window_started_ = Clock::now();
     window_ = {};
-    save_due_ = true;
+    save_due_ = !task_.often;
+  }
+
+  /// Whether the model is to be kept, and whether the patience begins anew.
+  struct Verdict {
+    bool keep, fresh;
+  };
+  Verdict compare(const Validation& v) const {
+    if (!v.second) return {v.score > at_.best_score, v.score > at_.best_score};
+    const bool first = v.score >= at_.best_score, second = *v.second >= at_.best_second;
+    return {first && second, first || second};
+  }
+
+  /// Writes the best model where it waits in memory.
+  void write_best() {
+    if (!best_.defined()) return;
+    const Tensor trained = optimiser_.snapshot();
+    optimiser_.set_weights(best_);
+    task_.save(directory_.path());
+    optimiser_.set_weights(trained);
+    best_ = {};
   }
 
   void save_state() {
+    write_best();
     at_.seconds = elapsed();
     try {
       directory_.save_state([this](const std::filesystem::path& file) {
@@ -310,6 +337,7 @@ class Run {
   Position at_;
   std::int64_t saved_step_ = -1;  // of the state that is saved; −1: none of this run
   bool save_due_ = false;
+  Tensor best_;  // weights of the best model that is not written yet (TrainTask::often)
   std::deque<Tensor> snapshots_;
   BatchLoss window_;
   Clock::time_point started_, saved_, window_started_ = Clock::now();

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -82,6 +83,10 @@ struct Validation {
   double score = 0;     // higher is better; decides which model is kept
   std::string text;     // "loss 2.31  BLEU 31.2", for people
   std::string metrics;  // a JSON object for metrics.jsonl, "{…}"
+  /// Another score, higher is better too. Then a validation that is at least as good as the best so
+  /// far in one of the two begins the patience anew, and the model is kept where it is in both
+  /// (the stopping rule of Veličković et al. 2018).
+  std::optional<double> second = {};
 };
 
 struct TrainTask {
@@ -98,6 +103,9 @@ struct TrainTask {
   /// The same into another folder, for a resumed run to be built from; only its weights come from
   /// elsewhere then. May be empty.
   std::function<void(const std::filesystem::path& folder)> keep;
+  /// Validations come so often, at so little cost, that what they find best stays in memory until
+  /// the state is saved (save_minutes, or the end), and few of them are told of.
+  bool often = false;
 };
 
 struct TrainReport {

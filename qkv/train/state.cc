@@ -34,6 +34,7 @@ Json json_of(const Position& at) {
           {"stale", at.stale},
           {"validated", at.validated},
           {"best_score", std::isfinite(at.best_score) ? Json(at.best_score) : Json()},
+          {"best_second", std::isfinite(at.best_second) ? Json(at.best_second) : Json()},
           {"seconds", at.seconds}};
 }
 
@@ -49,6 +50,9 @@ Position position_from(const Json& json, const std::string& file) {
   at.stale = r.integer("stale", kCount);
   at.validated = r.integer("validated", {.least = -1, .most = at.step});
   if (r.has("best_score") && !json["best_score"].is_null()) at.best_score = r.number("best_score");
+  if (r.has("best_second") && !json["best_second"].is_null()) {
+    at.best_second = r.number("best_second");
+  }
   at.seconds = r.number("seconds", {0, static_cast<double>(kMost)});
   r.finish();
   return at;

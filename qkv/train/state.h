@@ -19,6 +19,7 @@ struct Position {
   std::int64_t best_step = 0, stale = 0;
   std::int64_t validated = -1;  // the step of the last validation: it must not be judged twice
   double best_score = -std::numeric_limits<double>::infinity();
+  double best_second = -std::numeric_limits<double>::infinity();  // Validation::second
   double seconds = 0;
 };
 

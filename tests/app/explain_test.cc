@@ -38,6 +38,16 @@ TEST(ExplainCommand, JsonAndPicture) {
   EXPECT_NE(slurp(folder / "mask.svg").find("</svg>"), std::string::npos);
 }
 
+TEST(ExplainCommand, AGraphGoesAlongItsLists) {
+  const Ran ran = run_qkv(
+      "explain attention --queries 3 --heads 2 --dim 8 --score additive_leaky_relu "
+      "--mask 'graph([0, 1], [0, 1, 2], [2])'");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_NE(ran.out.find("additive, leaky_relu 0.2"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("neighbour rows"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("6 of 9 pairs visible"), std::string::npos) << ran.out;
+}
+
 TEST(ExplainCommand, Measures) {
   const Ran ran = run_qkv("explain attention --queries 64 --heads 1 --dim 16 --measure --json");
   EXPECT_EQ(ran.exit, 0) << ran.err;

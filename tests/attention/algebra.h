@@ -53,6 +53,12 @@ inline std::vector<Row<Score>> scores() {
       {"additive",
        {{kHeads, 5}, {kDim, 5}, {kDim, 5}},
        [](P p) { return Additive{.weight = p[0], .query = p[1], .key = p[2]}; }},
+      {"additive, leaky",
+       {{kHeads, kDim}},
+       [](P p) {
+         return Additive{
+             .weight = p[0], .query = {}, .key = {}, .activation = LeakyRelu{.slope = 0.3}};
+       }},
       {"concat", {{2 * kDim, 5}, {5}}, [](P p) { return Concat{.matrix = p[0], .weight = p[1]}; }},
       {"cosine", {{kHeads}}, [](P p) { return Cosine{.scale = 2.0, .temperature = p[0]}; }},
       {"gaussian", {}, [](P) { return Gaussian{.width = 1.5}; }},
@@ -115,6 +121,7 @@ inline std::vector<MaskRowOfTable> masks() {
           {"causal", own & causal()},
           {"odd", own & odd},
           {"window or prefix", own & (window(1) | prefix(1))},
+          {"graph", own & graph({{0, 2, 4}, {}, {1}, {0, 1, 2, 3, 4}, {5, 7}, {6}, {5, 6, 7}})},
           {"everything", everything()}};
 }
 

@@ -11,6 +11,7 @@
 #include "fuzz/marian.h"
 #include "fuzz/mask.h"
 #include "fuzz/mutate.h"
+#include "fuzz/nodes.h"
 #include "fuzz/pieces.h"
 #include "fuzz/safetensors.h"
 #include "fuzz/sentences.h"
@@ -56,6 +57,7 @@ TEST(Fuzz, Text) { run(fuzz_text, text_seeds(), 3000); }
 TEST(Fuzz, Lines) { run(fuzz_lines, lines_seeds(), 3000); }
 TEST(Fuzz, Columns) { run(fuzz_columns, columns_seeds(), 1500); }
 TEST(Fuzz, Tables) { run(fuzz_tables, tables_seeds(), 3000); }
+TEST(Fuzz, Nodes) { run(fuzz_nodes, nodes_seeds(), 3000); }
 TEST(Fuzz, Pieces) { run(fuzz_pieces, pieces_seeds(), 3000); }
 TEST(Fuzz, Sentences) { run(fuzz_sentences, sentences_seeds(), 3000); }
 TEST(Fuzz, State) { run(fuzz_state, state_seeds(), 1000); }

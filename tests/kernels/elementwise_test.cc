@@ -6,8 +6,9 @@ namespace qkv::kernels {
 namespace {
 
 constexpr Activation kActivations[] = {
-    Activation::none, Activation::relu,    Activation::gelu, Activation::gelu_tanh,
-    Activation::tanh, Activation::sigmoid, Activation::silu, Activation::quick_gelu};
+    Activation::none,      Activation::relu,       Activation::gelu,
+    Activation::gelu_tanh, Activation::tanh,       Activation::sigmoid,
+    Activation::silu,      Activation::quick_gelu, Activation::elu};
 
 Dropout some_dropout(double probability) { return Dropout::make(probability, key_of(7, 11)); }
 

@@ -197,7 +197,8 @@ inline void add_linear_rows(std::vector<OpRow>& rows, std::int64_t n) {
        {std::pair{"none", Activation::none}, std::pair{"relu", Activation::relu},
         std::pair{"gelu", Activation::gelu}, std::pair{"gelu_tanh", Activation::gelu_tanh},
         std::pair{"tanh", Activation::tanh}, std::pair{"sigmoid", Activation::sigmoid},
-        std::pair{"silu", Activation::silu}, std::pair{"quick_gelu", Activation::quick_gelu}}) {
+        std::pair{"silu", Activation::silu}, std::pair{"quick_gelu", Activation::quick_gelu},
+        std::pair{"elu", Activation::elu}}) {
     const Activation a = activation;
     rows.push_back({"gated " + std::string(name) + size, {{5, n}, {5, n}}, [a](auto x) {
                       return gated(x[0], x[1], a);
@@ -208,6 +209,9 @@ inline void add_linear_rows(std::vector<OpRow>& rows, std::int64_t n) {
     rows.push_back({"linear with dropout " + std::string(name) + size,
                     {{5, 3}, {3, n}, {n}},
                     [a](auto x) { return linear(x[0], x[1], x[2], a, 0.4); }});
+    rows.push_back({"bias_activate " + std::string(name) + size, {{5, n}, {n}}, [a](auto x) {
+                      return bias_activate(x[0], x[1], a);
+                    }});
     rows.push_back({"activate " + std::string(name) + size, {{3, n}}, [a](auto x) {
                       return activate(x[0], a);
                     }});

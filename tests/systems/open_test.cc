@@ -69,6 +69,13 @@ struct Ask {
     }
     return answer;
   }
+  std::string operator()(const NodeClassifier& c) const {
+    std::string answer;
+    for (const ClassifiedNode& n : c.classify(tiny::graph_of_nodes())) {
+      answer += fmt::format("{} {:a} ", n.label, n.probability);
+    }
+    return answer;
+  }
 };
 
 struct Save {

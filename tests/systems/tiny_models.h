@@ -24,6 +24,8 @@
 #include "qkv/systems/label_sentences.h"
 #include "qkv/systems/labeller_model.h"
 #include "qkv/systems/language_model.h"
+#include "qkv/systems/node_classifier.h"
+#include "qkv/systems/node_model.h"
 #include "qkv/systems/predict_clips.h"
 #include "qkv/systems/score_text.h"
 #include "qkv/systems/translation_decoding.h"
@@ -293,6 +295,42 @@ inline std::string ask_action(const fs::path& from) {
   return answer;
 }
 
+/// Five nodes, each with its own feature; the last has no edge.
+inline NodeGraph graph_of_nodes() {
+  auto features = std::make_shared<SparseRows>();
+  features->columns = 5;
+  for (std::int32_t n = 0; n < 5; ++n) {
+    features->column.push_back(n);
+    features->value.push_back(1);
+    features->offsets.push_back(n + 1);
+  }
+  NodeGraph g;
+  g.ids = {"a", "b", "c", "d", "e"};
+  g.classes = {"x", "y", "x", "y", ""};
+  g.parts = {NodePart::train, NodePart::train, NodePart::valid, NodePart::test, NodePart::none};
+  g.line_of = {1, 2, 3, 4, 5};
+  g.features = features;
+  g.neighbours = {{0, 1, 2}, {0, 1, 3}, {0, 2}, {1, 3}, {4}};
+  g.graphs = {""};
+  g.segments = Segments({5});
+  return g;
+}
+
+inline void make_nodes(const fs::path& to, NodeKind kind) {
+  NodeDesign design;
+  design.network = {.kind = kind, .heads = 2, .width = 3};
+  save_node_model(make_node_model(design, graph_of_nodes(), 1), to);
+}
+
+inline std::string ask_nodes(const fs::path& from) {
+  std::string answer;
+  for (const ClassifiedNode& n : NodeClassifier::load(from).classify(graph_of_nodes())) {
+    answer += n.label;
+    for (const double p : n.probabilities) answer += " " + bits(p);
+  }
+  return answer;
+}
+
 struct Kind {
   const char* name;
   std::function<void(const fs::path&)> make;
@@ -313,7 +351,9 @@ inline const std::vector<Kind>& kinds() {
       {"vectors", make_vectors, ask_vectors},
       {"act", [](const fs::path& p) { make_action(p, ActionArchitecture::act); }, ask_action},
       {"action lstm", [](const fs::path& p) { make_action(p, ActionArchitecture::lstm); },
-       ask_action}};
+       ask_action},
+      {"nodes", [](const fs::path& p) { make_nodes(p, NodeKind::gat); }, ask_nodes},
+      {"nodes gcn", [](const fs::path& p) { make_nodes(p, NodeKind::gcn); }, ask_nodes}};
   return all;
 }
 

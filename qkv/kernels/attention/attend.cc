@@ -302,7 +302,9 @@ class KeyPlaces {
 }  // namespace
 
 void attend(const Attend<float>& a) {
-  if (attend_path(a.form, a.entropy) != AttendPath::product_tiles) return attend_general(a);
+  const AttendPath path = attend_path(*a.plan, a.form, a.entropy);
+  if (path == AttendPath::neighbour_rows) return attend_lists(a);
+  if (path != AttendPath::product_tiles) return attend_general(a);
   const AttendPlan& plan = *a.plan;
   each_gap(plan, false, [&](std::int64_t begin, std::int64_t end) {
     std::fill(a.out + begin * a.heads * a.value_dim, a.out + end * a.heads * a.value_dim, 0.0f);

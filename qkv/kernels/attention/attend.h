@@ -77,5 +77,8 @@ void attend_backward(const AttendBackward<float>& a);
 /// What the two above hand on whenever more than product scores and softmax is wanted: any form.
 void attend_general(const Attend<float>& a);
 void attend_general_backward(const AttendBackward<float>& a);
+/// And where the mask is made of lists of neighbours (AttendPlan::lists).
+void attend_lists(const Attend<float>& a);
+void attend_lists_backward(const AttendBackward<float>& a);
 
 }  // namespace qkv::kernels

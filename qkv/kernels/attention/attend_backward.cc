@@ -340,9 +340,9 @@ struct Sum : Task {
 }  // namespace
 
 void attend_backward(const AttendBackward<float>& a) {
-  if (attend_path(a.form, a.entropy) != AttendPath::product_tiles) {
-    return attend_general_backward(a);
-  }
+  const AttendPath path = attend_path(*a.plan, a.form, a.entropy);
+  if (path == AttendPath::neighbour_rows) return attend_lists_backward(a);
+  if (path != AttendPath::product_tiles) return attend_general_backward(a);
   const AttendPlan& plan = *a.plan;
   each_gap(plan, false, [&](std::int64_t begin, std::int64_t end) {
     std::fill(a.dq + begin * a.heads * a.dim, a.dq + end * a.heads * a.dim, 0.0f);

@@ -16,9 +16,15 @@ namespace qkv::kernels {
 
 enum class ScoreForm : std::uint8_t {
   product,   ///< scale · q·k
-  additive,  ///< Σ_d weight[d] · tanh(q_d + k_d); q and k are projected already
+  additive,  ///< Σ_d weight[d] · f(q_d + k_d), f below; q and k are projected already
   l1,        ///< −scale · Σ_d |q_d − k_d|; the gradient of a tie is 0
   pair,      ///< a user's own function of one query and one key
+};
+
+/// What the additive score does to a sum of units.
+enum class UnitActivation : std::uint8_t {
+  tanh,
+  leaky_relu,  ///< x above 0, slope · x from 0 down; the gradient at 0 is the slope
 };
 
 /// A user's own score. Called for visible pairs only, with one head's features.
@@ -109,12 +115,16 @@ struct NormForm {
 template <class T>
 struct AttendForm {
   ScoreForm score = ScoreForm::product;
-  const T* weight = nullptr;       // additive: [D] or [H D]
-  T* dweight = nullptr;            // added to
-  std::int64_t weight_stride = 0;  // between heads; 0: shared
+  const T* weight = nullptr;                         // additive: [D] or [H D]
+  T* dweight = nullptr;                              // added to
+  std::int64_t weight_stride = 0;                    // between heads; 0: shared
+  UnitActivation activation = UnitActivation::tanh;  // additive
+  double slope = 0.2;                                // leaky_relu
   const PairFunctions* pair = nullptr;
   std::vector<BiasTerm<T>> biases;
   NormForm<T> norm;
+
+  bool additive(UnitActivation f) const { return score == ScoreForm::additive && activation == f; }
 };
 
 }  // namespace qkv::kernels

@@ -17,6 +17,7 @@
 #include "qkv/kernels/attention/additive-inl.h"
 #include "qkv/kernels/attention/general-tile-inl.h"
 #include "qkv/kernels/attention/l1-inl.h"
+#include "qkv/kernels/attention/leaky-inl.h"
 #include "qkv/kernels/attention/scratch.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -81,6 +82,15 @@ class Scorer {
             {prepared_, t.rows, stride_},
             -scale_};
   }
+  LeakyTile leaky(const Tile& t, std::int64_t k) const {
+    return {dim_,
+            {prepared_keys_ + k * stride_, t.keys, stride_},
+            {prepared_, t.rows, stride_},
+            weight_,
+            static_cast<float>(form_.slope)};
+  }
+  bool is_leaky() const { return form_.additive(UnitActivation::leaky_relu); }
+  bool is_tanh() const { return form_.additive(UnitActivation::tanh); }
   void pair_scores(const Tile& t, std::int64_t k, float* to) const;
   void pair_gradients(const Tile& t, std::int64_t k, const float* dscores, std::int64_t dp,
                       float* dq, float* dk) const;
@@ -129,8 +139,10 @@ inline void Scorer::take_head(std::int64_t head) {
 inline void Scorer::take_keys(const float* from, std::int64_t stride, std::int64_t count) {
   keys_ = from;
   keys_stride_ = stride;
-  if (form_.score == ScoreForm::l1) PackRows(count, dim_, from, stride, prepared_keys_, stride_);
-  if (form_.score == ScoreForm::additive) {
+  if (form_.score == ScoreForm::l1 || is_leaky()) {
+    PackRows(count, dim_, from, stride, prepared_keys_, stride_);
+  }
+  if (is_tanh()) {
     AdditivePrepare(count, dim_, from, stride, prepared_keys_, stride_, key_extent_);
   }
 }
@@ -138,7 +150,7 @@ inline void Scorer::take_keys(const float* from, std::int64_t stride, std::int64
 inline void Scorer::take_queries(const float* from, std::int64_t stride, const Tile& t) {
   queries_ = from;
   queries_stride_ = stride;
-  if (form_.score == ScoreForm::additive) {
+  if (is_tanh()) {
     AdditivePrepare(t.rows, dim_, from, stride, prepared_, stride_, extent_);
   } else if (prepared_) {
     PackRows(t.rows, dim_, from, stride, prepared_, stride_);
@@ -152,7 +164,8 @@ inline void Scorer::scores(const Tile& t, std::int64_t k, float* to) const {
       return Product<false>(false, t.keys, t.width / Lanes(), dim_, keys_ + k * keys_stride_,
                             keys_stride_, transposed_, t.width, to, t.width, false);
     case ScoreForm::additive:
-      return AdditiveScores(additive(t, k), t.width, to);
+      return is_leaky() ? LeakyScores(leaky(t, k), t.width, to)
+                        : AdditiveScores(additive(t, k), t.width, to);
     case ScoreForm::l1:
       return L1Scores(l1(t, k), t.width, to);
     case ScoreForm::pair:
@@ -171,7 +184,9 @@ inline void Scorer::gradients(const Tile& t, std::int64_t k, const float* dscore
   }
   if (!begun) std::fill_n(dq, t.rows * dp, 0.0f);
   const PairGradient to{dq, dp, dk + k * dp, dp};
-  if (form_.score == ScoreForm::additive) {
+  if (is_leaky()) {
+    LeakyGradients(leaky(t, k), t.width, dscores, to, dweight_);
+  } else if (is_tanh()) {
     AdditiveGradients(additive(t, k), t.width, dscores, to, dweight_);
   } else if (form_.score == ScoreForm::l1) {
     L1Gradients(l1(t, k), t.width, dscores, to);

@@ -27,7 +27,8 @@ class Looker {
   explicit Looker(const AttendObserved& a)
       : row(a),
         a_(a),
-        tiled_(!a.form || a.form->score != ScoreForm::pair),
+        tiled_(!a.plan->lists && (!a.form || (a.form->score != ScoreForm::pair &&
+                                              !a.form->additive(UnitActivation::leaky_relu)))),
         softmax_(!a.form || a.form->norm.kind == NormForm<float>::Kind::softmax),
         exponential_(!a.form || a.form->norm.exponential()) {}
 

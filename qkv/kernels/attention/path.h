@@ -10,23 +10,27 @@
 namespace qkv::kernels {
 
 enum class AttendPath : std::uint8_t {
-  product_tiles,  ///< product scores and softmax, streaming, tuned
-  product_rows,   ///< the same bits for sequences of few query rows; backward: product_tiles
-  general_tiles,  ///< any score and bias, a tile at a time, normalisers that stream
-  row_strips,     ///< the same tiles, with all scores of a few rows held for the normaliser
-  definition,     ///< row by row as the formulas read, one thread
+  product_tiles,   ///< product scores and softmax, streaming, tuned
+  product_rows,    ///< the same bits for sequences of few query rows; backward: product_tiles
+  general_tiles,   ///< any score and bias, a tile at a time, normalisers that stream
+  neighbour_rows,  ///< any form, row by row over lists of keys: work and memory by visible pairs
+  row_strips,      ///< the same tiles, with all scores of a few rows held for the normaliser
+  definition,      ///< row by row as the formulas read, one thread
 };
 
 /// Of the forward and the backward pass, product_rows apart. `form` may be null; `entropy`: whether
 /// it is wanted.
-inline AttendPath attend_path(const AttendForm<float>* form, bool entropy) {
+inline AttendPath attend_path(const AttendPlan& plan, const AttendForm<float>* form, bool entropy) {
+  if (plan.lists) return AttendPath::neighbour_rows;
   if (!form) return entropy ? AttendPath::general_tiles : AttendPath::product_tiles;
   if (!form->norm.streams()) return AttendPath::row_strips;
   const bool plain = form->score == ScoreForm::product && form->biases.empty() &&
                      form->norm.kind == NormForm<float>::Kind::softmax;
   return plain && !entropy ? AttendPath::product_tiles : AttendPath::general_tiles;
 }
-inline AttendPath attend_path(const AttendForm<double>*, bool) { return AttendPath::definition; }
+inline AttendPath attend_path(const AttendPlan&, const AttendForm<double>*, bool) {
+  return AttendPath::definition;
+}
 
 /// Query rows up to which a sequence is computed with keys in the lanes of a vector instead of
 /// rows: beyond, the lanes fill well enough.

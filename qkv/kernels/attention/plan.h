@@ -28,6 +28,9 @@ struct AttendPlan {
   /// indices.
   std::vector<std::int64_t> row_offsets;  // Tq + 1
   std::vector<Interval> intervals;
+  /// Made of lists of neighbours (graph()): few keys a row, nearly all of them alone, so that tiles
+  /// would be almost empty. A property of the mask, not of the numbers in it.
+  bool lists = false;
 };
 
 }  // namespace qkv::kernels

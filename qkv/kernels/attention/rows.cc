@@ -35,6 +35,14 @@ T AttendRow<T>::score_of(const T* q, const T* k) const {
       return static_cast<T>(s_.scale) * sum;
     case ScoreForm::additive: {
       const T* w = s_.form->weight + head_ * s_.form->weight_stride;
+      if (s_.form->activation == UnitActivation::leaky_relu) {
+        const T slope = static_cast<T>(s_.form->slope);
+        for (std::size_t d = 0; d < n; ++d) {
+          const T x = q[d] + k[d];
+          sum += w[d] * (x > 0 ? x : slope * x);
+        }
+        return sum;
+      }
       for (std::size_t d = 0; d < n; ++d) sum += w[d] * std::tanh(q[d] + k[d]);
       return sum;
     }
@@ -63,11 +71,15 @@ void AttendRow<T>::score_backward(const T* q, const T* k, T ds, T* dq, T* dk) co
     case ScoreForm::additive: {
       const std::int64_t offset = head_ * s_.form->weight_stride;
       const T* w = s_.form->weight + offset;
+      const bool leaky = s_.form->activation == UnitActivation::leaky_relu;
       for (std::size_t d = 0; d < n; ++d) {
-        const T t = std::tanh(q[d] + k[d]), slope = ds * w[d] * (1 - t * t);
+        const T x = q[d] + k[d];
+        const T along = leaky ? (x > 0 ? T{1} : static_cast<T>(s_.form->slope)) : T{0};
+        const T y = leaky ? along * x : std::tanh(x);
+        const T slope = ds * w[d] * (leaky ? along : 1 - y * y);
         dq[d] += slope;
         dk[d] += slope;
-        if (s_.form->dweight) s_.form->dweight[static_cast<std::size_t>(offset) + d] += ds * t;
+        if (s_.form->dweight) s_.form->dweight[static_cast<std::size_t>(offset) + d] += ds * y;
       }
       return;
     }
@@ -166,36 +178,41 @@ void AttendRow<T>::bias() {
 }
 
 template <class T>
-void AttendRow<T>::backward(const std::vector<T>& dweights, T dlse, T dentropy, T* dq, T* dk) {
-  dscores_.resize(scores.size());
+void AttendRow<T>::backward_to_scores(const std::vector<T>& dweights, T dlse, T dentropy) {
+  dscores.resize(scores.size());
   normalise_backward<T>(s_.form->norm, head_, scores, weights, result, dweights, dlse, dentropy,
-                        dscores_);
+                        dscores);
   for (std::size_t b = s_.form->biases.size(); b-- > 0;) {
     const BiasTerm<T>& bias = s_.form->biases[b];
     for (std::size_t n = 0; n < scores.size(); ++n) {
       switch (bias.kind) {
         case BiasTerm<T>::Kind::soft_cap: {
           const T t = std::tanh(before_[b][n] / static_cast<T>(bias.cap));
-          dscores_[n] *= 1 - t * t;
+          dscores[n] *= 1 - t * t;
           break;
         }
         case BiasTerm<T>::Kind::function:
-          dscores_[n] *= static_cast<T>(bias.function->derivative(
+          dscores[n] *= static_cast<T>(bias.function->derivative(
               static_cast<double>(before_[b][n]),
               {head_, place_of(bias, segment_, i_), keys[n] - segment_.k_begin}));
           break;
         default:
-          if (bias.gradient) *at(bias, bias.gradient, n) += dscores_[n];
+          if (bias.gradient) *at(bias, bias.gradient, n) += dscores[n];
       }
     }
   }
+}
+
+template <class T>
+void AttendRow<T>::backward(const std::vector<T>& dweights, T dlse, T dentropy, T* dq, T* dk) {
+  backward_to_scores(dweights, dlse, dentropy);
   const T* q = s_.q + (i_ * s_.heads + head_) * s_.dim;
   const std::int64_t kv_head = head_ / (s_.heads / s_.kv_heads);
   for (std::size_t n = 0; n < scores.size(); ++n) {
     // A key without influence passes nothing on, so that what it holds (NaN) cannot leak.
-    if (dscores_[n] == 0) continue;
+    if (dscores[n] == 0) continue;
     const std::int64_t key = (keys[n] * s_.kv_heads + kv_head) * s_.dim;
-    score_backward(q, s_.k + key, dscores_[n], dq, dk + key);
+    score_backward(q, s_.k + key, dscores[n], dq, dk + key);
   }
 }
 

@@ -44,20 +44,26 @@ class AttendRow {
   std::vector<T> weights;          // before dropout
   RowResult<T> result{};
 
+  /// The row last found, of another head.
+  void take_head(std::int64_t head) { head_ = head; }
+
   /// The gradients of the weights, of lse and of entropy -> dq [D] and dk (both added to; dk at
   /// dk + (j·Hkv + h/group)·D) and the form's own gradients.
   void backward(const std::vector<T>& dweights, T dlse, T dentropy, T* dq, T* dk);
+  /// The same in steps: dscores, of what the score itself gave, and the form's own gradients but
+  /// that of its weight; then what one pair adds to dq [D], dk [D] and the weight's.
+  void backward_to_scores(const std::vector<T>& dweights, T dlse, T dentropy);
+  std::vector<T> dscores;
+  void score_backward(const T* q, const T* k, T ds, T* dq, T* dk) const;
 
  private:
   T score_of(const T* q, const T* k) const;
-  void score_backward(const T* q, const T* k, T ds, T* dq, T* dk) const;
   T* at(const BiasTerm<T>& bias, T* base, std::size_t n) const;
 
   RowSource<T> s_;
   std::int64_t i_ = 0, head_ = 0;
   AttendPlan::Segment segment_{};
   std::vector<std::vector<T>> before_;  // scores before bias b
-  std::vector<T> dscores_;
 };
 
 /// visit(i, segment) for every query row of every segment.

@@ -27,6 +27,9 @@ struct Writer {
   Exported operator()(const ActionRecogniser&) const {
     fail("export: no class of transformers recognises what skeletons do");
   }
+  Exported operator()(const NodeClassifier&) const {
+    fail("export: no class of transformers reads graphs");
+  }
 };
 
 }  // namespace

@@ -1,0 +1,3 @@
+#include "fuzz/nodes.h"
+
+QKV_FUZZ_MAIN(nodes)
