@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "qkv/ops/convolve.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/embedding.h"
 #include "qkv/ops/grid.h"
@@ -17,6 +18,7 @@
 #include "qkv/ops/loss.h"
 #include "qkv/ops/norm.h"
 #include "qkv/ops/pieces.h"
+#include "qkv/ops/pixels.h"
 #include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
 #include "qkv/ops/softmax.h"
@@ -160,6 +162,55 @@ inline void add_grid_rows(std::vector<OpRow>& rows) {
                   }});
 }
 
+/// Pictures of several sizes: 3 × 2, none, 4 × 5 and one pixel.
+inline void add_picture_rows(std::vector<OpRow>& rows, std::int64_t n) {
+  const std::string size = " width " + std::to_string(n);
+  const Grids grids{{3, 2}, {0, 4}, {4, 5}, {1, 1}};
+  const std::int64_t total = grids.total();
+  for (const auto& [name, window] : {std::pair{"", PixelWindow::square(3, 1, 1)},
+                                     std::pair{" with strides", PixelWindow{3, 2, 2, 1, 1, 0}},
+                                     std::pair{" 1 × 1", PixelWindow::square(1)}}) {
+    const PixelWindow w = window;
+    rows.push_back({std::string("convolve") + name + size,
+                    {{total, 3}, {w.rows, w.cols, 3, n}, {n}},
+                    [=](auto x) { return convolve(x[0], grids, x[1], x[2], w); },
+                    1e-5});
+  }
+  rows.push_back(
+      {"convolve in groups" + size,
+       {{total, 2 * n}, {2, 2, n, 4}},
+       [=](auto x) { return convolve(x[0], grids, x[1], {}, PixelWindow::square(2), 2); },
+       1e-5});
+  rows.push_back({"convolve in time" + size,
+                  {{9, n}, {3, n, 4}, {4}},
+                  [](auto x) {
+                    const Grids lines = Grids::lines(Segments({5, 0, 4}));
+                    return convolve(x[0], lines, x[1], x[2], PixelWindow::line(3, 2, 1));
+                  },
+                  1e-5});
+  rows.push_back({"pixel_shuffle" + size, {{total, 4 * n}}, [=](auto x) {
+                    return pixel_shuffle(x[0], grids, 2);
+                  }});
+  rows.push_back({"upsample_nearest" + size, {{total, n}}, [=](auto x) {
+                    return upsample_nearest(x[0], grids, 3);
+                  }});
+  rows.push_back({"mean_pool" + size, {{total, n}}, [=](auto x) {
+                    return mean_pool(x[0], grids, PixelWindow::square(2, 2));
+                  }});
+  rows.push_back({"max_pool" + size, {{total, n}}, [=](auto x) {
+                    return max_pool(x[0], grids, PixelWindow::square(3, 2, 1));
+                  }});
+  rows.push_back({"enlarge_bicubic" + size, {{total, n}}, [=](auto x) {
+                    return enlarge_bicubic(x[0], grids, 2);
+                  }});
+  rows.push_back({"drop_pictures" + size, {{5, n}}, [](auto x) {
+                    return drop_pictures(x[0], std::vector<std::int32_t>{0, 1, 0, 2, 3}, 0.5);
+                  }});
+  rows.push_back({"permute_rows" + size, {{5, n}}, [](auto x) {
+                    return permute_rows(x[0], Permutation({4, 0, 3, 1, 2}));
+                  }});
+}
+
 /// Rows of whole sequences, and probabilities of few labels.
 inline void add_label_rows(std::vector<OpRow>& rows, std::int64_t n) {
   const std::string size = " width " + std::to_string(n);
@@ -298,6 +349,7 @@ inline std::vector<OpRow> op_table() {
     add_piece_rows(rows, n);
     add_label_rows(rows, n);
     add_recurrent_rows(rows, n);
+    add_picture_rows(rows, n);
     if (n > 1) add_norm_rows(rows, n);  // the norm of one number is constant
   }
   return rows;
