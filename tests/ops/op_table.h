@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "qkv/ops/columns.h"
 #include "qkv/ops/convolve.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/embedding.h"
@@ -206,6 +207,23 @@ inline void add_picture_rows(std::vector<OpRow>& rows, std::int64_t n) {
   rows.push_back({"drop_pictures" + size, {{5, n}}, [](auto x) {
                     return drop_pictures(x[0], std::vector<std::int32_t>{0, 1, 0, 2, 3}, 0.5);
                   }});
+  rows.push_back({"standardise_columns" + size,
+                  {{7, n}},
+                  [](auto x) { return standardise_columns(x[0], 1e-3).out; },
+                  2e-5});
+  rows.push_back({"standardise_columns as told" + size, {{7, n}}, [n](auto x) {
+                    const DType type = x[0].dtype();
+                    return standardise_columns(x[0], Tensor::full({n}, 0.5, type),
+                                               Tensor::full({n}, 2.0, type), 1e-3);
+                  }});
+  rows.push_back({"scale_columns" + size, {{7, n}, {1, n}, {1, n}}, [](auto x) {
+                    return scale_columns(x[0], x[1], x[2]);
+                  }});
+  rows.push_back(
+      {"scale_columns by class" + size, {{5, n}, {3, n}, {3, n}}, [](auto x) {
+         return scale_columns(x[0], x[1], x[2], std::vector<std::int32_t>{2, 0, 2, 2, 0});
+       }});
+  rows.push_back({"leaky_relu" + size, {{5, n}}, [](auto x) { return leaky_relu(x[0], 0.2); }});
   rows.push_back({"permute_rows" + size, {{5, n}}, [](auto x) {
                     return permute_rows(x[0], Permutation({4, 0, 3, 1, 2}));
                   }});
