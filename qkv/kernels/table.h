@@ -7,6 +7,7 @@
 
 #include "qkv/kernels/attention/attend.h"
 #include "qkv/kernels/attention/linear.h"
+#include "qkv/kernels/convolve.h"
 #include "qkv/kernels/crf.h"
 #include "qkv/kernels/ctc.h"
 #include "qkv/kernels/elementwise.h"
@@ -34,6 +35,9 @@
   ROW(clamp)                    \
   ROW(clamp_backward)           \
   ROW(column_sums)              \
+  ROW(convolve)                 \
+  ROW(convolve_input)           \
+  ROW(convolve_weight)          \
   ROW(crf_best)                 \
   ROW(crf_expectation)          \
   ROW(crf_partition)            \

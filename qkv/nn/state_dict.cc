@@ -25,6 +25,15 @@ Shape shape_of(const StateEntry& entry) {
   const Tensor& first = entry.parts[0];
   if (entry.layout == StateLayout::same) return first.shape();
   if (entry.layout == StateLayout::row) return {1, first.dim(0)};
+  if (entry.layout == StateLayout::kernel) {
+    const int rank = first.shape().rank();
+    if (rank != 3 && rank != 4) {
+      fail<ShapeError>("state dict: '{}' {} is no kernel", entry.name, to_string(first.shape()));
+    }
+    Shape shape{first.dim(-1), first.dim(-2)};
+    for (int axis = 0; axis < rank - 2; ++axis) shape.push_back(first.dim(axis));
+    return shape;
+  }
   std::int64_t out = 0;
   for (const Tensor& part : entry.parts) out += part.dim(-1);
   if (first.shape().rank() != 2) return {out};
@@ -56,6 +65,17 @@ void for_rows(const StateEntry& entry, const Tensor& whole, F&& f) {
   }
 }
 
+/// f(there, here) for each number of a kernel, by its places in [O I K] and in [K I O].
+template <class F>
+void for_kernel(const Tensor& part, F&& f) {
+  const std::int64_t out = part.dim(-1), in = part.dim(-2);
+  const std::int64_t entries = part.count() / std::max<std::int64_t>(in * out, 1);
+  for (std::int64_t here = 0; here < part.count(); ++here) {
+    const std::int64_t entry = here / (in * out), i = here / out % in, o = here % out;
+    f((o * in + i) * entries + entry, here);
+  }
+}
+
 bool alone(const StateEntry& entry) {
   return entry.layout == StateLayout::same || entry.layout == StateLayout::row;
 }
@@ -66,6 +86,11 @@ Tensor joined(const StateEntry& entry) {
   dispatch(whole, [&](auto zero) {
     using T = decltype(zero);
     T* to = whole.data<T>();
+    if (entry.layout == StateLayout::kernel) {
+      const T* from = entry.parts[0].data<T>();
+      return for_kernel(entry.parts[0],
+                        [=](std::int64_t there, std::int64_t here) { to[there] = from[here]; });
+    }
     if (entry.layout == StateLayout::columns) {
       return for_columns(
           entry, to, [](T* there, const T* here, std::int64_t n) { std::copy_n(here, n, there); });
@@ -84,6 +109,11 @@ void split(const Tensor& whole, const StateEntry& entry) {
     if (alone(entry)) {
       Tensor part = entry.parts[0];
       std::copy_n(whole.data<T>(), part.count(), part.data<T>());
+    } else if (entry.layout == StateLayout::kernel) {
+      Tensor part = entry.parts[0];
+      const T* from = whole.data<T>();
+      T* to = part.data<T>();
+      for_kernel(part, [=](std::int64_t there, std::int64_t here) { to[here] = from[there]; });
     } else if (entry.layout == StateLayout::columns) {
       for_columns(entry, whole.data<T>(),
                   [](const T* there, T* here, std::int64_t n) { std::copy_n(there, n, here); });

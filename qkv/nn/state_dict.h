@@ -23,6 +23,7 @@ enum class StateLayout : std::uint8_t {
   same,     ///< one part as it is, e.g. embeddings, whose rows are rows there too
   row,      ///< one vector [N] as a matrix [1 N], that of nn.Linear(N, 1)
   columns,  ///< a matrix [I O] as it is, the parts beside each other: GPT-2's Conv1D
+  kernel,   ///< one kernel [Kh Kw I O] as [O I Kh Kw], or [K I O] as [O I K]: nn.Conv2d, nn.Conv1d
 };
 
 struct StateEntry {

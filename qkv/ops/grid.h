@@ -4,16 +4,10 @@
 
 #include <cstdint>
 
+#include "qkv/base/grid.h"
 #include "qkv/tensor/tensor.h"
 
 namespace qkv {
-
-struct Grid {
-  std::int64_t rows = 0, cols = 0;
-  std::int64_t count() const { return rows * cols; }
-  /// With `ring` more pixels on every side.
-  Grid wider(std::int64_t ring) const { return {rows + 2 * ring, cols + 2 * ring}; }
-};
 
 /// x [T C], T = pictures · grid.count() -> the pictures with a ring of zeros around them.
 Tensor pad_grid(const Tensor& x, const Grid& grid, std::int64_t ring);

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "qkv/ops/columns.h"
+#include "qkv/ops/convolve.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/embedding.h"
 #include "qkv/ops/grid.h"
@@ -17,6 +19,7 @@
 #include "qkv/ops/loss.h"
 #include "qkv/ops/norm.h"
 #include "qkv/ops/pieces.h"
+#include "qkv/ops/pixels.h"
 #include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
 #include "qkv/ops/softmax.h"
@@ -157,6 +160,72 @@ inline void add_grid_rows(std::vector<OpRow>& rows) {
                   }});
   rows.push_back({"quadratic_queries, any spread", {{4, 2}, {4, 2, 2}}, [](auto x) {
                     return quadratic_queries(x[0], x[1], {3, 2}, 2);
+                  }});
+}
+
+/// Pictures of several sizes: 3 × 2, none, 4 × 5 and one pixel.
+inline void add_picture_rows(std::vector<OpRow>& rows, std::int64_t n) {
+  const std::string size = " width " + std::to_string(n);
+  const Grids grids{{3, 2}, {0, 4}, {4, 5}, {1, 1}};
+  const std::int64_t total = grids.total();
+  for (const auto& [name, window] : {std::pair{"", PixelWindow::square(3, 1, 1)},
+                                     std::pair{" with strides", PixelWindow{3, 2, 2, 1, 1, 0}},
+                                     std::pair{" 1 × 1", PixelWindow::square(1)}}) {
+    const PixelWindow w = window;
+    rows.push_back({std::string("convolve") + name + size,
+                    {{total, 3}, {w.rows, w.cols, 3, n}, {n}},
+                    [=](auto x) { return convolve(x[0], grids, x[1], x[2], w); },
+                    1e-5});
+  }
+  rows.push_back(
+      {"convolve in groups" + size,
+       {{total, 2 * n}, {2, 2, n, 4}},
+       [=](auto x) { return convolve(x[0], grids, x[1], {}, PixelWindow::square(2), 2); },
+       1e-5});
+  rows.push_back({"convolve in time" + size,
+                  {{9, n}, {3, n, 4}, {4}},
+                  [](auto x) {
+                    const Grids lines = Grids::lines(Segments({5, 0, 4}));
+                    return convolve(x[0], lines, x[1], x[2], PixelWindow::line(3, 2, 1));
+                  },
+                  1e-5});
+  rows.push_back({"pixel_shuffle" + size, {{total, 4 * n}}, [=](auto x) {
+                    return pixel_shuffle(x[0], grids, 2);
+                  }});
+  rows.push_back({"upsample_nearest" + size, {{total, n}}, [=](auto x) {
+                    return upsample_nearest(x[0], grids, 3);
+                  }});
+  rows.push_back({"mean_pool" + size, {{total, n}}, [=](auto x) {
+                    return mean_pool(x[0], grids, PixelWindow::square(2, 2));
+                  }});
+  rows.push_back({"max_pool" + size, {{total, n}}, [=](auto x) {
+                    return max_pool(x[0], grids, PixelWindow::square(3, 2, 1));
+                  }});
+  rows.push_back({"enlarge_bicubic" + size, {{total, n}}, [=](auto x) {
+                    return enlarge_bicubic(x[0], grids, 2);
+                  }});
+  rows.push_back({"drop_pictures" + size, {{5, n}}, [](auto x) {
+                    return drop_pictures(x[0], std::vector<std::int32_t>{0, 1, 0, 2, 3}, 0.5);
+                  }});
+  rows.push_back({"standardise_columns" + size,
+                  {{7, n}},
+                  [](auto x) { return standardise_columns(x[0], 1e-3).out; },
+                  2e-5});
+  rows.push_back({"standardise_columns as told" + size, {{7, n}}, [n](auto x) {
+                    const DType type = x[0].dtype();
+                    return standardise_columns(x[0], Tensor::full({n}, 0.5, type),
+                                               Tensor::full({n}, 2.0, type), 1e-3);
+                  }});
+  rows.push_back({"scale_columns" + size, {{7, n}, {1, n}, {1, n}}, [](auto x) {
+                    return scale_columns(x[0], x[1], x[2]);
+                  }});
+  rows.push_back(
+      {"scale_columns by class" + size, {{5, n}, {3, n}, {3, n}}, [](auto x) {
+         return scale_columns(x[0], x[1], x[2], std::vector<std::int32_t>{2, 0, 2, 2, 0});
+       }});
+  rows.push_back({"leaky_relu" + size, {{5, n}}, [](auto x) { return leaky_relu(x[0], 0.2); }});
+  rows.push_back({"permute_rows" + size, {{5, n}}, [](auto x) {
+                    return permute_rows(x[0], Permutation({4, 0, 3, 1, 2}));
                   }});
 }
 
@@ -302,6 +371,7 @@ inline std::vector<OpRow> op_table() {
     add_piece_rows(rows, n);
     add_label_rows(rows, n);
     add_recurrent_rows(rows, n);
+    add_picture_rows(rows, n);
     if (n > 1) add_norm_rows(rows, n);  // the norm of one number is constant
   }
   return rows;
