@@ -54,6 +54,7 @@ class Recipes {
   template <class Recipe, class Kind>
   void settle(Recipe& recipe, const Kind& kind, TrainingRun& run) {
     set_tuning(recipe.tuning, kind.init);
+    raise_rate(recipe.tuning, false, recipe.train);
     set_loop(recipe.train);
     finish(run, kind.init.empty()
                     ? "is for another --arch than " + std::string(name_of(kind.architecture))

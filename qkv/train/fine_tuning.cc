@@ -65,6 +65,10 @@ TrainOptions tuned_options() {
   return o;
 }
 
+void raise_rate(const FineTuning& tuning, bool heads_alone, TrainOptions& options) {
+  if (tuning.lora.rank > 0 || heads_alone) options.schedule.rate *= 5;
+}
+
 void count_layer(std::string_view path, LayerCounts& counts) {
   if (const auto at = layer_path(path)) {
     std::int64_t& count = counts[std::string(at->stack)];

@@ -45,6 +45,10 @@ struct FineTuning {
 /// and then falls to nothing, a few passes; the end comes early when nothing gets better.
 TrainOptions tuned_options();
 
+/// Adapters, and the heads of an encoder that stays as it is, bear larger steps than weights that
+/// were trained before: five times the rate (docs/results.md).
+void raise_rate(const FineTuning& tuning, bool heads_alone, TrainOptions& options);
+
 /// Stacks and their numbers of layers: {"bert.encoder.layer": 6}.
 using LayerCounts = std::map<std::string, std::int64_t, std::less<>>;
 void count_layer(std::string_view path, LayerCounts& counts);
