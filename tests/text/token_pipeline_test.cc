@@ -285,6 +285,34 @@ TEST(TokenPipeline, SaysWhatADirectoryLacks) {
   EXPECT_THAT(message(), HasSubstr("tokenizer_class"));
 }
 
+// Directories of ours say in config.json what other programs say beside it, labellers in parts.
+TEST(TokenPipeline, OurOwnBertsAndLabellersSayTheirRules) {
+  const Temporary folder;
+  write_file(folder / "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n");
+  const auto pieces = [&](const Json& config, const std::string& text) {
+    write_file(folder / "config.json", config.dump());
+    return read_token_pipeline(folder.path()).encode(text, false).pieces;
+  };
+  using List = std::vector<std::string>;
+  const List unknown = {"[UNK]"}, cut = {"a", "##b", "##b"};
+  const std::string longer = "a" + std::string(120, 'b');
+  const Json theirs = {{"model_type", "bert"}}, ours = {{"format", 2}, {"task", "mlm"}};
+  EXPECT_EQ(pieces(theirs, longer), unknown);
+  EXPECT_EQ(pieces(ours, longer).size(), 121U);
+  EXPECT_EQ(pieces({{"format", 2}, {"task", "mlm"}, {"max_input_chars_per_word", 2}}, "abb"),
+            unknown);
+  EXPECT_EQ(pieces({{"format", 2}, {"task", "mlm"}, {"do_lower_case", false}}, "ABB"), unknown);
+  const auto labeller = [](bool lower, int longest) {
+    return Json{{"format", 2},
+                {"task", "tag"},
+                {"words", {{"lowercase", lower}}},
+                {"bert", {{"max_input_chars_per_word", longest}}}};
+  };
+  EXPECT_EQ(pieces(labeller(true, 3), "ABB"), cut);
+  EXPECT_EQ(pieces(labeller(false, 3), "ABB"), unknown);
+  EXPECT_EQ(pieces(labeller(true, 2), "abb"), unknown);
+}
+
 TEST(TokenPipeline, SettingsBesideATokenizerJsonMustAgree) {
   const Temporary folder;
   write_file(folder / "tokenizer.json", read_file(kFolder / "bert.json"));
