@@ -6,8 +6,10 @@
 QKV is the program. It trains small models on made-up text, takes the golden ones of tests/golden/hf besides,
 exports all of them, and loads each directory with transformers: nothing may be missing, unexpected or of
 another shape; numbers must be qkv's own within 1e-5 (log p of given translations and texts, probabilities of
-hidden words and labels, vectors; of golden models those that transformers gave before); tokens must have the
-same numbers. Where ctranslate2 is there, its converter takes the translators and must give qkv's translations.
+hidden words and labels, vectors; of golden models those that transformers gave before); tokens of 300 lines must
+have the same numbers, alone and as a whole text. Then transformers saves model and tokeniser again, and qkv must
+give the same answers with what it wrote. Where ctranslate2 is there, its converter takes translators and language
+models and must give qkv's texts; where sentence-transformers is there, it must give qkv's vectors of the encoders.
 
 Without torch (transformers 5 beside an old torch) configurations and tokenisers alone are checked.
 Run by hand; needs transformers, safetensors, sentencepiece; torch, ctranslate2 and sentence-transformers where
@@ -30,6 +32,7 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 import transformers as hf
 from safetensors import safe_open
 
+hf.utils.logging.disable_progress_bar()
 try:
     import torch
     hf.AutoModel.from_config  # transformers hides its models where torch is too old
@@ -40,6 +43,10 @@ try:
     import ctranslate2
 except ImportError:
     ctranslate2 = None
+try:
+    import sentence_transformers
+except ImportError:
+    sentence_transformers = None
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "tests/golden/hf"
 NEAR = 1e-5
@@ -51,6 +58,16 @@ WORDS = "the a red green old dog boat mill runs waits burns to in . ,".split()
 def lines_of(count, seed):
     draw = random.Random(seed)
     return [" ".join(draw.choice(WORDS) for _ in range(draw.randint(3, 9))) for _ in range(count)]
+
+
+def odd_lines(count, seed):
+    """Letters of many scripts, digits, signs, runs of blanks."""
+    draw = random.Random(seed)
+    signs = "aaabcdefghijklmnoprstuwxyz" * 2 + "ABCXYZ0123456789      .,!?'-()%&\u00e9\u00df\u0142\u03b1\u0436\u05d0\u0639\u0915\u0e01\u4e2d\u6587\uac00\U0001f600"
+    return ["".join(draw.choice(signs) for _ in range(draw.randint(1, 60))).strip() for _ in range(count)]
+
+
+TEXTS = LINES + lines_of(140, 8) + odd_lines(151, 9)
 
 
 class Tool:
@@ -157,13 +174,18 @@ def give_tokeniser(name, folder, to):
                 continue
             pad, end = config["pad_token_id"], config["eos_token_id"]
             free = [i for i in range(size) if i not in (pad, end)]
-            names = ["<unk>"] + own + [f"other{i}" for i in range(size)]
+            names = (["<unk>"] if kind == "marian" else ["<s>", "<unk>"]) + own + [f"other{i}" for i in range(size)]
             ids = {"</s>": end, "<pad>": pad} | dict(zip(names, free))
             (to / file).write_text(json.dumps(ids))
         for file in (["source.spm", "target.spm"] if kind == "marian" else ["sentencepiece.bpe.model"]):
             shutil.copy(spm_model(folder), to / file)
     else:
-        (to / "tokenizer.json").write_text(json.dumps(words_json([], count)))
+        names = {role: f"w{config[role + '_id']}" for role in ("bos_token", "eos_token")} | {"unk_token": "w0"}
+        (to / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **names}))
+        words = words_json([], count)
+        words["added_tokens"] = [dict(id=int(t[1:]), content=t, single_word=False, lstrip=False, rstrip=False,
+                                      normalized=False, special=True) for t in sorted(set(names.values()))]
+        (to / "tokenizer.json").write_text(json.dumps(words))
 
 
 def make_golden(folder):
@@ -208,6 +230,61 @@ def near(here, there):
     return worst
 
 
+def same(a, b, at=""):
+    """What two directories answered, numbers within NEAR."""
+    if isinstance(a, float) or isinstance(b, float):
+        if abs(a - b) > NEAR:
+            raise Differs(f"saved again{at}: {a}, {b}")
+    elif isinstance(a, (list, dict)) and type(a) is type(b) and len(a) == len(b):
+        for key in a if isinstance(a, dict) else range(len(a)):
+            same(a[key], b[key], f"{at}/{key}")
+    elif a != b:
+        raise Differs(f"saved again{at}: {a}, {b}")
+
+
+def answers(qkv, form, directory):
+    words = "w5 w9 w11 w7\nw8 w20 w33\n" + "\n".join(lines_of(6, 10)) + "\n"
+    of = ["--model", directory]
+    if form == "MarianMTModel":
+        return qkv.json("translate", *of, "--n-best", 4, "--max-length", 8, text=words)
+    if form.endswith("CausalLM") or "LMHead" in form:
+        return qkv.json("perplexity", *of, "--tokens", text=words)
+    if form.endswith("TokenClassification"):
+        return qkv.json("tag", *of, "--scores", text=words)
+    if form.endswith("SequenceClassification"):
+        return qkv.json("classify", *of, "--scores", text=words)
+    return qkv.json("embed", *of, text=words)
+
+
+def check_again(qkv, to, form, model):
+    """Both ways: what transformers saves of it."""
+    back = to.parent / (to.name + "-back")
+    if form == "MarianMTModel":
+        model._keys_to_ignore_on_save = None  # keeps the tables of positions
+    model.save_pretrained(back)
+    hf.AutoTokenizer.from_pretrained(to).save_pretrained(back)
+    notes = [line for line in qkv("info", back).splitlines() if " note " in line and "manifest" not in line]
+    if form != "M2M100ForConditionalGeneration":
+        same(answers(qkv, form, to), answers(qkv, form, back))
+        for flags in (["--bare"], []):
+            texts = "\n".join(TEXTS) + "\n"
+            if qkv("tokenise", *flags, "--model", to, text=texts) != qkv("tokenise", *flags, "--model", back, text=texts):
+                raise Differs("saved again: other tokens")
+    return "again" + "".join("; " + n.strip() for n in notes)
+
+
+def check_sentences(qkv, to):
+    m = sentence_transformers.SentenceTransformer(str(to), device="cpu")
+    lines = lines_of(20, 11)
+    here = m.encode(lines)
+    there = [r["vector"] for r in qkv.json("embed", "--model", to, text="\n".join(lines) + "\n")]
+    worst = near(here, there)
+    back = to.parent / (to.name + "-sentences")
+    m.save(str(back))
+    near([r["vector"] for r in qkv.json("embed", "--model", back, text="\n".join(lines) + "\n")], there)
+    return f"sentence-transformers {worst:.1e}"
+
+
 def check_golden(qkv, name, own, to, model):
     worst = 0.0
     with safe_open(GOLDEN / name.removeprefix("golden-") / "golden.safetensors", "pt") as g:
@@ -225,15 +302,19 @@ def check_golden(qkv, name, own, to, model):
                 there = g.get_tensor(f"{n}.logits")
                 here = (out.prediction_logits if hasattr(out, "prediction_logits") else out.logits)[0]
                 there = there.reshape(-1, there.shape[-1]) if here.dim() > 1 else there.reshape(-1)
-                if model.config.model_type == "marian":  # its pad can no longer be produced
-                    here, there = here[..., :pad], there[..., :pad]
+                if model.config.model_type == "marian":  # its pad, the last, can no longer be produced
+                    last = min(pad, there.shape[-1] - 1)
+                    here, there = here[..., :last], there[..., :last]
                 worst = max(worst, near(here, there))
             else:
                 worst = max(worst, near(out.last_hidden_state[0], g.get_tensor(f"{n}.hidden.2")))
     return worst
 
 
-SEARCH = ["--beam", 4, "--max-length", 8, "--at-limit", "cut"]  # as the others search
+# As the others search. Where as many hypotheses as there are beams have ended at the very limit, transformers 4 leaves
+# out those that go on, and 5 counts them; without stopping early both do.
+SEARCH = ["--beam", 4, "--max-length", 8, "--at-limit", "cut", *([] if hf.__version__ >= "5" else ["--stop", "worst"])]
+EARLY = {} if hf.__version__ >= "5" else {"early_stopping": False}
 
 
 def check_translator(qkv, name, own, to, model):
@@ -250,14 +331,14 @@ def check_translator(qkv, name, own, to, model):
         log_p = logits.log_softmax(-1)[range(len(target)), target]
         scores = t["token_scores"]
         worst = max(worst, near(scores, log_p[:len(scores)]))
-        beams = model.generate(**inputs, num_beams=4, max_new_tokens=8)[0]
+        beams = model.generate(**inputs, num_beams=4, max_new_tokens=8, **EARLY)[0]
         said = tokeniser.decode(beams, skip_special_tokens=True)
         if said != t["text"]:
             raise Differs(f"generate: '{said}', qkv: '{t['text']}'")
     return worst
 
 
-def check_ctranslate2(qkv, name, own, to):
+def converted(to):
     out = to.parent / (to.name + "-ct2")
     from ctranslate2.converters.transformers import TransformersConverter
 
@@ -268,25 +349,70 @@ def check_ctranslate2(qkv, name, own, to):
             return super().load_model(cls, path, **how)
 
     Converter(str(to)).convert(str(out), force=True)
+    return str(out)
+
+
+def not_in_ctranslate2(config):
+    """What its converter (4.8.5) has not, or passes over."""
+    if config["model_type"] == "mpt":
+        return "no MptConfig"
+    if config["model_type"] == "gpt2" and (config["scale_attn_by_inverse_layer_idx"] or not config["scale_attn_weights"]):
+        return "no other scale of scores"
+    if config["model_type"] == "llama":
+        if config["head_dim"] * config["num_attention_heads"] != config["hidden_size"]:
+            return "no width of heads of its own"
+        if config["attention_bias"] or config["mlp_bias"]:
+            return "no biases of Llama"
+        if hf.__version__ >= "5" and config["rope_parameters"] != {"rope_type": "default", "rope_theta": 10000.0}:
+            return "no rope_parameters"
+    return ""
+
+
+def check_ctranslate2_language(qkv, own, to):
+    lacks = not_in_ctranslate2(json.loads((to / "config.json").read_text()))
+    if lacks:
+        return lacks
+    generator = ctranslate2.Generator(converted(to), intra_threads=1)
     tokeniser = hf.AutoTokenizer.from_pretrained(to)
-    translator = ctranslate2.Translator(str(out), intra_threads=1)
+    never = json.loads((to / "generation_config.json").read_text()).get("suppress_tokens", [])
+    bans = [[t] for t in tokeniser.convert_ids_to_tokens(never)]
+    worst, equal, prompts = 0.0, 0, ["w5 w9 w11", "w20 w7", "w30"] if to.name.startswith("golden") else \
+        [" ".join(line.split()[:3]) for line in lines_of(8, 12)]
+    said = qkv.json("generate", "--model", own, "--prompts", "--greedy", "--tokens", 8, text="\n".join(prompts) + "\n")
+    for prompt, mine in zip(prompts, said, strict=True):
+        pieces = tokeniser.convert_ids_to_tokens(tokeniser(prompt).input_ids)
+        best = generator.generate_batch([pieces], max_length=8, sampling_topk=1, include_prompt_in_result=False,
+                                        suppress_sequences=bans or None)[0]
+        text = tokeniser.decode(best.sequences_ids[0], skip_special_tokens=True)
+        equal += text.split() == mine["text"].split()
+        there = [r["log_probability"] for r in qkv.json("perplexity", "--model", to, "--tokens", text=prompt + "\n")
+                 if "log_probability" in r]
+        start = tokeniser.bos_token  # qkv's first number is that of the first token behind it
+        scored = generator.score_batch([[start] + pieces])[0].log_probs
+        n = min(len(scored), len(there))
+        worst = max(worst, near(scored[:n], there[:n]))
+    return f"{equal} of {len(prompts)}, {worst:.1e}"
+
+
+def check_ctranslate2(qkv, name, own, to):
+    tokeniser = hf.AutoTokenizer.from_pretrained(to)
+    translator = ctranslate2.Translator(converted(to), intra_threads=1)
     sources = lines_of(12, 3)
     found = qkv.json("translate", "--model", own, *SEARCH, text="\n".join(sources) + "\n")
+    greedy = qkv.json("translate", "--model", own, *SEARCH, "--beam", 1, text="\n".join(sources) + "\n")
     never = json.loads((to / "generation_config.json").read_text()).get("bad_words_ids", [])
     tokens = [[t] for t in tokeniser.convert_ids_to_tokens([w[0] for w in never]) if t not in ("<pad>", "<unk>")]
-    same, worst = 0, 0.0
-    for source, t in zip(sources, found):
+    equal, worst = {1: 0, 4: 0}, 0.0
+    for source, t, one in zip(sources, found, greedy):
         pieces = tokeniser.convert_ids_to_tokens(tokeniser(source).input_ids)
-        best = translator.translate_batch([pieces], beam_size=4, length_penalty=1, return_scores=True, patience=1,
-                                          max_decoding_length=8, disable_unk=True,
-                                          suppress_sequences=tokens)[0]
-        text = tokeniser.decode(tokeniser.convert_tokens_to_ids(best.hypotheses[0])
-                                if not tokeniser.separate_vocabs else [], skip_special_tokens=True)
-        same += text == t["text"]
+        for beam, own_tokens in ((4, t["tokens"]), (1, one["tokens"])):
+            best = translator.translate_batch([pieces], beam_size=beam, length_penalty=1, return_scores=True, patience=1,
+                                              max_decoding_length=8, disable_unk=True, suppress_sequences=tokens)[0]
+            equal[beam] += best.hypotheses[0] == own_tokens
         # What CTranslate2 may not produce leaves its sum, so the search is compared by its texts alone.
         scored = translator.score_batch([pieces], [t["tokens"]])[0].log_probs
         worst = max(worst, near(scored[:len(t["tokens"])], t["token_scores"][:len(t["tokens"])]))
-    return f"{same} of {len(sources)}, {worst:.1e}"
+    return f"greedy {equal[1]}, 4 beams {equal[4]} of {len(sources)}, {worst:.1e}"
 
 
 def check_language(qkv, name, own, to, model):
@@ -345,14 +471,19 @@ def check_labels(qkv, name, own, to, model):
 
 def check_tokens(qkv, own, to):
     tokeniser = hf.AutoTokenizer.from_pretrained(to)
-    ours = [l.split() for l in qkv("tokenise", "--bare", "--model", own, text="\n".join(LINES) + "\n").splitlines()]
-    for line, ids in zip(LINES, ours):
-        there = tokeniser(line, add_special_tokens=False).input_ids
-        if "Marian" in type(tokeniser).__name__ or "M2M100" in type(tokeniser).__name__:
-            there = tokeniser.convert_tokens_to_ids(tokeniser.tokenize(line))
-        if [int(i) for i in ids] != list(there):
-            raise Differs(f"tokens of '{line[:20]}': {there[:12]}, qkv {ids[:12]}")
-    return len(LINES)
+    marian = "Marian" in type(tokeniser).__name__
+    for bare in (True, False):
+        flags = ["--bare"] if bare else []
+        # Our own models put nothing around a text that their exports have not
+        ran = qkv("tokenise", *flags, "--model", own if bare else to, text="\n".join(TEXTS) + "\n")
+        for line, ids in zip(TEXTS, (l.split() for l in ran.splitlines()), strict=True):
+            if marian and bare:
+                there = tokeniser.convert_tokens_to_ids(tokeniser.tokenize(line))
+            else:
+                there = tokeniser(line, add_special_tokens=not bare).input_ids
+            if [int(i) for i in ids] != list(there):
+                raise Differs(f"tokens of '{line[:20]}': {there[:12]}, qkv {ids[:12]}")
+    return len(TEXTS)
 
 
 def is_newer(config):
@@ -381,8 +512,14 @@ def check(qkv, name, own, folder):
               "bert": check_bert, "classifier": check_labels, "tagger": check_labels}
     with torch.no_grad():
         said.append(f"{checks[name.split('-')[0]](qkv, name, own, to, model):.1e}")
+        said.append(check_again(qkv, to, form, model))
+    if sentence_transformers and (to / "modules.json").exists():
+        said.append(check_sentences(qkv, to))
+    # Of two vocabularies its converter wants a piece for every row.
     if ctranslate2 and form == "MarianMTModel" and name.startswith("translator") and "two" not in name:
         said.append(f"ctranslate2 {check_ctranslate2(qkv, name, own, to)}")
+    if ctranslate2 and form in ("GPT2LMHeadModel", "LlamaForCausalLM", "MptForCausalLM"):
+        said.append(f"ctranslate2 {check_ctranslate2_language(qkv, own, to)}")
     return said
 
 

@@ -5,7 +5,10 @@
 
 Neither building nor testing needs this script; its output is committed. It wants transformers 4.40.2 and
 torch: on Debian 12 `apt-get install python3-torch`, then a virtual environment with --system-site-packages
-and `pip install transformers==4.40.2 tokenizers==0.19.1 safetensors sentencepiece sacremoses`.
+and `pip install transformers==4.40.2 tokenizers==0.19.1 safetensors sentencepiece sacremoses`. With transformers 5
+it writes NAME-v5 of the models whose files have another form there; with a DIRECTORY all of them under their own
+names, which the tests take in place of the committed ones: `QKV_GOLDEN_HF=DIRECTORY build/release/tests/systems_test
+--gtest_filter='*Golden*:*Imported*:*Foreign*:*Ways*'`.
 
 A folder has what save_pretrained() writes, and golden.safetensors, all numbers F32 (whole ones too):
   N.ids [L], N.types [L], N.target [L']   sequence N, alone and without padding; target: decoder input
@@ -46,6 +49,7 @@ import transformers as hf
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+FIVE = hf.__version__ >= "5"
 V, C, L, H, FF, P = 40, 16, 2, 4, 24, 20
 LENGTHS = (7, 4)
 SEED = 0
@@ -122,15 +126,20 @@ def marian(**changes):
         for table in {m.get_encoder().embed_tokens, m.get_decoder().embed_tokens}:
             table.weight[pad] = 0
     m.generation_config.renormalize_logits = True  # as OPUS-MT: no probability is lost to pad
+    if FIVE:  # which passes over them among the network's
+        m.generation_config.update(bad_words_ids=[[pad]], max_length=12, num_beams=4)
     return m
 
 
 def m2m100():
-    return redraw(hf.M2M100ForConditionalGeneration(hf.M2M100Config(
+    m = redraw(hf.M2M100ForConditionalGeneration(hf.M2M100Config(
         vocab_size=V, d_model=C, encoder_layers=L, decoder_layers=L, encoder_attention_heads=H,
         decoder_attention_heads=H, encoder_ffn_dim=FF, decoder_ffn_dim=FF, max_position_embeddings=P,
         scale_embedding=True, encoder_layerdrop=0.0, decoder_layerdrop=0.0, pad_token_id=1, bos_token_id=0,
         eos_token_id=2, decoder_start_token_id=2, max_length=12)))
+    if FIVE:
+        m.generation_config.max_length = 12
+    return m
 
 
 MODELS |= {
@@ -164,6 +173,13 @@ def llama(**changes):
     config = dict(vocab_size=V, hidden_size=C, intermediate_size=FF, num_hidden_layers=L,
                   num_attention_heads=H, num_key_value_heads=2, max_position_embeddings=P, bos_token_id=V - 2,
                   eos_token_id=V - 1, pad_token_id=V - 1)
+    if FIVE:
+        rope = changes.pop("rope_scaling", {})
+        if "llama3" in changes:
+            rope = dict(rope_type="llama3", **changes.pop("llama3"))
+        kind = rope.pop("type", rope.pop("rope_type", "default"))
+        changes["rope_parameters"] = dict(rope_type=kind, rope_theta=changes.pop("rope_theta", 10000.0), **rope)
+        return redraw(hf.LlamaForCausalLM(hf.LlamaConfig(**{**config, **changes})))
     later = {k: changes.pop(k) for k in ("head_dim", "mlp_bias", "llama3") if k in changes}
     config.update(changes)
     config = hf.LlamaConfig(**config)
@@ -374,11 +390,10 @@ def says_something(out):
                                      out["0.greedy"].tolist() != out["0.beam"].tolist())
 
 
-def write(name, directory):
+def write(name, folder):
     global SEED
     for SEED in range(2000):
         m = MODELS[name]()
-        folder = directory / name
         shutil.rmtree(folder, ignore_errors=True)
         out = pair_answers(m, folder) if name == "bert-pairs" else answers(m)
         if says_something(out):
@@ -396,6 +411,9 @@ def write(name, directory):
 
 
 WAYS = ("gpt2", "llama", "marian", "m2m100")
+# Of transformers 5: no position_embedding_type; rope_parameters; what attn_config repeats; targets' tables of
+# decoder_vocab_size rows.
+OTHERWISE = ("bert-masked", "llama-llama3", "llama-linear", "mpt", "marian-two-tables")
 
 
 def ways(folder):
@@ -495,17 +513,24 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="")
     parser.add_argument("--ways", action="store_true", help="of the models that are there, ways.safetensors alone")
-    parser.add_argument("directory", nargs="?", type=pathlib.Path, default=here / "tests/golden/hf")
+    parser.add_argument("directory", nargs="?", type=pathlib.Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.only in "blocks" and not options.ways:
-        write_blocks(options.directory / "blocks")
-    for name in MODELS:
+    committed = options.directory is None
+    directory = here / "tests/golden/hf" if committed else options.directory
+    some = OTHERWISE if FIVE and committed else MODELS
+    if options.only in "blocks" and not options.ways and not FIVE:
+        write_blocks(directory / "blocks")
+    for name in some:
         if options.only in name and not options.ways:
-            write(name, options.directory)
-    for name in WAYS:
+            write(name, directory / (name + "-v5" if FIVE and committed else name))
+    for name in () if FIVE and committed else WAYS:
         if options.only in name:
-            ways(options.directory / name)
+            ways(directory / name)
+    if FIVE and not committed:  # tests ask for these names, too
+        for name in OTHERWISE:
+            if options.only in name:
+                shutil.copytree(directory / name, directory / (name + "-v5"), dirs_exist_ok=True)
 
 
 if __name__ == "__main__":

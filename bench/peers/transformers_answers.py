@@ -5,7 +5,8 @@
   python bench/peers/transformers_answers.py classify DIR --text LINES
   python bench/peers/transformers_answers.py generate DIR --text PROMPTS [--tokens 40] [--chat FORM]
 
-Needs pip install torch transformers. embed: the mean of the last states, of length 1, as all-MiniLM-L6-v2's
+Needs pip install torch transformers. embed: what SentenceTransformer(DIR).encode gives where sentence-transformers is
+there (held to 1e-6), else the mean of the last states, of length 1, as all-MiniLM-L6-v2's
 directory wants it (its limit of 256 tokens included); the greatest difference of a number. classify: the same label,
 and the greatest difference of a probability. generate: the same greedy text, of a chat model with its own template (needs jinja2). Exit code 1
 where they differ.
@@ -24,6 +25,11 @@ import torch
 import transformers as hf
 from safetensors import safe_open
 
+try:
+    import sentence_transformers
+except ImportError:
+    sentence_transformers = None
+
 
 def asked(o, verb, lines, *flags):
     run = subprocess.run([o.qkv, verb, "--threads", str(o.threads), "--model", str(o.directory), *flags], input="".join(x + "\n" for x in lines), stdout=subprocess.PIPE,
@@ -36,7 +42,18 @@ def limit_of(directory):
     return json.loads(path.read_text())["max_seq_length"] if path.exists() else None
 
 
+def embed_sentences(o, lines):
+    model = sentence_transformers.SentenceTransformer(str(o.directory), device="cpu")
+    ours = torch.tensor([[float(x) for x in line.split()] for line in asked(o, "embed", lines)])
+    worst = (torch.as_tensor(model.encode(lines)) - ours).abs().max().item()
+    print(f"sentence-transformers {sentence_transformers.__version__}, {len(lines)} lines, vectors of {ours.shape[1]}: "
+          f"the greatest difference is {worst:.1e}")
+    return worst > 1e-6
+
+
 def embed(o, lines):
+    if sentence_transformers and (o.directory / "modules.json").exists():
+        return embed_sentences(o, lines)
     t, m = hf.AutoTokenizer.from_pretrained(o.directory), hf.AutoModel.from_pretrained(o.directory).eval()
     ours = [[float(x) for x in line.split()] for line in asked(o, "embed", lines)]
     worst = 0.0

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -10,11 +11,19 @@
 
 namespace qkv::testing {
 
-/// A file of tests/golden/hf: golden.safetensors, or the weights.
+/// tests/golden/hf, or in its place what QKV_GOLDEN_HF names: the same models of another release of
+/// transformers.
+inline std::filesystem::path golden_folder(const std::string& model) {
+  const char* other = std::getenv("QKV_GOLDEN_HF");
+  const std::filesystem::path here(QKV_SOURCE_DIR);
+  return (other != nullptr ? other : here / "tests/golden/hf") / model;
+}
+
+/// A file of a golden model: golden.safetensors, or the weights.
 class Golden {
  public:
   explicit Golden(const std::string& model, const char* file = "golden.safetensors")
-      : file_(std::filesystem::path(QKV_SOURCE_DIR) / "tests/golden/hf" / model / file) {}
+      : file_(golden_folder(model) / file) {}
 
   bool has(const std::string& name) const { return file_.contains(name); }
   Tensor operator[](const std::string& name) const { return file_.tensor_copy(name); }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "golden/golden.h"
 #include <fmt/format.h>
 
 #include "qkv/base/file.h"
@@ -14,10 +15,6 @@
 namespace qkv::testing {
 
 inline constexpr int kTokens = 40;  // of all golden models
-
-inline std::filesystem::path golden_folder(const std::string& name) {
-  return std::filesystem::path(QKV_SOURCE_DIR) / "tests/golden/hf" / name;
-}
 
 /// A tokenizer.json of as many tokens, which has what the loader asks for.
 inline Json tokenizer_of(const char* cls, const char* sep, const char* mask) {
@@ -131,7 +128,7 @@ inline Json vocabulary(std::int32_t size, std::int32_t end, std::int32_t pad) {
 /// A translator.
 inline void make_golden_translator(const std::string& name, const std::filesystem::path& to) {
   std::filesystem::create_directories(to);
-  const bool marian = name != "m2m100", two = name == "marian-two-tables";
+  const bool marian = name != "m2m100", two = name.starts_with("marian-two-tables");
   for (const char* file : {"config.json", "generation_config.json", "model.safetensors"}) {
     write_file(to / file, read_file(golden_folder(name) / file));
   }

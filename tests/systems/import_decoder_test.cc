@@ -18,20 +18,27 @@ namespace {
 
 using qkv::testing::Golden;
 
-constexpr const char* kModels[] = {
-    "gpt2",           "gpt2-flags",   "gpt-neo",      "llama", "llama-one-key",  "llama-all-keys",
-    "llama-head-dim", "llama-linear", "llama-llama3", "mpt",   "mpt-three-heads"};
-
-std::filesystem::path folder_of(const std::string& model) {
-  return std::filesystem::path(QKV_SOURCE_DIR) / "tests/golden/hf" / model;
-}
+constexpr const char* kModels[] = {"gpt2",
+                                   "gpt2-flags",
+                                   "gpt-neo",
+                                   "llama",
+                                   "llama-one-key",
+                                   "llama-all-keys",
+                                   "llama-head-dim",
+                                   "llama-linear",
+                                   "llama-llama3",
+                                   "mpt",
+                                   "mpt-three-heads",
+                                   "llama-linear-v5",
+                                   "llama-llama3-v5",
+                                   "mpt-v5"};
 
 struct Imported {
   ForeignDecoder decoder;
   Mpt network;
 
   explicit Imported(const std::string& model) {
-    const ModelDirectory directory(folder_of(model));
+    const ModelDirectory directory(testing::golden_folder(model));
     decoder = read_decoder_config(directory.foreign_config(), directory.config_path());
     decoder.network.emb_pdrop = decoder.network.resid_pdrop = 0;  // as transformers' eval()
     decoder.network.attn_config.attn_pdrop = 0;

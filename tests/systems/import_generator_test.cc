@@ -63,7 +63,7 @@ std::vector<std::int32_t> follows(const Golden& golden, const std::string& name)
 }
 
 TEST(ImportedGenerator, WritesWhatTransformersWrites) {
-  for (const std::string model : {"gpt2", "gpt-neo", "llama", "mpt"}) {
+  for (const std::string model : {"gpt2", "gpt-neo", "llama", "mpt", "mpt-v5", "llama-llama3-v5"}) {
     SCOPED_TRACE(model);
     const Directory directory(model);
     const System system = open(directory.path());

@@ -154,7 +154,7 @@ TEST_P(GoldenBert, KeepsEveryBitInADirectoryOfOurs) {
 INSTANTIATE_TEST_SUITE_P(Models, GoldenBert,
                          ::testing::Values("bert-bare", "bert-masked", "bert-pretraining",
                                            "distilbert-masked", "distilbert-masked-sinusoid",
-                                           "roberta-masked", "albert-masked"),
+                                           "roberta-masked", "albert-masked", "bert-masked-v5"),
                          test_name);
 
 class GoldenLabels : public ::testing::TestWithParam<const char*> {};

@@ -82,6 +82,9 @@ Exported export_decoder(const LanguageModel& model, const std::filesystem::path&
         "in llm-foundry's layout, since the MPT of transformers computes less than this network: "
         "llm-foundry loads it");
   }
+  if (form.name == "MptForCausalLM" && network->config.attn_config.attn_pdrop > 0) {
+    done.notes.emplace_back("MptConfig has no dropout of attention: training it there has none");
+  }
   if (model.by_line && model.tokeniser.pipeline() == nullptr) {
     done.notes.emplace_back("the model reads lines: give each as a text of its own");
   }

@@ -142,7 +142,7 @@ Json native_json(const Config& c) {
   json["expansion_ratio"] = 4;
   json["layer_norm_epsilon"] = c.parts.norm_eps;
   json["attn_config"] = {{"attn_type", "multihead_attention"},
-                         {"attn_pdrop", c.attn_config.attn_pdrop},
+                         {"attn_pdrop", 0},  // transformers 5 takes whole numbers alone
                          {"clip_qkv", or_null(c.attn_config.clip_qkv)},
                          {"softmax_scale", or_null(c.attn_config.softmax_scale)},
                          {"qk_ln", false},

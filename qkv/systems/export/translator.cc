@@ -19,9 +19,6 @@
 namespace qkv {
 namespace {
 
-/// The bias of a token that is never to be: in each type of weights, far below every logit.
-constexpr float kNever = -1e4F;
-
 /// What a post-norm network has that MarianMT has not.
 std::string_view beyond_marian(const Transformer::Config& c) {
   if (c.norm != NormPlacement::post) return "its norms stand before the layers";
@@ -49,7 +46,7 @@ Tensor grown(const Tensor& table, std::int64_t rows) {
 /// Zeros where there is none, and no chance for rows beyond the tokens.
 Tensor grown_bias(const Tensor& bias, std::int64_t tokens, std::int64_t rows) {
   return generated({1, rows}, DType::f32, [&](std::int64_t i) {
-    if (i >= tokens) return static_cast<double>(kNever);
+    if (i >= tokens) return static_cast<double>(kNeverBias);
     return bias.defined() ? number(bias, i) : 0.0;
   });
 }
@@ -115,10 +112,9 @@ Exported export_marian(const TranslationModel& model, const Transformer& m,
   }
   const TranslationTokens tokens = model.tokens();
   check_marian_tokens(tokens);
-  // The class gives both languages' tables as many rows; where the output is one of them, too.
-  const bool same_rows = !c.share_embeddings && c.tie_output;
-  const auto pad = static_cast<std::int32_t>(
-      same_rows ? std::max(c.source_vocabulary, c.target_vocabulary) : c.target_vocabulary);
+  // The targets' table has decoder_vocab_size rows in transformers 5 and vocab_size in 4, so both
+  // are one number.
+  const auto pad = static_cast<std::int32_t>(std::max(c.source_vocabulary, c.target_vocabulary));
   const MarianSide source = marian_side(model.source, tokens.source_end, pad);
   const MarianSide target = marian_side(model.target, tokens.end, pad);
   if (source.eos != target.eos || source.unk != target.unk) {
@@ -141,10 +137,18 @@ Exported export_marian(const TranslationModel& model, const Transformer& m,
                  {"add_final_layer_norm", false},
                  {"add_bias_logits", false}});
   Exported done{.form = "MarianMTModel", .notes = {}};
+  if (!computes_places(c)) {
+    config[kTablesField] = true;
+    done.notes.emplace_back(
+        "its positions are tables, which transformers leaves out when it saves the model again: "
+        "model._keys_to_ignore_on_save = None before save_pretrained() keeps them");
+  }
   set_class(config, done.form);
+  const Json generation = generation_json(model, c.max_length, ids, done.notes);
+  // The class takes 0 where nothing is said, and copies it to where it counts when it saves.
+  config["forced_eos_token_id"] = generation.value("forced_eos_token_id", Json());
   write_json(folder / kConfigFile, config);
-  write_json(folder / "generation_config.json",
-             generation_json(model, c.max_length, ids, done.notes));
+  write_json(folder / "generation_config.json", generation);
   return done;
 }
 

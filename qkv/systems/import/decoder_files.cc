@@ -102,7 +102,11 @@ void name_rest(const Json& json, const std::string& path, std::vector<std::strin
                                                 "max_new_tokens", "transformers_version",
                                                 "use_cache",      "pad_token_id",
                                                 "bos_token_id",   "eos_token_id"};
-  const Json plain = {{"early_stopping", false}, {"min_length", 0}, {"num_return_sequences", 1}};
+  const Json plain = {{"early_stopping", false},
+                      {"min_length", 0},
+                      {"num_return_sequences", 1},
+                      {"output_attentions", false},
+                      {"output_hidden_states", false}};
   for (const auto& [name, value] : json.items()) {
     const bool known = name.starts_with('_') || std::ranges::count(kKnown, name) > 0;
     if (known || value.is_null() || (plain.contains(name) && plain[name] == value)) continue;

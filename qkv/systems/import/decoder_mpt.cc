@@ -69,6 +69,7 @@ Mpt::Config native_config(DecoderFields& f) {
     attention.only(off, {false});
   }
   attention.only("kv_n_heads", {c.n_heads});
+  attention.common();  // transformers 5 writes it as a configuration of its own
   attention.refuse_unknown(f, "attn_config");
   return c;
 }

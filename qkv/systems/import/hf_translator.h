@@ -28,6 +28,7 @@ struct ForeignTranslator {
   TranslationTokens tokens;     // by the configuration's numbers
   TranslateOptions defaults;
   std::int64_t pad = -1;
+  bool tables = false;  // kTablesField
   std::vector<std::string> notes;
 };
 
@@ -41,8 +42,15 @@ inline constexpr const char* kSourceTable = "model.encoder.embed_tokens.weight";
 inline constexpr const char* kTargetTable = "model.decoder.embed_tokens.weight";
 inline constexpr const char* kSourcePlaces = "model.encoder.embed_positions.weight";
 inline constexpr const char* kTargetPlaces = "model.decoder.embed_positions.weight";
+/// Ours, in config.json: the positions are no sinusoids that a program can compute. transformers
+/// leaves the tables out when it saves, but keeps the field.
+inline constexpr const char* kTablesField = "qkv_position_tables";
 inline constexpr const char* kOutputTable = "lm_head.weight";
 inline constexpr const char* kLogitsBias = "final_logits_bias";  // Marian's
+
+/// The bias that an export gives to rows without a token: in each type of weights, far below every
+/// logit.
+inline constexpr float kNeverBias = -1e4F;
 
 // Its steps.
 ForeignTranslator read_translator_config(const ModelDirectory& directory);

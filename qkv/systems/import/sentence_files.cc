@@ -112,6 +112,19 @@ void read_modules(const fs::path& directory, SentenceSettings& s, std::vector<st
   }
 }
 
+/// Release 6 says which result of the network is the state of a token.
+void read_outputs(ForeignFields& f, SentenceSettings& s) {
+  const Json states = {
+      {"text", {{"method", "forward"}, {"method_output_name", "last_hidden_state"}}}};
+  const Json& ways = f["modality_config"];
+  const Json& name = f["module_output_name"];
+  if (!ways.is_null() && ways != states) {
+    refuse_later(s, f.file(), "field 'modality_config' takes no last states of text");
+  } else if (!name.is_null() && name != "token_embeddings") {
+    refuse_later(s, f.file(), "field 'module_output_name' is not 'token_embeddings'");
+  }
+}
+
 }  // namespace
 
 void read_sentence_files(const fs::path& directory, bool lower, BertFiles& files) {
@@ -133,6 +146,7 @@ void read_sentence_files(const fs::path& directory, bool lower, BertFiles& files
     if (f.boolean("do_lower_case").value_or(false) && !lower) {
       refuse_later(s, f.file(), "field 'do_lower_case' is true, but the tokeniser keeps capitals");
     }
+    read_outputs(f, s);
     f.harmless({"model_args", "tokenizer_args", "cache_dir", "transformer_task", "model_kwargs",
                 "processor_kwargs", "config_kwargs", "tokenizer_kwargs", "config_args"});
     f.note_unknown(files.notes);

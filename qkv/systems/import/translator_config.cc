@@ -65,6 +65,7 @@ void read_form(ForeignFields& f, ForeignTranslator& t) {
     f.only("add_bias_logits", {false});
     c.sinusoid = Sinusoid::halves;
     c.share_embeddings = f.boolean("share_encoder_decoder_embeddings").value_or(true);
+    t.tables = f.boolean(kTablesField).value_or(false);
   } else {
     c.norm = NormPlacement::pre;
     c.final_norm = true;

@@ -60,6 +60,7 @@ void read_languages(const fs::path& path, Languages& l, std::vector<std::string>
               "extra_special_tokens",
               "backend",
               "is_local",
+              "local_files_only",
               "padding_side",
               "truncation_side",
               "model_input_names",

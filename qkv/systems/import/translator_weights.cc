@@ -56,9 +56,15 @@ void join_copies(ForeignTables& t, const std::string& kept, const std::string& c
 }
 
 /// Positions that the file holds count before those that are computed.
-void take_positions(ForeignTables& t, Transformer::Config& c) {
+void take_positions(ForeignTables& t, bool wanted, Transformer::Config& c) {
   const auto source = t.tensors.find(kPlaces[0]), target = t.tensors.find(kPlaces[1]);
-  if (source == t.tensors.end() && target == t.tensors.end()) return;
+  if (source == t.tensors.end() && target == t.tensors.end()) {
+    if (!wanted) return;
+    throw DataError(t.path, 0,
+                    "has no tables of positions, without which this model is another one: "
+                    "transformers leaves them out unless model._keys_to_ignore_on_save = None "
+                    "stands before save_pretrained(); save it again so");
+  }
   if (source == t.tensors.end() || target == t.tensors.end()) {
     throw DataError(t.path, 0, "has positions of one side alone");
   }
@@ -75,6 +81,16 @@ bool has_pad(const ForeignTables& t, const ForeignTranslator& s) {
          std::ranges::all_of(rows.rows(s.pad, s.pad + 1).values(),
                              [](float x) { return x == 0; }) &&
          !row.empty();
+}
+
+/// Whether an export added this row, so that both languages' tables have as many.
+bool is_filler(const ForeignTables& t, std::int64_t row) {
+  const auto bias = t.tensors.find(kLogitsBias);
+  if (bias == t.tensors.end() || number(bias->second, row) != static_cast<double>(kNeverBias)) {
+    return false;
+  }
+  return std::ranges::all_of(t.tensors.at(t.target_table).rows(row, row + 1).values(),
+                             [](float x) { return x == 0; });
 }
 
 /// Keeps the first `rows` of a table, of the output and its bias.
@@ -145,7 +161,7 @@ ForeignTables read_translator_tables(const ModelDirectory& directory, ForeignTra
   if (c.tie_output) join_copies(t, t.target_table, kOutputTable);
   t.output = c.tie_output ? t.target_table : kOutputTable;
   c.output_bias = t.tensors.contains(kLogitsBias);
-  take_positions(t, c);
+  take_positions(t, s.tables, c);
   for (const auto& [name, rows] :
        {std::pair{t.source_table, c.source_vocabulary}, std::pair{t.output, c.target_vocabulary}}) {
     const std::int64_t there = table(t, name, c.width).dim(0);
@@ -162,6 +178,10 @@ ForeignTables read_translator_tables(const ModelDirectory& directory, ForeignTra
     std::erase(s.tokens.never, static_cast<std::int32_t>(s.pad));
     --c.target_vocabulary;
     if (c.share_embeddings || c.source_vocabulary == s.pad + 1) --c.source_vocabulary;
+    while (!c.share_embeddings && c.target_vocabulary > 1 &&
+           is_filler(t, c.target_vocabulary - 1)) {
+      --c.target_vocabulary;
+    }
   }
   return t;
 }
