@@ -13,6 +13,8 @@ namespace qkv {
 namespace {
 
 constexpr double kTurn = 2 * std::numbers::pi;
+/// Sums that the registers of any processor hold: 4 × 4 doubles.
+constexpr int kFrames = 4, kColumns = 4;
 
 /// Place i of a sound of n samples, mirrored at both ends as often as it takes: without repeating
 /// the edge (… 2 1 0 1 2 …), or with (… 1 0 0 1 …).
@@ -45,16 +47,22 @@ SoundFrames::SoundFrames(const FrameOptions& options) : options_(options) {
   size_ = kaldi ? static_cast<int>(std::bit_ceil(static_cast<unsigned>(window_))) : window_;
   bands_ = kaldi ? kaldi_bands(options_.rate, size_, options_.bands)
                  : slaney_bands(options_.rate, size_, options_.bands);
+  make_basis();
+}
+
+void SoundFrames::make_basis() {
   const int bins = size_ / 2 + 1;
-  basis_.reserve(static_cast<std::size_t>(window_) * static_cast<std::size_t>(2 * bins));
-  for (int n = 0; n < window_; ++n) {
-    const double weight = window_at(options_.kind, n, window_);
-    // n·b taken modulo the size first: angles stay small and exact.
-    const auto angle = [&](int b) {
-      return kTurn * static_cast<double>(std::int64_t{n} * b % size_) / size_;
-    };
-    for (int b = 0; b < bins; ++b) basis_.push_back(weight * std::cos(angle(b)));
-    for (int b = 0; b < bins; ++b) basis_.push_back(weight * std::sin(angle(b)));
+  tiles_ = (2 * bins + kColumns - 1) / kColumns;
+  basis_.assign(static_cast<std::size_t>(tiles_) * static_cast<std::size_t>(window_ * kColumns), 0);
+  for (int c = 0; c < 2 * bins; ++c) {
+    double* tile = basis_.data() + std::ptrdiff_t{c / kColumns} * window_ * kColumns;
+    for (int n = 0; n < window_; ++n) {
+      // n·b taken modulo the size first: angles stay small and exact.
+      const double angle =
+          kTurn * static_cast<double>(std::int64_t{n} * (c % bins) % size_) / size_;
+      tile[n * kColumns + c % kColumns] =
+          window_at(options_.kind, n, window_) * (c < bins ? std::cos(angle) : std::sin(angle));
+    }
   }
 }
 
@@ -64,45 +72,53 @@ std::int64_t SoundFrames::count(std::int64_t samples) const {
   return samples < window_ ? 0 : 1 + (samples - window_) / hop_;
 }
 
-std::vector<double> SoundFrames::frame(std::span<const float> samples, std::int64_t t) const {
+void SoundFrames::cut(std::span<const float> samples, std::int64_t t, std::span<double> x) const {
   const bool kaldi = options_.kind == FrameKind::fbank;
   const auto length = static_cast<std::int64_t>(samples.size());
   std::int64_t begin = t * hop_ - window_ / 2;
   if (kaldi) begin = options_.snip ? t * hop_ : t * hop_ + hop_ / 2 - window_ / 2;
-  std::vector<double> x(static_cast<std::size_t>(window_));
   for (int n = 0; n < window_; ++n) {
     const std::int64_t at = mirrored(begin + n, length, kaldi);
     x[static_cast<std::size_t>(n)] = static_cast<double>(samples[static_cast<std::size_t>(at)]);
   }
-  if (!kaldi) return x;
+  if (!kaldi) return;
   for (double& v : x) v = std::round(v * 32768);
   const double mean = std::accumulate(x.begin(), x.end(), 0.0) / window_;
   for (double& v : x) v -= mean;
   for (std::size_t n = x.size(); n-- > 1;) x[n] -= 0.97 * x[n - 1];
   x[0] *= 0.03;
-  return x;
 }
 
-void SoundFrames::analyse(const std::vector<double>& x, std::span<double> row) const {
-  const auto bins = static_cast<std::size_t>(size_ / 2 + 1), columns = 2 * bins;
-  // Sums over the window, two samples at once: the loop over columns is one of vectors.
-  std::vector<double> sums(columns);
-  std::size_t n = 0;
-  for (; n + 2 <= x.size(); n += 2) {
-    const double a = x[n], b = x[n + 1];
-    const double *first = basis_.data() + n * columns, *second = first + columns;
-    for (std::size_t c = 0; c < columns; ++c) sums[c] += a * first[c] + b * second[c];
+/// sums[f][c] = Σₙ frames[f][n] · basis[n][c], kept in registers for a few frames and columns; each
+/// sum runs through the samples in their order, so neighbours change no bit.
+void SoundFrames::multiply(const double* frames, double* sums) const {
+  const auto window = static_cast<std::size_t>(window_);
+  const auto columns = static_cast<std::size_t>(tiles_ * kColumns);
+  for (std::size_t tile = 0; tile < static_cast<std::size_t>(tiles_); ++tile) {
+    const double* row = basis_.data() + tile * window * kColumns;
+    double sum[kFrames][kColumns] = {};
+    for (std::size_t n = 0; n < window; ++n, row += kColumns) {
+      for (std::size_t f = 0; f < kFrames; ++f) {
+        const double x = frames[f * window + n];
+        for (std::size_t c = 0; c < kColumns; ++c) sum[f][c] += x * row[c];
+      }
+    }
+    for (std::size_t f = 0; f < kFrames; ++f) {
+      std::copy_n(sum[f], kColumns, sums + f * columns + tile * kColumns);
+    }
   }
-  if (n < x.size()) {
-    for (std::size_t c = 0; c < columns; ++c) sums[c] += x[n] * basis_[n * columns + c];
+}
+
+void SoundFrames::bands_of(double* spectrum, std::span<double> row) const {
+  const auto bins = static_cast<std::size_t>(size_ / 2 + 1);
+  for (std::size_t b = 0; b < bins; ++b) {
+    spectrum[b] = spectrum[b] * spectrum[b] + spectrum[bins + b] * spectrum[bins + b];
   }
-  for (std::size_t b = 0; b < bins; ++b)
-    sums[b] = sums[b] * sums[b] + sums[bins + b] * sums[bins + b];
   for (std::size_t m = 0; m < row.size(); ++m) {
     const MelBand& band = bands_[m];
     double sum = 0;
     for (std::size_t i = 0; i < band.weights.size(); ++i) {
-      sum += band.weights[i] * sums[static_cast<std::size_t>(band.first) + i];
+      sum += band.weights[i] * spectrum[static_cast<std::size_t>(band.first) + i];
     }
     row[m] = options_.kind == FrameKind::fbank ? std::log(std::max(sum, 0x1p-23))
                                                : std::log10(std::max(sum, 1e-10));
@@ -117,11 +133,18 @@ std::vector<double> SoundFrames::numbers(const Sound& sound) const {
   const std::int64_t rows = count(static_cast<std::int64_t>(sound.samples.size()));
   const auto bands = static_cast<std::size_t>(options_.bands);
   std::vector<double> all(static_cast<std::size_t>(rows) * bands);
-  constexpr std::int64_t kPiece = 32;
-  parallel_for(rows, kPiece, [&](std::int64_t first, std::int64_t last) {
+  parallel_for(rows, kFrames, [&](std::int64_t first, std::int64_t last) {
+    const auto window = static_cast<std::size_t>(window_);
+    const auto columns = static_cast<std::size_t>(tiles_ * kColumns);
+    std::vector<double> frames(kFrames * window), sums(kFrames * columns);
     for (std::int64_t t = first; t < last; ++t) {
-      analyse(frame(sound.samples, t),
-              std::span(all).subspan(static_cast<std::size_t>(t) * bands, bands));
+      cut(sound.samples, t,
+          std::span(frames).subspan(static_cast<std::size_t>(t - first) * window, window));
+    }
+    multiply(frames.data(), sums.data());
+    for (std::int64_t t = first; t < last; ++t) {
+      bands_of(sums.data() + static_cast<std::size_t>(t - first) * columns,
+               std::span(all).subspan(static_cast<std::size_t>(t) * bands, bands));
     }
   });
   if (options_.kind == FrameKind::whisper && !all.empty()) {

@@ -12,7 +12,7 @@
 //            triangles in mel, ln max(·, 2⁻²³); no dither.
 //
 // The spectrum is a product of the frames with a constant [N, 2 (N/2 + 1)] of window, cosines and
-// sines; a Fourier library would save nothing that counts (docs/decisions/0009).
+// sines, in double; docs/decisions/0009 says why not a Fourier transform.
 #pragma once
 
 #include <array>
@@ -71,12 +71,16 @@ class SoundFrames {
   std::vector<double> numbers(const Sound& sound) const;
 
  private:
-  std::vector<double> frame(std::span<const float> samples, std::int64_t t) const;
-  void analyse(const std::vector<double>& frame, std::span<double> row) const;
+  void make_basis();
+  void cut(std::span<const float> samples, std::int64_t t, std::span<double> frame) const;
+  void multiply(const double* frames, double* sums) const;
+  void bands_of(double* spectrum, std::span<double> row) const;
 
   FrameOptions options_;
   int window_ = 0, hop_ = 0, size_ = 0;  // size_: points of the spectrum
-  std::vector<double> basis_;  // [N, 2 (size/2 + 1)]: the window times cosines, then sines
+  int tiles_ = 0;                        // columns of the basis, in fours
+  // [N, 2 (size/2 + 1)]: the window times cosines, then sines; [tiles, N, 4] in memory.
+  std::vector<double> basis_;
   std::vector<MelBand> bands_;
 };
 
