@@ -1,9 +1,11 @@
 // qkv score: BLEU and chrF with sacreBLEU's signatures; spans as conlleval, classes with their
-// confusion, numbers with their correlation; error rates of transcripts.
+// confusion, numbers with their correlation; error rates of transcripts. Of pictures:
+// score_pictures.cc.
 #include <algorithm>
 
 #include "app/command.h"
 #include "app/output.h"
+#include "app/score_pictures.h"
 #include <fmt/core.h>
 
 #include "qkv/base/error.h"
@@ -265,6 +267,7 @@ void add_score(Program& program) {
   add(program, "classes", "Accuracy, macro-F1 and the confusion matrix; a label a line", classes);
   add(program, "numbers",
       "Pearson's and Spearman's correlation and the mean squared error; a number a line", numbers);
+  add_score_pictures(program);
 }
 
 }  // namespace qkv::app

@@ -5,9 +5,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "qkv/media/png.h"
 #include "qkv/view/colour.h"
 
 namespace qkv {
@@ -28,7 +28,7 @@ class Canvas {
   void text(int x, int y, std::string_view text, Colour colour, int scale, Turn turn = Turn::none);
 
   /// A PNG file; `texts` are (keyword, UTF-8 text) chunks. Throws Error when libpng fails.
-  std::string png(std::span<const std::pair<std::string, std::string>> texts = {}) const;
+  std::string png(std::span<const PngText> texts = {}) const;
 
  private:
   int width_, height_;

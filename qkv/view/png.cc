@@ -158,9 +158,9 @@ std::string png_heat_map(const HeatMap& full, const PngOptions& options) {
     draw_cells(canvas, map, layout, scale, options.ramp);
     draw_bar(canvas, layout, scale, options.ramp);
   }
-  const std::vector<std::pair<std::string, std::string>> texts = {{"Title", clean_label(map.title)},
-                                                                  {"Rows", lines(map.rows)},
-                                                                  {"Columns", lines(map.columns)}};
+  const std::vector<PngText> texts = {{"Title", clean_label(map.title)},
+                                      {"Rows", lines(map.rows)},
+                                      {"Columns", lines(map.columns)}};
   return canvas.png(texts);
 }
 

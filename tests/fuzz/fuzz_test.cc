@@ -3,19 +3,26 @@
 #include <string>
 
 #include "fuzz/archive.h"
+#include "fuzz/cifar.h"
 #include "fuzz/columns.h"
 #include "fuzz/ct2.h"
 #include "fuzz/directory.h"
+#include "fuzz/idx.h"
+#include "fuzz/jpeg.h"
 #include "fuzz/json.h"
 #include "fuzz/lines.h"
+#include "fuzz/list.h"
 #include "fuzz/marian.h"
 #include "fuzz/mask.h"
 #include "fuzz/mutate.h"
 #include "fuzz/nodes.h"
 #include "fuzz/pieces.h"
+#include "fuzz/png.h"
+#include "fuzz/ppm.h"
 #include "fuzz/safetensors.h"
 #include "fuzz/sentences.h"
 #include "fuzz/settings.h"
+#include "fuzz/sound.h"
 #include "fuzz/state.h"
 #include "fuzz/tables.h"
 #include "fuzz/text.h"
@@ -67,6 +74,13 @@ TEST(Fuzz, TokenPipeline) { run(fuzz_token_pipeline, token_pipeline_seeds(), 300
 TEST(Fuzz, Ct2) { run(fuzz_ct2, ct2_seeds(), 3000); }
 TEST(Fuzz, Archive) { run(fuzz_archive, archive_seeds(), 3000); }
 TEST(Fuzz, Marian) { run(fuzz_marian, marian_seeds(), 5000); }
+TEST(Fuzz, Png) { run(fuzz_png, png_seeds(), 3000); }
+TEST(Fuzz, Jpeg) { run(fuzz_jpeg, jpeg_seeds(), 3000); }
+TEST(Fuzz, Ppm) { run(fuzz_ppm, ppm_seeds(), 3000); }
+TEST(Fuzz, Sound) { run(fuzz_sound, sound_seeds(), 2000); }
+TEST(Fuzz, Idx) { run(fuzz_idx, idx_seeds(), 3000); }
+TEST(Fuzz, Cifar) { run(fuzz_cifar, cifar_seeds(), 300); }
+TEST(Fuzz, List) { run(fuzz_list, list_seeds(), 3000); }
 TEST(Fuzz, WeightsIndex) { run(fuzz_weights_index, weights_index_seeds(), 5000); }
 
 TEST(Fuzz, SeedsOfTranslatorsAreTranslators) {

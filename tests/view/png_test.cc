@@ -11,7 +11,7 @@
 namespace qkv {
 namespace {
 
-struct Picture {
+struct Decoded {
   int width = 0, height = 0;
   std::vector<std::uint8_t> pixels;
 
@@ -21,13 +21,13 @@ struct Picture {
   }
 };
 
-Picture decode(const std::string& bytes) {
+Decoded decode(const std::string& bytes) {
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
   EXPECT_TRUE(png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()))
       << image.message;
   image.format = PNG_FORMAT_RGB;
-  Picture picture{static_cast<int>(image.width), static_cast<int>(image.height), {}};
+  Decoded picture{static_cast<int>(image.width), static_cast<int>(image.height), {}};
   picture.pixels.resize(PNG_IMAGE_SIZE(image));
   EXPECT_TRUE(png_image_finish_read(&image, nullptr, picture.pixels.data(), 0, nullptr))
       << image.message;
@@ -41,7 +41,7 @@ TEST(Png, DecodesBackToExactCells) {
   const PngOptions options{.scale = 1.0, .cell = 10};
   const PngLayout layout = png_layout(map, options);
   EXPECT_EQ(layout.cell, 10);
-  const Picture picture = decode(png_heat_map(map, options));
+  const Decoded picture = decode(png_heat_map(map, options));
   EXPECT_EQ(picture.width, layout.width);
   EXPECT_EQ(picture.height, layout.height);
   for (int y = 0; y < 20; ++y) {
@@ -70,7 +70,7 @@ TEST(Png, EmptySingleAndLong) {
   const HeatMap one = map_of({"a"}, {"b"}, {1});
   const PngLayout layout = png_layout(one);
   EXPECT_EQ(decode(png_heat_map(one)).at(layout.x, layout.y), ramp_colour(Ramp::paper, 1.0));
-  const Picture large = decode(png_heat_map(diagonal(450)));
+  const Decoded large = decode(png_heat_map(diagonal(450)));
   EXPECT_LT(large.width, 1400);
 }
 
@@ -126,7 +126,7 @@ TEST(Canvas, CutsWhatLiesOutside) {
   canvas.fill(-5, -5, 7, 7, {255, 0, 0});
   canvas.fill(6, 6, 100, 100, {0, 255, 0});
   canvas.text(-3, 5, "WWW", {0, 0, 0}, 3);
-  const Picture picture = decode(canvas.png());
+  const Decoded picture = decode(canvas.png());
   EXPECT_EQ(picture.at(0, 0), (Colour{255, 0, 0}));
   EXPECT_THROW(Canvas(0, 5), Error);
   EXPECT_THROW(Canvas(100'000, 100'000), Error);

@@ -1,0 +1,3 @@
+#include "fuzz/cifar.h"
+
+QKV_FUZZ_MAIN(cifar)

@@ -1,0 +1,3 @@
+#include "fuzz/idx.h"
+
+QKV_FUZZ_MAIN(idx)

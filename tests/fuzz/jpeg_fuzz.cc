@@ -1,0 +1,3 @@
+#include "fuzz/jpeg.h"
+
+QKV_FUZZ_MAIN(jpeg)

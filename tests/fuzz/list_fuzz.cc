@@ -1,0 +1,3 @@
+#include "fuzz/list.h"
+
+QKV_FUZZ_MAIN(list)

@@ -1,0 +1,3 @@
+#include "fuzz/png.h"
+
+QKV_FUZZ_MAIN(png)

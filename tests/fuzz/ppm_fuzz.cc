@@ -1,0 +1,3 @@
+#include "fuzz/ppm.h"
+
+QKV_FUZZ_MAIN(ppm)

@@ -1,0 +1,3 @@
+#include "fuzz/sound.h"
+
+QKV_FUZZ_MAIN(sound)
