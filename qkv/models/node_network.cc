@@ -24,6 +24,12 @@ void NodeNetwork::Config::check() const {
   if (features < 1) fail("node network: features is {}, must be at least 1", features);
   if (classes < 2) fail("node network: classes is {}, must be at least 2", classes);
   check_ranges(*this);
+  // Far beyond memory, and still so that the sizes of all weights fit 64 bits.
+  constexpr std::int64_t kMostWide = 1 << 20, kMostOut = std::int64_t{1} << 30;
+  if (heads > kMostWide / width || out_heads > kMostOut / classes) {
+    fail("node network: {} heads of {}, {} of {} classes in the last layer, are too many", heads,
+         width, out_heads, classes);
+  }
 }
 
 NodeNetwork NodeNetwork::make(Initialiser init, const Config& c) {

@@ -61,6 +61,20 @@ TEST(NodeRecipe, HasTheCountsOfThePapers) {
   EXPECT_EQ(count(NodeKind::mlp), 23040);
 }
 
+TEST(NodeNetwork, RefusesSizesThatMakeNoModel) {
+  const NodeNetwork::Config good{.features = 3, .classes = 2};
+  EXPECT_NO_THROW(good.check());
+  NodeNetwork::Config c = good;
+  c.classes = 1;
+  EXPECT_THROW(c.check(), Error);
+  c = good;
+  c.heads = c.width = 1 << 20;  // their product with the features would pass 64 bits
+  EXPECT_THROW(c.check(), Error);
+  c = good;
+  c.slope = 2;
+  EXPECT_THROW(NodeNetwork::make(1, c), Error);
+}
+
 TEST(WeightPenalty, IsHalfTheSquaresOfTheWeightsItIsOver) {
   NodeNetwork::Config c{.kind = NodeKind::gat, .features = 3, .classes = 2, .heads = 1, .width = 2};
   const NodeNetwork m = NodeNetwork::make(1, c);
