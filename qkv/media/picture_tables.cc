@@ -60,7 +60,8 @@ IdxArray parse_idx(std::string_view bytes, std::string_view name) {
   std::int64_t total = 1;
   for (std::size_t i = 0; i < count; ++i) {
     array.sizes.push_back(big_endian(bytes, kHead + 4 * i));
-    total = std::min(kMostBytes, total * array.sizes.back());
+    const std::int64_t size = array.sizes.back();
+    total = size > 0 && total > kMostBytes / size ? kMostBytes : total * size;
   }
   const std::string_view data = bytes.substr(kHead + 4 * std::size_t{count});
   if (total != static_cast<std::int64_t>(data.size())) {

@@ -148,7 +148,8 @@ TEST_F(MediaSets, IdxThatIsNone) {
   EXPECT_THAT(said("\0\0\x0D\1\0\0\0\1abcd"s), HasSubstr("holds floats"));
   EXPECT_THAT(said("\0\0\x08\0"s), HasSubstr("has 0 sizes"));
   EXPECT_THAT(said("\0\0\x08\x04\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"s),
-              HasSubstr("0 are there"));
+              HasSubstr("need 1099511627776 bytes, 0 are there"))
+      << "without an overflow";
   const IdxArray images = parse_idx(kImages, "i"), labels = parse_idx(kLabels, "l"),
                  three = parse_idx("\0\0\x08\1\0\0\0\3abc"s, "l");
   EXPECT_THAT(why([&] { idx_pictures(images, "i", three, "l"); }),
