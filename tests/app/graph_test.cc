@@ -45,7 +45,7 @@ TEST_F(Graph, TrainsAndClassifies) {
   EXPECT_TRUE(Json::parse(json.out.substr(0, json.out.find('\n')))["scores"].contains("blue"));
   const Ran score = run_qkv("classify --model " + path("m") + " " + files() + " --part test");
   EXPECT_NE(score.out.find("accuracy"), std::string::npos) << score.out;
-  EXPECT_EQ(run_qkv("info --model " + path("m")).exit, 0);
+  EXPECT_EQ(run_qkv("info " + path("m")).exit, 0);
   const Ran look = run_qkv("look --model " + path("m") + " " + files() + " --node n3");
   EXPECT_EQ(look.exit, 0) << look.err;
   EXPECT_TRUE(look.out.starts_with("n3 → ")) << look.out;

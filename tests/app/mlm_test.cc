@@ -110,7 +110,8 @@ TEST(Mlm, BeginsATaggerAndAClassifier) {
   const Temporary folder;
   ASSERT_EQ(run_qkv(training(folder, "m") + "--steps 3").exit, 0);
   const std::string init = " --init '" + (folder / "m").string() +
-                           "' --threads 1 --steps 60 --warm-up 5 --schedule constant --patience 0 ";
+                           "' --threads 1 --steps 60 --warm-up 5 --schedule constant --head-rate 1 "
+                           "--patience 0 ";
   std::string columns, table;
   for (int i = 0; i < 60; ++i) {
     columns += "the O\ncat B-animal\nsat O\n\nthe O\nmat O\nsat O\n\ncat B-animal\nsat O\n\n";

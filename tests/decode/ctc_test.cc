@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "nn/lcg.h"
+#include "golden/fill.h"
 #include <gtest/gtest.h>
 
 #include "qkv/base/error.h"
@@ -13,7 +13,7 @@ namespace {
 
 using Text = std::vector<std::int32_t>;
 
-Tensor logits(DType type) { return testing::Lcg(21).fill({5, 4}, 6, type); }
+Tensor logits(DType type) { return testing::Fill(21).tensor({5, 4}, 6, 0, type); }
 
 double loss(const Tensor& x, const Text& text) {
   const auto size = static_cast<std::int64_t>(text.size());

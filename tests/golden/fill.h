@@ -1,10 +1,12 @@
-// The numbers of golden values: x ← (1664525·x + 1013904223) mod 2³², gain·((x ≫ 8)/2²⁴ − ½) + add,
-// running on from tensor to tensor. At gain 1 every one is exact in float.
+// The numbers of golden values, gain·(v − ½) + add with v of the generator, running on from tensor
+// to tensor.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 #include <utility>
+
+#include "golden/lcg.h"
 
 #include "qkv/nn/state_dict.h"
 #include "qkv/tensor/numbers.h"
@@ -13,13 +15,10 @@ namespace qkv::testing {
 
 class Fill {
  public:
-  explicit Fill(std::uint32_t seed, double gain = 1.0) : state_(seed), gain_(gain) {}
+  explicit Fill(std::uint32_t seed, double gain = 1.0) : lcg_(seed), gain_(gain) {}
 
   double operator()() { return (*this)(gain_, 0.0); }
-  double operator()(double gain, double add) {
-    state_ = 1664525U * state_ + 1013904223U;
-    return gain * (static_cast<double>(state_ >> 8U) / 16777216.0 - 0.5) + add;
-  }
+  double operator()(double gain, double add) { return gain * lcg_.next() + add; }
   Tensor tensor(const Shape& shape, DType type = DType::f64) {
     return tensor(shape, gain_, 0.0, type);
   }
@@ -28,7 +27,7 @@ class Fill {
   }
 
  private:
-  std::uint32_t state_;
+  Lcg lcg_;
   double gain_;
 };
 

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <vector>
 
-#include "nn/lcg.h"
+#include "golden/fill.h"
 #include "nn/random_tensor.h"
 #include <gtest/gtest.h>
 
@@ -21,7 +21,7 @@ namespace qkv {
 namespace {
 
 using testing::distance;
-using testing::Lcg;
+using testing::Fill;
 using testing::random_tensor;
 using Lists = std::vector<std::vector<std::int64_t>>;
 using Match = GraphAttention::Match;
@@ -65,13 +65,13 @@ GraphAttention layer(Match match, std::int64_t features, std::int64_t heads, std
 TEST(GraphAttention, GivesThePublishedNumbers) {
   for (const DType type : {DType::f64, DType::f32}) {
     const double tolerance = type == DType::f64 ? 1e-6 : 1e-5;
-    Lcg fill(31);
-    const Tensor x = fill.fill({4, 3}, 2, type);
+    Fill fill(31);
+    const Tensor x = fill.tensor({4, 3}, 2, 0, type);
     GraphAttention first = layer(Match::gat, 3, 2, 2, type);
-    first.weight = fill.fill({3, 4}, 2, type);
-    first.own = fill.fill({2, 2}, 2, type);
-    first.seen = fill.fill({2, 2}, 2, type);
-    first.bias = fill.fill({4}, 1, type);
+    first.weight = fill.tensor({3, 4}, 2, 0, type);
+    first.own = fill.tensor({2, 2}, 2, 0, type);
+    first.seen = fill.tensor({2, 2}, 2, 0, type);
+    first.bias = fill.tensor({4}, 1, 0, type);
     const Tensor y = first(x, graph(kPath));
     expect_values(y,
                   {-.265395, -.630268, -.452458, .544761, -.307390, -.691177, -.405110, .617305,
@@ -90,10 +90,10 @@ TEST(GraphAttention, GivesThePublishedNumbers) {
     }
     GraphAttention second = layer(Match::gat, 4, 2, 2, type, true);
     second.config.activation = Activation::none;
-    second.weight = fill.fill({4, 4}, 2, type);
-    second.own = fill.fill({2, 2}, 2, type);
-    second.seen = fill.fill({2, 2}, 2, type);
-    second.bias = fill.fill({2}, 1, type);
+    second.weight = fill.tensor({4, 4}, 2, 0, type);
+    second.own = fill.tensor({2, 2}, 2, 0, type);
+    second.seen = fill.tensor({2, 2}, 2, 0, type);
+    second.bias = fill.tensor({2}, 1, 0, type);
     expect_values(second(y, graph(kPath)),
                   {-1.160606, .277873, -1.045439, .219577, -.974402, .156108, -.861289, .075988},
                   tolerance);
@@ -102,13 +102,13 @@ TEST(GraphAttention, GivesThePublishedNumbers) {
 
 TEST(GraphAttention, TheSecondVersionGivesThePublishedNumbers) {
   for (const DType type : {DType::f64, DType::f32}) {
-    Lcg fill(32);
-    const Tensor x = fill.fill({4, 3}, 2, type);
+    Fill fill(32);
+    const Tensor x = fill.tensor({4, 3}, 2, 0, type);
     GraphAttention m = layer(Match::gatv2, 3, 2, 2, type);
-    m.query = fill.fill({3, 4}, 2, type);
-    m.weight = fill.fill({3, 4}, 2, type);
-    m.own = fill.fill({2, 2}, 2, type);
-    m.bias = fill.fill({4}, 1, type);
+    m.query = fill.tensor({3, 4}, 2, 0, type);
+    m.weight = fill.tensor({3, 4}, 2, 0, type);
+    m.own = fill.tensor({2, 2}, 2, 0, type);
+    m.bias = fill.tensor({4}, 1, 0, type);
     const Tensor y = m(x, graph(kPath));
     if (type == DType::f32) {
       const auto seen = attention_seen([&] { (void)m(x, graph(kPath)); });
@@ -122,9 +122,9 @@ TEST(GraphAttention, TheSecondVersionGivesThePublishedNumbers) {
 }
 
 TEST(GraphConvolution, GivesThePublishedNumbers) {
-  Lcg fill(33);
-  const Tensor x = fill.fill({4, 3}, 2, DType::f32);
-  const GraphConvolution m{.weight = fill.fill({3, 2}, 2, DType::f32),
+  Fill fill(33);
+  const Tensor x = fill.tensor({4, 3}, 2, 0, DType::f32);
+  const GraphConvolution m{.weight = fill.tensor({3, 2}, 2, 0, DType::f32),
                            .activation = Activation::none};
   GraphWeights w{.neighbours = graph(kPath), .inverse_root = {}};
   const std::vector<float> roots = {std::sqrt(1 / 2.0f), std::sqrt(1 / 3.0f), std::sqrt(1 / 3.0f),

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "nn/lcg.h"
+#include "golden/fill.h"
 #include <gtest/gtest.h>
 
 #include "qkv/autograd/check.h"
@@ -14,10 +14,10 @@
 namespace qkv {
 namespace {
 
-using testing::Lcg;
+using testing::Fill;
 using Text = std::vector<std::int32_t>;
 
-Tensor logits(DType type) { return Lcg(21).fill({5, 4}, 6, type); }
+Tensor logits(DType type) { return Fill(21).tensor({5, 4}, 6, 0, type); }
 
 double loss(const Tensor& x, const Text& text) {
   const auto size = static_cast<std::int64_t>(text.size());
@@ -67,7 +67,7 @@ TEST(Ctc, GivesThePublishedGradient) {
 }
 
 TEST(Ctc, HasTheGradientOfItsLoss) {
-  const std::vector<Tensor> inputs = {Lcg(4).fill({9, 3}, 4, DType::f64)};
+  const std::vector<Tensor> inputs = {Fill(4).tensor({9, 3}, 4, 0, DType::f64)};
   const Text labels = {1, 1, 2};
   const auto check = check_gradients(
       [&](std::span<const Tensor> x) {
@@ -111,7 +111,7 @@ TEST(Ctc, WithoutRoomThereIsOnePath) {
 }
 
 TEST(Ctc, ASequenceDoesNotFeelItsNeighboursOrThreads) {
-  const Tensor x = Lcg(4).fill({12, 3}, 4, DType::f32);
+  const Tensor x = Fill(4).tensor({12, 3}, 4, 0, DType::f32);
   const Text labels = {1, 1, 2, 2};
   const auto all = [&](int threads) {
     const ThreadScope scope(threads);
