@@ -124,7 +124,7 @@ TEST(ForeignTranslator, LearnsOnFromWhereItStands) {
     const auto t = Translator::load(folder / from);
     double log_p = 0, tokens = 0;
     for (const TranslationCandidate& c : t.score(sources, targets, t.defaults())) {
-      for (const float p : c.token_scores) log_p += double{p}, ++tokens;
+      for (const float p : c.token_scores) log_p += static_cast<double>(p), ++tokens;
     }
     const double imported = -log_p / tokens;
     EXPECT_NEAR(train(" --steps 1 --rate 1e-30"), imported, 1e-5);

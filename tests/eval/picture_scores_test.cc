@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "media/fill.h"
@@ -77,7 +78,10 @@ TEST(PictureScores, EqualPicturesAreInfinitelyGood) {
   const ScorePlanes planes = score_planes(s.a, ScoreChannel::y);
   EXPECT_TRUE(std::isinf(psnr(planes, planes)));
   EXPECT_NEAR(ssim(planes, planes), 1, 1e-12);
-  PictureReport report{.metric = "PSNR", .protocol = "rgb", .names = {"a"}, .scores = {INFINITY}};
+  PictureReport report{.metric = "PSNR",
+                       .protocol = "rgb",
+                       .names = {"a"},
+                       .scores = {std::numeric_limits<double>::infinity()}};
   EXPECT_NE(report.text().find("= inf"), std::string::npos) << report.text();
   EXPECT_TRUE(nlohmann::json::parse(report.json())["mean"].is_null());
 }
