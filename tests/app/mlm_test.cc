@@ -125,8 +125,10 @@ TEST(Mlm, BeginsATaggerAndAClassifier) {
   ASSERT_EQ(tagged.exit, 0) << tagged.err;
   EXPECT_EQ(run_qkv("tag --model '" + tagger + "'", "the cat sat\n\n").out, "O B-animal O\n\n");
   for (const char* pooling : {"mean", "token"}) {
-    const Ran ran = run_qkv("train classify --train '" + (folder / "labels").string() +
-                            "' --model '" + classifier + "' --overwrite --rate 0.005 --pooling " +
+    // Every tenth line alone would be of one class.
+    const std::string labels = "'" + (folder / "labels").string() + "'";
+    const Ran ran = run_qkv("train classify --train " + labels + " --valid " + labels +
+                            " --model '" + classifier + "' --overwrite --rate 0.005 --pooling " +
                             pooling + (std::string(pooling) == "mean" ? " --fresh" : "") + init);
     ASSERT_EQ(ran.exit, 0) << ran.err;
     EXPECT_EQ(run_qkv("classify --model '" + classifier + "'", "the cat sat .\n").out, "yes\n");
