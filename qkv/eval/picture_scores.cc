@@ -48,7 +48,7 @@ constexpr int kWindow = 11;
 std::array<double, kWindow> gauss() {
   std::array<double, kWindow> taps{};
   for (std::size_t i = 0; i < taps.size(); ++i) {
-    const double x = static_cast<double>(i) - kWindow / 2;
+    const double x = static_cast<double>(i) - (kWindow - 1) / 2.0;
     taps[i] = std::exp(-x * x / (2 * 1.5 * 1.5));
   }
   const double sum = std::accumulate(taps.begin(), taps.end(), 0.0);
@@ -60,26 +60,24 @@ std::array<double, kWindow> gauss() {
 template <class F>
 std::vector<double> windowed(int height, int width, F&& f) {
   static const std::array<double, kWindow> taps = gauss();
-  const int inner = width - kWindow + 1, rows = height - kWindow + 1;
-  std::vector<double> across(static_cast<std::size_t>(height) * static_cast<std::size_t>(inner));
-  for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < inner; ++x) {
+  const auto columns = static_cast<std::size_t>(width);
+  const std::size_t inner = columns - kWindow + 1;
+  const auto all_rows = static_cast<std::size_t>(height);
+  const std::size_t rows = all_rows - kWindow + 1;
+  std::vector<double> across(all_rows * inner);
+  for (std::size_t y = 0; y < all_rows; ++y) {
+    for (std::size_t x = 0; x < inner; ++x) {
       double sum = 0;
-      for (int t = 0; t < kWindow; ++t) {
-        sum += taps[static_cast<std::size_t>(t)] * f(static_cast<std::size_t>(y * width + x + t));
-      }
-      across[static_cast<std::size_t>(y * inner + x)] = sum;
+      for (std::size_t t = 0; t < kWindow; ++t) sum += taps[t] * f(y * columns + x + t);
+      across[y * inner + x] = sum;
     }
   }
-  std::vector<double> out(static_cast<std::size_t>(rows) * static_cast<std::size_t>(inner));
-  for (int y = 0; y < rows; ++y) {
-    for (int x = 0; x < inner; ++x) {
+  std::vector<double> out(rows * inner);
+  for (std::size_t y = 0; y < rows; ++y) {
+    for (std::size_t x = 0; x < inner; ++x) {
       double sum = 0;
-      for (int t = 0; t < kWindow; ++t) {
-        sum += taps[static_cast<std::size_t>(t)] *
-               across[static_cast<std::size_t>((y + t) * inner + x)];
-      }
-      out[static_cast<std::size_t>(y * inner + x)] = sum;
+      for (std::size_t t = 0; t < kWindow; ++t) sum += taps[t] * across[(y + t) * inner + x];
+      out[y * inner + x] = sum;
     }
   }
   return out;

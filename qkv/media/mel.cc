@@ -54,9 +54,11 @@ std::vector<MelBand> slaney_bands(int rate, int size, int bands) {
 
 std::vector<MelBand> kaldi_bands(int rate, int size, int bands) {
   std::vector<double> at;
+  at.reserve(static_cast<std::size_t>(size) / 2);
   for (int b = 0; b < size / 2; ++b) at.push_back(kaldi_mel(static_cast<double>(b) * rate / size));
   const double low = kaldi_mel(20), step = (kaldi_mel(rate / 2.0) - low) / (bands + 1);
   std::vector<MelBand> all;
+  all.reserve(static_cast<std::size_t>(bands));
   for (int m = 0; m < bands; ++m) {
     all.push_back(triangle(at, low + m * step, low + (m + 1) * step, low + (m + 2) * step, 1, m));
   }

@@ -35,6 +35,7 @@ const char* type_name(unsigned char type) {
 
 std::vector<std::string> numbers_up_to(int count) {
   std::vector<std::string> names;
+  names.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) names.push_back(std::to_string(i));
   return names;
 }

@@ -93,7 +93,7 @@ void SoundFrames::cut(std::span<const float> samples, std::int64_t t, std::span<
 /// sum runs through the samples in their order, so neighbours change no bit.
 void SoundFrames::multiply(const double* frames, double* sums) const {
   const auto window = static_cast<std::size_t>(window_);
-  const auto columns = static_cast<std::size_t>(tiles_ * kColumns);
+  const auto columns = static_cast<std::size_t>(tiles_) * kColumns;
   for (std::size_t tile = 0; tile < static_cast<std::size_t>(tiles_); ++tile) {
     const double* row = basis_.data() + tile * window * kColumns;
     double sum[kFrames][kColumns] = {};
@@ -110,7 +110,7 @@ void SoundFrames::multiply(const double* frames, double* sums) const {
 }
 
 void SoundFrames::bands_of(double* spectrum, std::span<double> row) const {
-  const auto bins = static_cast<std::size_t>(size_ / 2 + 1);
+  const auto bins = static_cast<std::size_t>(size_) / 2 + 1;
   for (std::size_t b = 0; b < bins; ++b) {
     spectrum[b] = spectrum[b] * spectrum[b] + spectrum[bins + b] * spectrum[bins + b];
   }
@@ -135,7 +135,7 @@ std::vector<double> SoundFrames::numbers(const Sound& sound) const {
   std::vector<double> all(static_cast<std::size_t>(rows) * bands);
   parallel_for(rows, kFrames, [&](std::int64_t first, std::int64_t last) {
     const auto window = static_cast<std::size_t>(window_);
-    const auto columns = static_cast<std::size_t>(tiles_ * kColumns);
+    const auto columns = static_cast<std::size_t>(tiles_) * kColumns;
     std::vector<double> frames(kFrames * window), sums(kFrames * columns);
     for (std::int64_t t = first; t < last; ++t) {
       cut(sound.samples, t,
