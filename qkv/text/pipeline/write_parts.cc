@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include <fmt/core.h>
+
 #include "qkv/text/pipeline/read_parts.h"
 
 namespace qkv::pipeline {
@@ -73,7 +75,7 @@ Json merges_json(const std::vector<std::pair<std::string, std::string>>& merges)
   });
   Json list = Json::array();
   for (const auto& [left, right] : merges) {
-    list.push_back(spaces ? Json::array({left, right}) : Json(left + " " + right));
+    list.push_back(spaces ? Json::array({left, right}) : Json(fmt::format("{} {}", left, right)));
   }
   return list;
 }
