@@ -140,8 +140,14 @@ void label(const Settings& s, const System& system, Program& program) {
 }
 
 /// A line for each node of a graph, in the order of the file; or the scores of a part.
-void classify_nodes(const Settings& s, Program& program) {
+void classify_nodes(const Command& command, const Settings& s, Program& program) {
   if (!s.evaluate.empty()) throw UsageError("--evaluate is for text; with --nodes take --part");
+  if (s.input != "-") throw UsageError(s.input + ": text has no use beside --nodes");
+  LabelOptions of_text = s.options;
+  for (const OptionField& f : fields_of(of_text)) {
+    if (command.given(f.flag)) throw UsageError("--" + f.flag + " is for text, not for --nodes");
+  }
+  if (command.given("format")) throw UsageError("--format is for --evaluate");
   const auto model = NodeClassifier::load(s.model);
   const NodeGraph graph = read_nodes(s.graph);
   if (s.part != NodePart::none) {
@@ -166,8 +172,8 @@ void classify_nodes(const Settings& s, Program& program) {
   }
 }
 
-void run(const Settings& s, Program& program) {
-  if (!s.graph.nodes.empty() || !s.graph.edges.empty()) return classify_nodes(s, program);
+void run(const Command& command, const Settings& s, Program& program) {
+  if (s.graph.given()) return classify_nodes(command, s, program);
   if (s.part != NodePart::none) throw UsageError("--part is for --nodes");
   if (s.spans && s.columns) throw UsageError("--spans and --columns: give one of them");
   switch (s.task) {
@@ -215,7 +221,7 @@ void add_verb(Program& program, LabelTask task, const char* about, const char* f
   }
   program.add_json(c, "One JSON object a line");
   program.add_threads(c);
-  c.action([s, &program] { run(*s, program); });
+  c.action([s, &c, &program] { run(c, *s, program); });
 }
 
 }  // namespace

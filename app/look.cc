@@ -41,7 +41,9 @@ struct Look {
     if (!s.clips.empty() || !s.clip.empty()) {
       fail("look: --clips and --clip are for models of actions");
     }
-    if (!s.graph.nodes.empty()) fail("look: --nodes is for models of nodes");
+    if (!s.node.empty() || s.graph.given()) {
+      fail("look: --nodes, --edges and --node are for models of nodes");
+    }
     if (s.source.empty()) fail("look: give a sentence, --source");
     return s.source;
   }
@@ -69,6 +71,9 @@ struct Look {
   AttentionMaps operator()(const NodeClassifier& n) const {
     if (s.node.empty()) fail("look: give a graph, --nodes and --edges, and the id of a --node");
     if (!s.source.empty() || !s.target.empty()) fail("look: --source and --target are for text");
+    if (!s.clips.empty() || !s.clip.empty()) {
+      fail("look: --clips and --clip are for models of actions");
+    }
     return n.attention(read_nodes(s.graph), s.node);
   }
 };

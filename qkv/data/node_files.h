@@ -43,6 +43,11 @@ struct NodeFiles {
     visit({"directed", "An edge goes from the first to the second, which sees the first"},
           f.directed);
   }
+  /// Whether anything of it was said.
+  bool given() const {
+    return !nodes.empty() || !edges.empty() || !graphs.empty() || features != FeatureForm::ones ||
+           directed;
+  }
 };
 
 enum class NodePart : std::uint8_t { none, train, valid, test };

@@ -61,5 +61,15 @@ TEST_F(Graph, SaysWhatIsWrong) {
   EXPECT_NE(unknown.err.find("edges.tsv:1"), std::string::npos) << unknown.err;
 }
 
+TEST_F(Graph, IgnoresNothingThatWasGiven) {
+  const std::string classify = "classify --model " + path("m") + " " + files();
+  for (const std::string given : {" --words space", " --format table", " text.txt"}) {
+    const Ran refused = run_qkv(classify + given);
+    EXPECT_EQ(refused.exit, 2) << given << refused.err;
+    EXPECT_EQ(std::count(refused.err.begin(), refused.err.end(), '\n'), 1) << refused.err;
+  }
+  EXPECT_NE(run_qkv("classify --directed --model " + path("m")).exit, 0);
+}
+
 }  // namespace
 }  // namespace qkv
