@@ -128,7 +128,7 @@ void train_labels(Command& command, const Settings& s, Program& program) {
   recipes.set(r.network);
   recipes.set(r);
   recipes.set_tuning(r.tuning, kind.init);
-  raise_rate(r.tuning, r.tuning.freeze == "encoder", r.train);
+  if (r.tuning.lora.rank > 0 || r.tuning.keeps_encoder()) raise_rate(r.train);
   recipes.set_loop(r.train);
   recipes.finish(run, "has no use here");
   r.check();

@@ -54,7 +54,7 @@ class Recipes {
   template <class Recipe, class Kind>
   void settle(Recipe& recipe, const Kind& kind, TrainingRun& run) {
     set_tuning(recipe.tuning, kind.init);
-    raise_rate(recipe.tuning, false, recipe.train);
+    if (recipe.tuning.lora.rank > 0) raise_rate(recipe.train);
     set_loop(recipe.train);
     finish(run, kind.init.empty()
                     ? "is for another --arch than " + std::string(name_of(kind.architecture))

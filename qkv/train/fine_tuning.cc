@@ -53,6 +53,8 @@ void FineTuning::check() const {
       fmt::format("--freeze {}: not embeddings, encoder or a number of layers from 1 on", freeze));
 }
 
+bool FineTuning::keeps_encoder() const { return freeze == kEncoder; }
+
 TrainOptions tuned_options() {
   TrainOptions o;
   o.optimiser.beta2 = 0.999;
@@ -65,9 +67,7 @@ TrainOptions tuned_options() {
   return o;
 }
 
-void raise_rate(const FineTuning& tuning, bool heads_alone, TrainOptions& options) {
-  if (tuning.lora.rank > 0 || heads_alone) options.schedule.rate *= 5;
-}
+void raise_rate(TrainOptions& options) { options.schedule.rate *= 5; }
 
 void count_layer(std::string_view path, LayerCounts& counts) {
   if (const auto at = layer_path(path)) {

@@ -39,15 +39,17 @@ struct FineTuning {
   }
   /// Throws UsageError for a `freeze` that is none of the three.
   void check() const;
+  /// Whether the whole encoder stays: of a network that is one, all but its heads.
+  bool keeps_encoder() const;
 };
 
 /// The loop's options for that: small steps of AdamW, a rate that rises for a tenth of all updates
 /// and then falls to nothing, a few passes; the end comes early when nothing gets better.
 TrainOptions tuned_options();
 
-/// Adapters, and the heads of an encoder that stays as it is, bear larger steps than weights that
-/// were trained before: five times the rate (docs/results.md).
-void raise_rate(const FineTuning& tuning, bool heads_alone, TrainOptions& options);
+/// What is new beside trained weights that stay (adapters, the heads of a frozen encoder) bears
+/// larger steps than they would: five times the rate (docs/results.md).
+void raise_rate(TrainOptions& options);
 
 /// Stacks and their numbers of layers: {"bert.encoder.layer": 6}.
 using LayerCounts = std::map<std::string, std::int64_t, std::less<>>;

@@ -6,6 +6,7 @@
 #include "systems/tiny_models.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace qkv {
 namespace {
@@ -131,6 +132,26 @@ TEST(FineTuningCommand, GoesOnFromAnEncoder) {
   const Ran fresh = run_qkv(go + quoted(folder / "fresh") + " --fresh --lora 2");
   EXPECT_EQ(fresh.exit, 2);
   EXPECT_THAT(fresh.err, HasSubstr("leave out --fresh"));
+}
+
+// What is new beside weights that stay takes larger steps, unless told how large.
+TEST(FineTuningCommand, AdaptersAndHeadsAloneGetFiveTimesTheRate) {
+  const Temporary folder;
+  tiny::make_foreign(folder / "bert");
+  spill(folder / "table", "yes\tthe red boat\nno\ta dog .\n");
+  const std::string go = "train classify --train " + quoted(folder / "table") + " --valid " +
+                         quoted(folder / "table") + " --init " + quoted(folder / "bert") +
+                         " --threads 1 --schedule constant --warm-up 0 --steps 50 --patience 0 " +
+                         "--validate-every 50 --overwrite --model " + quoted(folder / "m");
+  for (const auto& [how, rate] :
+       {std::pair{"", 2e-4}, std::pair{" --lora 2", 1e-3}, std::pair{" --freeze encoder", 1e-3},
+        std::pair{" --freeze 1", 2e-4}, std::pair{" --lora 2 --rate 0.004", 4e-3}}) {
+    const Ran ran = run_qkv(go + how);
+    ASSERT_EQ(ran.exit, 0) << ran.err;
+    const std::string metrics = slurp(folder / "m" / "metrics.jsonl");
+    const nlohmann::json line = nlohmann::json::parse(metrics.substr(0, metrics.find('\n')));
+    EXPECT_NEAR(line["rate"].get<double>(), rate, 1e-9) << how << metrics;
+  }
 }
 
 TEST(FineTuningCommand, SaysWhatDoesNotGoTogether) {
