@@ -1,8 +1,7 @@
 // Sound as rows: the logarithms of mel bands, a row of 25 ms every 10 ms.
 //
-//   log_mel  Whisper's analysis at any rate: N/2 samples mirrored at both ends without repeating
-//   the
-//            edge, row t centred on sample t·hop, periodic Hann window, |DFT|² of N points,
+//   log_mel  Whisper's analysis at any rate: N/2 samples mirrored at both ends, the edge not
+//            repeated, row t centred on sample t·hop, periodic Hann window, |DFT|² of N points,
 //            Slaney's bands, log₁₀ max(·, 1e-10); T = ⌊L/hop⌋ rows. Models standardise it by their
 //            training set; it needs no more of a sound than its window.
 //   whisper  log_mel, then max(·, largest of the clip − 8) and (· + 4)/4, as Whisper's weights want

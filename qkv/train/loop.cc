@@ -234,10 +234,10 @@ class Run {
     } catch (const NumericError& e) {
       diverged(at_.step, fmt::format("validation: {}", e.what()));
     }
-    if (!std::isfinite(v.loss) || !std::isfinite(v.score) || !std::isfinite(v.second.value_or(0))) {
-      diverged(at_.step,
-               fmt::format("the validation's {} is {}", std::isfinite(v.loss) ? "score" : "loss",
-                           std::isfinite(v.loss) ? v.score : v.loss));
+    for (const auto& [name, value] : {std::pair{"loss", v.loss}, std::pair{"score", v.score},
+                                      std::pair{"second score", v.second.value_or(0)}}) {
+      if (std::isfinite(value)) continue;
+      diverged(at_.step, fmt::format("the validation's {} is {}", name, value));
     }
     return v;
   }

@@ -1,6 +1,8 @@
 #include "qkv/train/nodes.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <utility>
 
 #include <fmt/format.h>
@@ -23,10 +25,11 @@ std::string fingerprint_of(const NodeGraph& graph) {
     for (const std::int64_t j : graph.neighbours[n]) sum = key_of(sum, j);
   }
   for (const auto& row : graph.weights) {
-    for (const float w : row) sum = key_of(sum, std::hash<float>{}(w));
+    for (const float w : row) sum = key_of(sum, std::bit_cast<std::uint32_t>(w));
   }
   for (std::size_t e = 0; e < graph.features->column.size(); ++e) {
-    sum = key_of(sum, graph.features->column[e], std::hash<float>{}(graph.features->value[e]));
+    sum = key_of(sum, graph.features->column[e],
+                 std::bit_cast<std::uint32_t>(graph.features->value[e]));
   }
   return fmt::format("{} nodes, {} edges, {:016x}", graph.nodes(), graph.edges(), sum);
 }
