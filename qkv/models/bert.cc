@@ -4,6 +4,7 @@
 #include <string>
 
 #include "qkv/base/error.h"
+#include "qkv/models/sizes.h"
 #include "qkv/nn/positions.h"
 #include "qkv/nn/residual.h"
 #include "qkv/ops/elementwise.h"
@@ -60,17 +61,14 @@ BertConfig BertConfig::of(std::string_view size, std::int64_t vocabulary) {
   static constexpr Size sizes[] = {{"tiny", 2, 128, 2},   {"mini", 4, 256, 4},
                                    {"small", 4, 512, 8},  {"medium", 8, 512, 8},
                                    {"base", 12, 768, 12}, {"large", 24, 1024, 16}};
-  for (const Size& s : sizes) {
-    if (s.name != size) continue;
-    BertConfig c;
-    c.vocab_size = vocabulary;
-    c.num_hidden_layers = s.layers;
-    c.hidden_size = s.width;
-    c.num_attention_heads = s.heads;
-    c.intermediate_size = 4 * s.width;
-    return c;
-  }
-  fail("bert: size '{}' is not one of tiny, mini, small, medium, base, large", size);
+  const Size& s = size_named(sizes, "bert: size", size);
+  BertConfig c;
+  c.vocab_size = vocabulary;
+  c.num_hidden_layers = s.layers;
+  c.hidden_size = s.width;
+  c.num_attention_heads = s.heads;
+  c.intermediate_size = 4 * s.width;
+  return c;
 }
 
 void BertConfig::check() const {

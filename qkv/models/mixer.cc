@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "qkv/base/error.h"
+#include "qkv/models/sizes.h"
 #include "qkv/nn/residual.h"
 #include "qkv/nn/timm_names.h"
 #include "qkv/nn/torch_names.h"
@@ -101,18 +102,14 @@ Mixer::Config mixer_sizes(std::string_view name) {
                              {"b/32", 32, 768, 12, 384, 3072},  {"b/16", 16, 768, 12, 384, 3072},
                              {"l/32", 32, 1024, 24, 512, 4096}, {"l/16", 16, 1024, 24, 512, 4096},
                              {"h/14", 14, 1280, 32, 640, 5120}};
-  for (const Size& s : kSizes) {
-    if (s.name == name) {
-      Mixer::Config c;
-      c.patch = s.patch;
-      c.width = s.width;
-      c.layers = s.layers;
-      c.token_width = s.tokens;
-      c.channel_width = s.channels;
-      return c;
-    }
-  }
-  fail("mixer '{}' is not one of s/32, s/16, b/32, b/16, l/32, l/16, h/14", name);
+  const Size& s = size_named(kSizes, "mixer", name);
+  Mixer::Config c;
+  c.patch = s.patch;
+  c.width = s.width;
+  c.layers = s.layers;
+  c.token_width = s.tokens;
+  c.channel_width = s.channels;
+  return c;
 }
 
 StateEntries state_entries(const Mixer& m) {

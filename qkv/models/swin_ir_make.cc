@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "qkv/base/error.h"
+#include "qkv/models/sizes.h"
 #include "qkv/models/swin_ir.h"
 #include "qkv/nn/timm_names.h"
 #include "qkv/nn/torch_names.h"
@@ -189,28 +190,22 @@ SwinIr::Config swin_ir_sizes(std::string_view name, std::int64_t scale) {
                              {"denoise-grey", 1, 180, 6, 6, 8, 1, 1, SwinIrEnd::none},
                              {"jpeg-colour", 3, 180, 6, 6, 7, 1, 255, SwinIrEnd::none},
                              {"jpeg-grey", 1, 180, 6, 6, 7, 1, 255, SwinIrEnd::none}};
-  for (const Size& s : kSizes) {
-    if (s.name != name) continue;
-    if (s.only != 0 && scale != s.only) {
-      fail("swin_ir '{}' is for scale {}, not {}", name, s.only, scale);
-    }
-    SwinIr::Config c;
-    c.channels = s.channels;
-    c.scale = scale;
-    c.range = s.range;
-    c.width = s.width;
-    c.depths.assign(static_cast<std::size_t>(s.groups), 6);
-    c.heads.assign(static_cast<std::size_t>(s.groups), s.heads);
-    c.window = s.window;
-    c.end = s.end;
-    if (name == "real-l") c.joint = SwinIrJoint::three_conv;
-    c.check();
-    return c;
+  const Size& s = size_named(kSizes, "swin_ir", name);
+  if (s.only != 0 && scale != s.only) {
+    fail("swin_ir '{}' is for scale {}, not {}", name, s.only, scale);
   }
-  fail(
-      "swin_ir '{}' is not one of classical, lightweight, real-m, real-l, denoise-colour, "
-      "denoise-grey, jpeg-colour, jpeg-grey",
-      name);
+  SwinIr::Config c;
+  c.channels = s.channels;
+  c.scale = scale;
+  c.range = s.range;
+  c.width = s.width;
+  c.depths.assign(static_cast<std::size_t>(s.groups), 6);
+  c.heads.assign(static_cast<std::size_t>(s.groups), s.heads);
+  c.window = s.window;
+  c.end = s.end;
+  if (name == "real-l") c.joint = SwinIrJoint::three_conv;
+  c.check();
+  return c;
 }
 
 StateEntries state_entries(const SwinIr& m) {

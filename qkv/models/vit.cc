@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "qkv/attention/observer.h"
+#include "qkv/models/sizes.h"
 #include "qkv/nn/grid_positions.h"
 #include "qkv/nn/timm_names.h"
 #include "qkv/nn/torch_names.h"
@@ -181,17 +182,13 @@ Vit::Config vit_sizes(std::string_view name) {
   constexpr Size kSizes[] = {{"ti/16", 16, 192, 12, 3},  {"s/16", 16, 384, 12, 6},
                              {"b/16", 16, 768, 12, 12},  {"b/32", 32, 768, 12, 12},
                              {"l/16", 16, 1024, 24, 16}, {"h/14", 14, 1280, 32, 16}};
-  for (const Size& s : kSizes) {
-    if (s.name == name) {
-      Vit::Config c;
-      c.patch = s.patch;
-      c.width = s.width;
-      c.layers = s.layers;
-      c.heads = s.heads;
-      return c;
-    }
-  }
-  fail("vit '{}' is not one of ti/16, s/16, b/16, b/32, l/16, h/14", name);
+  const Size& s = size_named(kSizes, "vit", name);
+  Vit::Config c;
+  c.patch = s.patch;
+  c.width = s.width;
+  c.layers = s.layers;
+  c.heads = s.heads;
+  return c;
 }
 
 StateEntries state_entries(const Vit& m) {
