@@ -3,6 +3,9 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "text/temporary.h"
 #include <gmock/gmock.h>
@@ -397,6 +400,22 @@ TEST(Train, PatienceStops) {
   toy.run(folder.path(), false, TrainReport::End::patience);
   EXPECT_EQ(toy.validations, 3);
   EXPECT_EQ(toy.saves, 1);
+}
+
+// The rule of Veličković et al. 2018.
+TEST(Train, OfTwoScoresBothKeepAModelAndEitherKeepsARunGoing) {
+  const Temporary folder;
+  Toy toy;
+  toy.options.patience = 2;
+  toy.options.steps = 1000;
+  const std::vector<std::pair<double, double>> scores = {{1, 1}, {2, 0}, {0, 2},
+                                                         {2, 2}, {1, 1}, {1, 1}};
+  toy.on_validation = [&](Validation& v) {
+    std::tie(v.score, v.second) = scores.at(static_cast<std::size_t>(toy.validations - 1));
+  };
+  toy.run(folder.path(), false, TrainReport::End::patience);
+  EXPECT_EQ(toy.validations, 6);
+  EXPECT_EQ(toy.saves, 2) << "the first and the fourth";
 }
 
 TEST(Train, ResumeWithoutStateSaysSo) {
