@@ -106,6 +106,7 @@ void score(const PictureScore& s, const char* name, Metric metric, bool json) {
   if (s.bicubic && !s.output.empty()) {
     throw UsageError("--bicubic makes the output itself: give no output");
   }
+  if (s.bicubic && s.crop) throw UsageError("--crop is for an output, not for --bicubic");
   if (!s.bicubic && s.output.empty()) {
     throw UsageError("give the output to score, or --bicubic SCALE");
   }

@@ -80,6 +80,7 @@ TEST_F(ScorePictures, WrongUsage) {
   const std::string reference = "score psnr --reference " + path("right");
   EXPECT_EQ(run_qkv(reference).exit, 2);
   EXPECT_EQ(run_qkv(reference + "--bicubic 2 " + path("given")).exit, 2);
+  EXPECT_EQ(run_qkv(reference + "--bicubic 2 --crop").exit, 2);
   EXPECT_EQ(run_qkv(reference + "--protocol y-float " + path("given")).exit, 2);
   EXPECT_EQ(run_qkv(reference + "--bicubic 2 --protocol y-float --channel rgb").exit, 2);
   EXPECT_EQ(run_qkv(reference + path("right/a.png")).exit, 1);
