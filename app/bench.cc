@@ -9,6 +9,8 @@
 #include "bench/run/graph.h"
 #include "bench/run/label.h"
 #include "bench/run/linear.h"
+#include "bench/run/nodes.h"
+#include "bench/run/picture.h"
 #include "bench/run/rnn.h"
 #include "bench/run/tokenise.h"
 #include "bench/run/train.h"
@@ -55,6 +57,9 @@ void add_bench(Program& program) {
       add(program, "label", "Tagging and classifying; loading and cutting into words are not timed",
           bench::label);
   label.command.positional("file", label.options->file, "Text, a sentence a line", true);
+  add(program, "nodes", "A training step on the nodes of a graph like Cora", bench::nodes);
+  add(program, "picture", "ViT, Mixer and SwinIR at published sizes, forward and a step",
+      bench::picture);
   auto tokenise =
       add(program, "tokenise", "Text to the tokens of a model; loading and reading are not timed",
           bench::tokenise);
