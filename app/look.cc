@@ -79,7 +79,8 @@ struct Look {
 };
 
 void look(Settings& s, Program& program) {
-  const AttentionMaps maps = std::visit(Look{s}, qkv::open(s.model));
+  const System system = qkv::open(s.model);
+  const AttentionMaps maps = std::visit(Look{s}, system);
   PictureOptions picture{.kind = s.kind, .layer = s.look.layer, .head = s.look.head};
   if (s.kind == AttentionMap::Kind::cross && layers_of(maps, s.kind).empty()) {  // all there is
     const bool encodes = !layers_of(maps, AttentionMap::Kind::encoder_self).empty();
@@ -88,7 +89,8 @@ void look(Settings& s, Program& program) {
   if (s.output.empty()) {
     print_output("{}\n{}\n", maps.title, terminal_picture(maps, picture));
   } else {
-    write_picture(maps, picture, s.output);
+    const bool graph = std::holds_alternative<NodeClassifier>(system);
+    (graph ? write_graph : write_picture)(maps, picture, s.output);
     program.console.line("wrote " + s.output);
   }
 }

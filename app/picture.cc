@@ -9,6 +9,7 @@
 
 #include "qkv/base/error.h"
 #include "qkv/base/file.h"
+#include "qkv/view/graph_picture.h"
 #include "qkv/view/html.h"
 #include "qkv/view/json.h"
 #include "qkv/view/label.h"
@@ -24,6 +25,10 @@ TerminalColour terminal_colour() {
   const char* depth = std::getenv("COLORTERM");
   return depth && std::string_view(depth) == "truecolor" ? TerminalColour::truecolour
                                                          : TerminalColour::palette;
+}
+
+[[noreturn]] void bad_ending(const std::filesystem::path& path) {
+  fail("--output {}: the name must end in .svg, .png, .json or .html", path.string());
 }
 
 }  // namespace
@@ -54,7 +59,24 @@ void write_picture(const AttentionMaps& maps, const PictureOptions& s,
   } else if (ending == ".html") {
     write_file(path, html_page(maps));
   } else {
-    fail("--output {}: the name must end in .svg, .png, .json or .html", path.string());
+    bad_ending(path);
+  }
+}
+
+void write_graph(const AttentionMaps& maps, const PictureOptions& s,
+                 const std::filesystem::path& path) {
+  const std::string ending = path.extension().string();
+  const auto picture = [&] { return graph_picture(maps, s.layer, s.head); };
+  if (ending == ".svg") {
+    write_file(path, svg_graph(picture()));
+  } else if (ending == ".png") {
+    write_file(path, png_graph(picture()));
+  } else if (ending == ".json") {
+    write_file(path, attention_json(maps));
+  } else if (ending == ".html") {
+    write_file(path, html_graph(maps));
+  } else {
+    bad_ending(path);
   }
 }
 

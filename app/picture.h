@@ -18,5 +18,8 @@ std::string terminal_picture(const AttentionMaps& maps, const PictureOptions& op
 /// By the name's ending: .svg, .png, .json or .html; throws Error otherwise.
 void write_picture(const AttentionMaps& maps, const PictureOptions& options,
                    const std::filesystem::path& path);
+/// The same for the nodes of a graph: drawn on the graph, around the first.
+void write_graph(const AttentionMaps& maps, const PictureOptions& options,
+                 const std::filesystem::path& path);
 
 }  // namespace qkv::app

@@ -1,6 +1,7 @@
 #include "qkv/view/canvas.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "qkv/base/error.h"
 #include "qkv/view/font.h"
@@ -26,6 +27,23 @@ void Canvas::fill(int x, int y, int width, int height, Colour colour) {
       pixels_[at] = colour.red;
       pixels_[at + 1] = colour.green;
       pixels_[at + 2] = colour.blue;
+    }
+  }
+}
+
+void Canvas::line(double x0, double y0, double x1, double y1, double width, Colour colour) {
+  const double dx = x1 - x0, dy = y1 - y0, length = dx * dx + dy * dy, reach = width / 2;
+  const auto first = [&](double a, double b) {
+    return std::max(0, static_cast<int>(std::floor(std::min(a, b) - reach)));
+  };
+  const auto last = [&](double a, double b, int end) {
+    return std::min(end, static_cast<int>(std::ceil(std::max(a, b) + reach)) + 1);
+  };
+  for (int y = first(y0, y1); y < last(y0, y1, height_); ++y) {
+    for (int x = first(x0, x1); x < last(x0, x1, width_); ++x) {
+      const double px = x + 0.5 - x0, py = y + 0.5 - y0;
+      const double along = length > 0 ? std::clamp((px * dx + py * dy) / length, 0.0, 1.0) : 0.0;
+      if (std::hypot(px - along * dx, py - along * dy) <= reach) fill(x, y, 1, 1, colour);
     }
   }
 }

@@ -1,4 +1,4 @@
-// A picture of 8-bit RGB pixels with what a heat map needs: rectangles and small text.
+// A picture of 8-bit RGB pixels with what heat maps and graphs need: rectangles, lines, small text.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,9 @@ class Canvas {
 
   /// What lies outside the picture is cut off.
   void fill(int x, int y, int width, int height, Colour colour);
+  /// A line with round ends whose pixels have their middles within width/2 of it, places counted in
+  /// pixels; from a point to itself it is a disc.
+  void line(double x0, double y0, double x1, double y1, double width, Colour colour);
 
   enum class Turn { none, up };  // up: read from the bottom to the top
   /// Draws `text` from (x, y): the top left corner of its first letter, or, turned up, its bottom

@@ -6,9 +6,7 @@
 #include "qkv/view/page.h"
 
 namespace qkv {
-namespace {
 
-// Labels as the page may show them: control characters and turning marks are harmless first.
 AttentionMaps cleaned(const AttentionMaps& maps) {
   AttentionMaps clean = maps;
   for (auto* labels : {&clean.source, &clean.target, &clean.target_in}) {
@@ -19,33 +17,6 @@ AttentionMaps cleaned(const AttentionMaps& maps) {
   }
   return clean;
 }
-
-// Goes through the template once, so that a "{{data}}" in somebody's text stays text.
-std::string filled(std::string_view page, std::string_view title, std::string_view data) {
-  std::string out;
-  while (true) {
-    const std::size_t open = page.find("{{");
-    out += page.substr(0, open);
-    if (open == std::string_view::npos) return out;
-    const std::size_t close = page.find("}}", open);
-    if (close == std::string_view::npos) fail("page: {{{{ without }}}}");
-    const std::string_view name = page.substr(open + 2, close - open - 2);
-    if (name == "title") {
-      out += title;
-    } else if (name == "style") {
-      out += kPageStyle;
-    } else if (name == "script") {
-      out += kPageScript;
-    } else if (name == "data") {
-      out += data;
-    } else {
-      fail("page: nothing is called '{}'", name);
-    }
-    page.remove_prefix(close + 2);
-  }
-}
-
-}  // namespace
 
 std::string script_safe_json(std::string_view json) {
   std::string safe;
@@ -68,6 +39,31 @@ std::string script_safe_json(std::string_view json) {
   return safe;
 }
 
+std::string fill_page(std::string_view page, std::string_view title, std::string_view script,
+                      std::string_view data) {
+  std::string out;
+  while (true) {
+    const std::size_t open = page.find("{{");
+    out += page.substr(0, open);
+    if (open == std::string_view::npos) return out;
+    const std::size_t close = page.find("}}", open);
+    if (close == std::string_view::npos) fail("page: {{{{ without }}}}");
+    const std::string_view name = page.substr(open + 2, close - open - 2);
+    if (name == "title") {
+      out += escape_xml(title);
+    } else if (name == "style") {
+      out += kPageStyle;
+    } else if (name == "script") {
+      out += script;
+    } else if (name == "data") {
+      out += script_safe_json(data);
+    } else {
+      fail("page: nothing is called '{}'", name);
+    }
+    page.remove_prefix(close + 2);
+  }
+}
+
 std::string html_page(std::span<const AttentionMaps> sentences, const HtmlOptions& options) {
   std::string data = "[";
   for (const AttentionMaps& maps : sentences) {
@@ -75,7 +71,7 @@ std::string html_page(std::span<const AttentionMaps> sentences, const HtmlOption
     data += attention_json(shrink(cleaned(maps), options.max_tokens), options.digits);
   }
   data += "]";
-  return filled(kPageHtml, escape_xml(options.title), script_safe_json(data));
+  return fill_page(kPageHtml, options.title, kPageScript, data);
 }
 
 std::string html_page(const AttentionMaps& sentence, const HtmlOptions& options) {

@@ -49,6 +49,12 @@ TEST_F(Graph, TrainsAndClassifies) {
   const Ran look = run_qkv("look --model " + path("m") + " " + files() + " --node n3");
   EXPECT_EQ(look.exit, 0) << look.err;
   EXPECT_TRUE(look.out.starts_with("n3 → ")) << look.out;
+  const std::string shown = "look --model " + path("m") + " " + files() + " --node n3 --output ";
+  for (const char* ending : {".svg", ".png", ".html"}) {
+    EXPECT_EQ(run_qkv(shown + path(std::string("look") + ending)).exit, 0) << ending;
+  }
+  EXPECT_NE(slurp(folder_ / "look.svg").find(">n3 0."), std::string::npos);
+  EXPECT_EQ(run_qkv(shown + path("look.jpg")).exit, 1);
 }
 
 TEST_F(Graph, SaysWhatIsWrong) {
