@@ -27,11 +27,11 @@ if(QKV_SANITIZE)
   # Optimised are the loops alone, and the built-in corpus: the rest spends its time in the compiler,
   # not in the tests.
   file(GLOB_RECURSE QKV_LOOPS CONFIGURE_DEPENDS qkv/kernels/*.cc demo/*.cc)
-  set_source_files_properties(${QKV_LOOPS} PROPERTIES COMPILE_OPTIONS -O1)
+  set_source_files_properties(${QKV_LOOPS} PROPERTIES COMPILE_OPTIONS -O1 SKIP_PRECOMPILE_HEADERS ON)
 endif()
 if(QKV_BUILD_FUZZERS)
   # What is fuzzed are the readers: one instruction set for the loops here too.
   file(GLOB_RECURSE QKV_LOOPS CONFIGURE_DEPENDS qkv/kernels/*.cc)
   set_source_files_properties(${QKV_LOOPS} PROPERTIES COMPILE_OPTIONS
-                              "-march=native;-DHWY_COMPILE_ONLY_STATIC")
+                              "-march=native;-DHWY_COMPILE_ONLY_STATIC" SKIP_PRECOMPILE_HEADERS ON)
 endif()
