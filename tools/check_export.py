@@ -109,6 +109,9 @@ def check_again(qkv, to, form, model):
         model._keys_to_ignore_on_save = None  # keeps the tables of positions
     model.save_pretrained(back)
     hf.AutoTokenizer.from_pretrained(to).save_pretrained(back)
+    for file in (to / "modules.json", *to.glob("[0-9]_*")):  # which transformers does not know
+        if file.exists():
+            (shutil.copytree if file.is_dir() else shutil.copy)(file, back / file.name)
     notes = [line for line in qkv("info", back).splitlines() if " note " in line and "manifest" not in line]
     if form != "M2M100ForConditionalGeneration":
         same(answers(qkv, form, to), answers(qkv, form, back))
@@ -135,6 +138,10 @@ def check_golden(qkv, name, own, to, model):
     worst = 0.0
     with safe_open(GOLDEN / name.removeprefix("golden-") / "golden.safetensors", "pt") as g:
         names = set(g.keys())
+        if "vectors" in names:  # of golden_dense.py
+            lines = (GOLDEN / name.removeprefix("golden-") / "lines.txt").read_text()
+            vectors = [r["vector"] for r in qkv.json("embed", "--model", to, text=lines)]
+            return near(vectors, g.get_tensor("vectors"))
         for n in ("0", "1"):
             ids = g.get_tensor(f"{n}.ids").long()[None]
             inputs = {"input_ids": ids}
@@ -184,17 +191,10 @@ def check_translator(qkv, name, own, to, model):
     return worst
 
 
-def converted(to):
+def converted(to, files=()):
     out = to.parent / (to.name + "-ct2")
-    from ctranslate2.converters.transformers import TransformersConverter
-
-    class Converter(TransformersConverter):
-        def load_model(self, cls, path, **how):  # older transformers say torch_dtype
-            if "dtype" in how and hf.__version__ < "4.56":
-                how["torch_dtype"] = getattr(torch, str(how.pop("dtype")).split(".")[-1])
-            return super().load_model(cls, path, **how)
-
-    Converter(str(to)).convert(str(out), force=True)
+    from golden_ct2 import Converter
+    Converter(str(to), copy_files=list(files)).convert(str(out), force=True)
     return str(out)
 
 
@@ -259,6 +259,38 @@ def check_ctranslate2(qkv, name, own, to):
         scored = translator.score_batch([pieces], [t["tokens"]])[0].log_probs
         worst = max(worst, near(scored[:len(t["tokens"])], t["token_scores"][:len(t["tokens"])]))
     return f"greedy {equal[1]}, 4 beams {equal[4]} of {len(sources)}, {worst:.1e}"
+
+
+def check_many(qkv, name, own, to, model):
+    """An M2M100 with its hundred languages: log p of transformers, hypotheses and scores of CTranslate2."""
+    tokeniser = hf.AutoTokenizer.from_pretrained(to, src_lang="en")
+    translator = ctranslate2.Translator(converted(to, ["sentencepiece.bpe.model"]), intra_threads=1)
+    worst, lines = 0.0, lines_of(12, 3)
+    for language in ("fr", "de"):
+        ask = ["--source-language", "en", "--target-language", language, "--n-best", 4, *SEARCH]
+        found = qkv.json("translate", "--model", own, *ask, text="\n".join(lines) + "\n")
+        again = qkv.json("translate", "--model", to.parent / (to.name + "-ct2"), *ask, text="\n".join(lines) + "\n")
+        for key in ("tokens", "token_scores"):  # what its converter wrote opens, too
+            same([t[key] for t in found], [t[key] for t in again])
+        first = tokeniser.get_lang_id(language)
+        for number, line in enumerate(lines, 1):
+            inputs = tokeniser(line, return_tensors="pt")
+            said = [t for t in found if t["line"] == number]
+            for t in said:
+                if "<pad>" in t["tokens"]:  # which transformers gives no position
+                    continue
+                target = tokeniser.convert_tokens_to_ids(t["tokens"]) + [model.config.eos_token_id]
+                start = [model.config.decoder_start_token_id, first] + target[:-1]
+                log_p = model(**inputs, decoder_input_ids=torch.tensor([start])).logits[0].log_softmax(-1)[1:]
+                scores = t["token_scores"]
+                worst = max(worst, near(scores, log_p[range(len(target)), target][:len(scores)]))
+            best = translator.translate_batch(
+                [tokeniser.convert_ids_to_tokens(inputs.input_ids[0])], target_prefix=[[f"__{language}__"]], beam_size=4,
+                num_hypotheses=4, return_scores=True, max_decoding_length=8)[0]
+            if [h[1:] for h in best.hypotheses] != [t["tokens"] for t in said]:
+                raise Differs(f"ctranslate2: {best.hypotheses}, qkv: {[t['tokens'] for t in said]}")
+            worst = max(worst, near(best.scores, [t["score"] for t in said]))
+    return worst
 
 
 def check_language(qkv, name, own, to, model):
@@ -355,7 +387,7 @@ def check(qkv, name, own, folder):
         return said + ["no class here"]
     model = load(to)
     checks = {"golden": check_golden, "translator": check_translator, "language": check_language,
-              "bert": check_bert, "classifier": check_labels, "tagger": check_labels}
+              "bert": check_bert, "many": check_many, "classifier": check_labels, "tagger": check_labels}
     with torch.no_grad():
         said.append(f"{checks[name.split('-')[0]](qkv, name, own, to, model):.1e}")
         said.append(check_again(qkv, to, form, model))
@@ -385,6 +417,11 @@ def main():
     models = make_golden(folder)
     if "golden" not in given.only:
         models |= make_own(qkv, folder, given.only)
+    if TORCH and ctranslate2:
+        from golden_ct2 import make
+        (folder / "m2m100").mkdir()
+        make(folder / "m2m100")
+        models["many-m2m100"] = folder / "m2m100" / "model"
     print(f"transformers {hf.__version__}, torch {torch.__version__ if TORCH else 'none'}, "
           f"ctranslate2 {ctranslate2.__version__ if ctranslate2 else 'none'}")
     wrong = 0

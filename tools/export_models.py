@@ -149,10 +149,7 @@ def make_golden(folder):
         if not (model / "config.json").exists():
             continue
         to = folder / ("golden-" + model.name)
-        to.mkdir()
-        for file in ("config.json", "generation_config.json", "model.safetensors"):
-            if (model / file).exists():
-                shutil.copy(model / file, to / file)
+        shutil.copytree(model, to, ignore=shutil.ignore_patterns("golden.safetensors", "ways.safetensors", "*.txt", "*.tsv"))
         give_tokeniser(model.name, folder, to)
         made[to.name] = to
     return made

@@ -23,6 +23,7 @@ namespace {
 constexpr const char* kLongestWordField = "max_input_chars_per_word";
 constexpr const char* kMaskField = "mask_token";
 constexpr const char* kSentenceField = "sentence";
+constexpr const char* kDenseField = "dense";
 constexpr const char* kLongestField = "model_max_length";
 
 /// Whose tokeniser is a tokenizer.json.
@@ -90,6 +91,7 @@ void save_sentence(const BertModel& model, Json& config) {
   const SentenceSettings& s = model.sentence;
   Json said = Json::object();
   if (s.pooling != TextVector::mean) said["pooling"] = name_of(s.pooling);
+  if (!s.dense.empty()) said[kDenseField] = dense_json(s.dense);
   if (s.normalise) said["normalise"] = true;
   if (s.similarity != Similarity::cosine) said["similarity"] = name_of(s.similarity);
   if (s.longest > 0) said["longest"] = s.longest;
@@ -104,9 +106,11 @@ void load_sentence(const Json& config, const std::string& path, BertModel& model
   FieldReader top(config, path);
   constexpr IntegerRange tokens = {.least = 3, .most = std::int64_t{1} << 30};
   if (top.has(kLongestField)) model.longest = top.integer(kLongestField, tokens);
-  if (!top.has(kSentenceField)) return;
   SentenceSettings& s = model.sentence;
+  if (!top.has(kSentenceField)) return read_dense_json({}, path, s.dense);
   FieldReader said = top.object(kSentenceField);
+  const bool has_dense = said.has(kDenseField);
+  read_dense_json(has_dense ? config[kSentenceField][kDenseField] : Json(), path, s.dense);
   s.pooling = static_cast<TextVector>(said.choice("pooling", names_of<TextVector>(), 0));
   s.normalise = said.boolean("normalise", false);
   s.similarity = static_cast<Similarity>(said.choice("similarity", names_of<Similarity>(), 0));
@@ -124,7 +128,7 @@ void save_bert_model(const BertModel& model, const std::filesystem::path& direct
   DirectoryWriter writer(directory);
   Json config = bert_config_json(sizes);
   std::vector<NamedTensor> tensors;
-  for (auto& [name, tensor] : bert_state(model.network)) {
+  for (auto& [name, tensor] : read_state(bert_entries(model))) {
     tensors.push_back({foreign_bert_name(name, sizes, BertHead::words), std::move(tensor)});
   }
   save_safetensors(writer.folder() / kWeightsFile, tensors, {{"format", "pt"}});
@@ -174,6 +178,20 @@ BertFiles read_foreign_files(const ModelDirectory& directory, BertConfig& sizes,
 
 namespace {
 
+/// Those that a directory of ours has weights of.
+std::vector<SentenceDense> blank_dense(const BertWeights& weights) {
+  std::vector<SentenceDense> dense;
+  try {
+    for (;;) {
+      auto next = blank_dense(weights.state, fmt::format("{}.{}.", kDenseName, dense.size()));
+      if (!next) return dense;
+      dense.push_back(std::move(*next));
+    }
+  } catch (const Error& e) {
+    throw DataError(weights.path, 0, e.what());
+  }
+}
+
 BertModel read_bert_model(const ModelDirectory& directory) {
   const bool foreign = is_foreign_bert(directory.foreign_config());
   const Json& config = foreign ? directory.foreign_config() : directory.config();
@@ -198,8 +216,11 @@ BertModel read_bert_model(const ModelDirectory& directory) {
   } else {
     model.pieces = load_pieces(directory.path(), sizes,
                                lower_case(config, config_path).value_or(true), config);
+    model.sentence.dense = blank_dense(weights);
     load_sentence(config, config_path, model);
   }
+  check_dense(model.sentence.dense, sizes.hidden_size,
+              foreign ? directory.file("modules.json").string() : config_path);
   const Bert::Parts parts{.pooler = weights.has("bert.pooler.dense.weight"),
                           .words = weights.has("cls.predictions.transform.dense.weight"),
                           .next = weights.has("cls.seq_relationship.weight")};
@@ -213,10 +234,11 @@ BertModel read_bert_model(const ModelDirectory& directory) {
   model.network =
       network_within<Bert>(directory, weights.path, weights.numbers,
                            static_cast<std::int64_t>(weights.state.size()), sizes, parts);
-  const StateEntries entries = bert_entries(model.network);
+  // Those of another program's Dense modules are there already.
+  const StateEntries entries = foreign ? bert_entries(model.network) : bert_entries(model);
   if (foreign) drop_unused(weights, entries);
   model.notes = weights.notes;
-  take_bert_weights(model.network, entries, std::move(weights));
+  take_bert_weights(model, entries, std::move(weights));
   return model;
 }
 
@@ -255,6 +277,10 @@ BertModel make_bert(const BertDesign& d, const WordPiece& pieces, std::uint64_t 
   config.max_position_embeddings = d.masks.max_length;
   model.network = Bert::make(seed, config, {.pooler = d.masks.pairs, .next = d.masks.pairs});
   return model;
+}
+
+std::int64_t BertModel::vector_width() const {
+  return sentence.dense.empty() ? network.bert.config.hidden_size : sentence.dense.back().out();
 }
 
 std::int64_t BertModel::room() const {
@@ -321,6 +347,8 @@ std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const
   return filled;
 }
 
+namespace {
+
 Tensor pooled_states(const BertModel& model, const BertRows& rows, TextVector how) {
   const Tensor states = model.network.bert(rows);
   if (how == TextVector::mean) return segment_mean(states, rows.segments);
@@ -330,9 +358,17 @@ Tensor pooled_states(const BertModel& model, const BertRows& rows, TextVector ho
   return select_rows(states, first);
 }
 
+}  // namespace
+
+Tensor sentence_vectors(const BertModel& model, const BertRows& rows, TextVector how) {
+  Tensor vectors = pooled_states(model, rows, how);
+  for (const SentenceDense& dense : model.sentence.dense) vectors = dense(vectors);
+  return vectors;
+}
+
 Tensor text_vectors(const BertModel& model, const BertRows& rows, TextVector how) {
   const NoRecording off;
-  const Tensor vectors = pooled_states(model, rows, how);
+  const Tensor vectors = sentence_vectors(model, rows, how);
   const std::span<const float> numbers = vectors.values();
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     if (std::isfinite(numbers[i])) continue;

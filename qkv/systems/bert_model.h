@@ -1,7 +1,8 @@
 // A BERT or one of its relatives as it lies in a directory, in the form that Hugging Face reads and
 // writes:
 //   config.json         Hugging Face's fields beside ours: format, task "mlm", preset
-//   model.safetensors   weights under its names, matrices [out, in]
+//   model.safetensors   weights under its names, matrices [out, in]; those of Dense modules beside
+//                       them, "sentence.dense.0.linear.weight"
 //   vocab.txt           the pieces; of RoBERTa, XLM-R and ALBERT tokenizer.json
 // A directory that was made there (bert_family() knows its config.json) is read just so, with what
 // stands beside it (import/bert_files.h, import/bert_weights.h).
@@ -26,6 +27,8 @@
 
 namespace qkv {
 
+constexpr const char* kDenseName = "sentence.dense";  // of parameters, and "….0.linear.weight"
+
 struct BertModel {
   Bert network;
   BertPieces pieces;
@@ -37,10 +40,14 @@ struct BertModel {
   /// Tokens of a sequence that can be read, [CLS] and [SEP] included.
   std::int64_t room() const;
 
-  /// The network's parameters under its own names, so that a BertModel is a module.
+  /// Numbers of a text's vector, behind the last Dense.
+  std::int64_t vector_width() const;
+
+  /// The parameters under their own names, so that a BertModel is a module.
   template <class Self, class Visit>
   static void each(Self& m, Visit&& visit) {
     Bert::each(m.network, visit);
+    visit(kDenseName, m.sentence.dense);
   }
 };
 
@@ -104,7 +111,7 @@ struct BertCandidate {
 std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const BertRows& rows,
                                                    int count);
 
-/// A vector for each text, [B H], as the directory wants it but for what the options say. Throws
+/// A vector for each text, [B W], as the directory wants it but for what the options say. Throws
 /// Error for a wish of the directory that this program cannot fulfil, NumericError for numbers that
 /// are not finite. Not differentiable.
 Tensor embed_texts(const BertModel& model, std::span<const std::string> texts,
@@ -115,8 +122,9 @@ Tensor embed_texts(const BertModel& model, std::span<const std::string> texts,
 BertRows sentence_rows(const BertModel& model, std::span<const std::string> texts,
                        std::int64_t* cut = nullptr);
 std::int64_t sentence_room(const BertModel& model);
-/// A vector for each sequence: [B H]. Differentiable.
-Tensor pooled_states(const BertModel& model, const BertRows& rows, TextVector how);
+/// A vector for each sequence, pooled and through the model's Dense modules: [B W], W its
+/// vector_width(). Differentiable.
+Tensor sentence_vectors(const BertModel& model, const BertRows& rows, TextVector how);
 /// The same, not recorded; throws NumericError for numbers that are not finite.
 Tensor text_vectors(const BertModel& model, const BertRows& rows, TextVector how);
 

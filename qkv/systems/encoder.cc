@@ -21,6 +21,16 @@ const char* family_text(BertFamily family) {
   return names[static_cast<std::size_t>(family)];
 }
 
+/// How texts become vectors, where more than a mean does it.
+void tell_vectors(const BertModel& m, Info& info) {
+  const SentenceSettings& s = m.sentence;
+  if (s.pooling == TextVector::mean && s.dense.empty() && !s.normalise) return;
+  std::string steps(name_of(s.pooling));
+  for (const SentenceDense& dense : s.dense) steps += fmt::format(", dense {}", dense.text());
+  if (s.normalise) steps += ", length 1";
+  info.facts.emplace_back("vectors", fmt::format("{} numbers: {}", m.vector_width(), steps));
+}
+
 }  // namespace
 
 BertSystem::BertSystem(BertModel model, const LoadOptions& options)
@@ -63,6 +73,7 @@ Info BertSystem::info() const {
                            c.num_hidden_layers, c.max_position_embeddings));
   info.facts.emplace_back("vocabulary",
                           fmt::format("{} pieces ({})", grouped(c.vocab_size), m.pieces.kind()));
+  tell_vectors(m, info);
   tell_options(c, info);
   info.notes = m.notes;
   return info;
@@ -77,7 +88,7 @@ Encoder Encoder::load(const std::filesystem::path& directory, const LoadOptions&
 Tensor Encoder::embed(std::span<const std::string> texts, const EmbedOptions& options) const {
   const ThreadScope threads(load_options().threads);
   const BertModel& m = model();
-  const std::int64_t width = m.network.bert.config.hidden_size;
+  const std::int64_t width = m.vector_width();
   Tensor all = Tensor::empty({static_cast<std::int64_t>(texts.size()), width});
   const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, options.batch_sentences));
   for (std::size_t begin = 0; begin < texts.size(); begin += most) {

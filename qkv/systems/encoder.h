@@ -81,7 +81,8 @@ class Encoder : public BertSystem {
   static Encoder load(const std::filesystem::path& directory, const LoadOptions& options = {});
   explicit Encoder(BertModel model, const LoadOptions& options = {});
   std::vector<float> embed(std::string_view text, const EmbedOptions& options = {}) const;
-  /// A row a text: [B H].
+  /// A row a text: [B W], W numbers of a vector: the width of the network, or what the directory's
+  /// last Dense module gives.
   Tensor embed(std::span<const std::string> texts, const EmbedOptions& options = {}) const;
   /// How the directory wants its vectors compared; cosine where it says nothing.
   Similarity similarity() const;

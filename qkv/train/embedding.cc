@@ -51,7 +51,7 @@ SentenceLossResult loss_of(const BertModel& model, const EncodedPairs& all,
   append(all.second, index, rows, lengths);
   if (negatives) append(all.negative, index, rows, lengths);
   rows.segments = Segments(lengths);
-  const Tensor vectors = pooled_states(model, rows, model.sentence.pooling);
+  const Tensor vectors = sentence_vectors(model, rows, model.sentence.pooling);
   const Tensor a = slice_rows(vectors, 0, count);
   if (t.loss == SentenceLoss::ranking) {
     const Tensor b = slice_rows(vectors, count, vectors.dim(0));

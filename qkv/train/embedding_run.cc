@@ -7,6 +7,7 @@
 #include "qkv/base/error.h"
 #include "qkv/base/notice.h"
 #include "qkv/train/embedding.h"
+#include "qkv/train/fine_tuning.h"
 
 namespace qkv {
 namespace {
@@ -19,6 +20,15 @@ std::string fingerprint_of(const SentencePairs& pairs) {
     if (!pairs.scores.empty()) lines.back() += fmt::format("\x1e{}", pairs.scores[i]);
   }
   return fingerprint(lines);
+}
+
+/// Who learns. Dense modules stand above all layers; one has a number, as layers have.
+Trainable trainable_of(const EmbeddingRecipe& r, const BertModel& model) {
+  Trainable encoder = trainable_of(FineTuning{.freeze = r.freeze}, model.network);
+  if (!encoder) return {};
+  return [encoder = std::move(encoder)](std::string_view path) {
+    return path.starts_with(kDenseName) ? 1.0 : encoder(path);
+  };
 }
 
 /// What is learnt of such pairs.
@@ -65,6 +75,7 @@ EmbeddingRecipe embedding_recipe() {
 void EmbeddingRecipe::check() const {
   check_ranges(*this);
   train.check();
+  FineTuning{.freeze = freeze}.check();
   if (init.empty()) throw UsageError("give a BERT with --init");
   if (max_length > 0 && max_length < 3) {
     throw UsageError("--max-length leaves no room for a word between [CLS] and [SEP]");
@@ -116,9 +127,11 @@ TrainReport train_embedding(const EmbeddingRecipe& r, const Split<SentencePairs>
   say_texts(model, "valid", pairs.valid, watch);
   watch.say(fmt::format("loss: {}; vectors: {}, {} numbers; model: {} parameters",
                         name_of(training.loss), name_of(model.sentence.pooling),
-                        model.network.bert.config.hidden_size, grouped(parameter_count(model))));
+                        model.vector_width(), grouped(parameter_count(model))));
   run.curve_score = {"score", "score"};
-  return run.train(model, embedding_task(model, training), r.train, watch);
+  const Trainable trainable = trainable_of(r, model);
+  say_trained(model, trainable, watch);
+  return run.train(model, embedding_task(model, training), r.train, watch, trainable);
 }
 
 }  // namespace qkv

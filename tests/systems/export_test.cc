@@ -112,14 +112,15 @@ TEST_P(GoldenExport, GivesBackWhatWasRead) {
 
 INSTANTIATE_TEST_SUITE_P(
     Models, GoldenExport,
-    ::testing::Values("bert-bare", "bert-pretraining", "bert-masked", "bert-tags", "bert-classes",
-                      "bert-pairs", "bert-several", "distilbert-masked",
-                      "distilbert-masked-sinusoid", "distilbert-classes", "distilbert-tags",
-                      "roberta-masked", "xlm-roberta-tags", "xlm-roberta-classes", "albert-masked",
-                      "gpt2", "gpt2-flags", "gpt-neo", "llama", "llama-all-keys", "llama-head-dim",
-                      "llama-linear", "llama-llama3", "llama-one-key", "mpt", "mpt-three-heads",
-                      "marian", "marian-two-tables", "m2m100", "bert-masked-v5", "llama-linear-v5",
-                      "llama-llama3-v5", "mpt-v5", "marian-two-tables-v5"),
+    ::testing::Values("bert-bare", "bert-dense", "bert-dense-many", "bert-pretraining",
+                      "bert-masked", "bert-tags", "bert-classes", "bert-pairs", "bert-several",
+                      "distilbert-masked", "distilbert-masked-sinusoid", "distilbert-classes",
+                      "distilbert-tags", "roberta-masked", "xlm-roberta-tags",
+                      "xlm-roberta-classes", "albert-masked", "gpt2", "gpt2-flags", "gpt-neo",
+                      "llama", "llama-all-keys", "llama-head-dim", "llama-linear", "llama-llama3",
+                      "llama-one-key", "mpt", "mpt-three-heads", "marian", "marian-two-tables",
+                      "m2m100", "bert-masked-v5", "llama-linear-v5", "llama-llama3-v5", "mpt-v5",
+                      "marian-two-tables-v5"),
     [](const auto& param) {
       std::string name = param.param;
       std::erase(name, '-');

@@ -57,10 +57,11 @@ inline Json tokenizer_of(const char* cls, const char* sep, const char* mask) {
           {"model", {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", "<unk>"}}}};
 }
 
-/// A BERT, without dropout, so that gradients can be compared.
+/// A BERT, without dropout, so that gradients can be compared, and with the modules behind it.
 inline void make_golden_bert(const std::string& name, const std::filesystem::path& to) {
   std::filesystem::create_directories(to);
-  std::filesystem::copy_file(golden_folder(name) / "model.safetensors", to / "model.safetensors");
+  std::filesystem::copy(golden_folder(name), to, std::filesystem::copy_options::recursive);
+  std::filesystem::remove(to / "golden.safetensors");
   Json config = read_json(golden_folder(name) / "config.json");
   for (auto& [key, value] : config.items()) {
     if (key.find("dropout") != std::string::npos) value = 0.0;

@@ -149,10 +149,9 @@ TEST_F(ForeignBert, WhatItCannotPoolIsRefusedWhenAskedFor) {
     EXPECT_EQ(vectors({.pooling = TextVector::cls}), expected(TextVector::cls, false));
   }
   put("1_Pooling/config.json", Json::object());
-  Json dense = modules(false);
-  dense.push_back(
-      {{"idx", 2}, {"path", "2_Dense"}, {"type", "sentence_transformers.models.Dense"}});
-  put("modules.json", dense);
+  Json other = modules(false);
+  other.push_back({{"idx", 2}, {"path", "2_LSTM"}, {"type", "sentence_transformers.models.LSTM"}});
+  put("modules.json", other);
   EXPECT_THROW((void)vectors(), Error);
   fs::remove_all(folder_ / "1_Pooling");
   put("modules.json", modules(false));

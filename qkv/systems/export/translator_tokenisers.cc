@@ -128,6 +128,7 @@ void save_m2m100_tokeniser(const TranslationModel& model, const std::filesystem:
   if (const auto parts = sentence_piece_parts(*pipeline)) {
     write_file(folder / "sentencepiece.bpe.model", parts->model);
     write_json(folder / "vocab.json", parts->ids);
+    config["num_madeup_words"] = 0;  // rows of the vocabulary without a token: 8 unless said
     Json added = Json::object();
     for (const auto& [token, id] : parts->special) {
       if (!parts->ids.contains(token)) added[token] = id;

@@ -14,6 +14,7 @@ namespace qkv {
 namespace {
 
 constexpr const char* kModelFile = "model.bin";
+constexpr const char* kFairseqPieces = "sentencepiece.bpe.model";  // as transformers calls them
 
 /// config.json, with the defaults of what it leaves out.
 struct Settings {
@@ -120,10 +121,12 @@ std::int32_t need(const Tokeniser& tokeniser, const std::string& token, const st
 Ct2Pieces beside(const ModelFiles& files) {
   Ct2Pieces pieces;
   for (const auto& [from, to] : {std::pair{"source.spm", "target.spm"},
-                                 std::pair{"sentencepiece.model", "sentencepiece.model"}}) {
+                                 std::pair{"sentencepiece.model", "sentencepiece.model"},
+                                 std::pair{kFairseqPieces, kFairseqPieces}}) {
     if (!files.has(from) || !files.has(to)) continue;
     pieces.source_model = files.read(from);
     pieces.target_model = files.read(to);
+    pieces.source_end = std::string_view(from) == kFairseqPieces;
     return pieces;
   }
   return pieces;
@@ -166,10 +169,12 @@ TranslationModel read_ct2_translator(const ModelFiles& files, const Ct2Pieces& g
   TranslationTokens t;
   t.start = need(model.target, s.start, path);
   t.end = need(model.target, s.eos, path);
-  if (s.source_eos) t.source_end = need(model.source, s.eos, path);
+  if (s.source_eos || pieces.source_end) t.source_end = need(model.source, s.eos, path);
   if (s.source_bos) t.source_begin = {need(model.source, s.bos, path)};
-  if (model.target.pipeline()->id("__en__") >= 0) {
-    t.language = "__{}__";
+  for (const auto& [english, language] :
+       {std::pair{"__en__", "__{}__"}, std::pair{"eng_Latn", "{}"}}) {
+    if (model.target.pipeline()->id(english) < 0) continue;
+    t.language = language;
     t.source_language = true;
   }
   model.special = std::move(t);

@@ -10,11 +10,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What this program cannot do is no error before somebody asks for it.
-void refuse_later(SentenceSettings& s, const std::string& file, const std::string& what) {
-  if (s.refused.empty()) s.refused = fmt::format("{}: {}", file, what);
-}
-
 /// The names of the ways to pool that are on, in the old form (a flag each) or the new one.
 std::vector<std::string> pooling_modes(ForeignFields& f) {
   std::vector<std::string> modes;
@@ -45,13 +40,13 @@ void read_pooling(const fs::path& path, SentenceSettings& s, std::vector<std::st
   if (modes.empty()) {
     s.pooling = TextVector::mean;  // the default there
   } else if (modes.size() > 1) {
-    refuse_later(s, f.file(), fmt::format("vectors of {} joined are not supported", listed(modes)));
+    s.refuse(f.file(), fmt::format("vectors of {} joined are not supported", listed(modes)));
   } else if (modes[0] == "cls_token" || modes[0] == "cls") {
     s.pooling = TextVector::cls;
   } else if (modes[0] == "mean_tokens" || modes[0] == "mean") {
     s.pooling = TextVector::mean;
   } else {
-    refuse_later(s, f.file(), fmt::format("pooling by '{}' is not supported", modes[0]));
+    s.refuse(f.file(), fmt::format("pooling by '{}' is not supported", modes[0]));
   }
 }
 
@@ -98,16 +93,19 @@ void read_modules(const fs::path& directory, SentenceSettings& s, std::vector<st
   for (const Module& m : modules_of(path)) {
     if (m.type == "Transformer") {
       if (!m.path.empty()) {
-        refuse_later(s, path.string(),
-                     fmt::format("its Transformer stands in '{}'; name that folder", m.path));
+        s.refuse(path.string(),
+                 fmt::format("its Transformer stands in '{}'; name that folder", m.path));
       }
     } else if (m.type == "Pooling" && !pooled) {
       read_pooling(directory / m.path / "config.json", s, notes);
       pooled = true;
     } else if (m.type == "Normalize" && pooled) {
-      s.normalise = true;
+      read_normalize(directory / m.path, s, notes);
+    } else if (m.type == "Dense" && pooled) {
+      read_dense(directory / m.path, s, notes);
     } else {
-      refuse_later(s, path.string(), fmt::format("module '{}' is not supported", m.type));
+      s.refuse(path.string(), fmt::format("module '{}' is not supported{}", m.type,
+                                          pooled ? "" : " before Pooling"));
     }
   }
 }
@@ -119,17 +117,22 @@ void read_outputs(ForeignFields& f, SentenceSettings& s) {
   const Json& ways = f["modality_config"];
   const Json& name = f["module_output_name"];
   if (!ways.is_null() && ways != states) {
-    refuse_later(s, f.file(), "field 'modality_config' takes no last states of text");
+    s.refuse(f.file(), "field 'modality_config' takes no last states of text");
   } else if (!name.is_null() && name != "token_embeddings") {
-    refuse_later(s, f.file(), "field 'module_output_name' is not 'token_embeddings'");
+    s.refuse(f.file(), "field 'module_output_name' is not 'token_embeddings'");
   }
 }
 
 }  // namespace
 
+void SentenceSettings::refuse(const std::string& file, const std::string& what) {
+  if (refused.empty()) refused = fmt::format("{}: {}", file, what);
+}
+
 void read_sentence_files(const fs::path& directory, bool lower, BertFiles& files) {
   SentenceSettings& s = files.sentence;
   if (is_file(directory / "modules.json")) read_modules(directory, s, files.notes);
+  if (!s.refused.empty()) s.dense.clear();  // a way of one's own ends with pooling
   for (const char* name : {"sentence_bert_config.json", "sentence_roberta_config.json",
                            "sentence_distilbert_config.json", "sentence_camembert_config.json",
                            "sentence_albert_config.json", "sentence_xlm-roberta_config.json",
@@ -144,7 +147,7 @@ void read_sentence_files(const fs::path& directory, bool lower, BertFiles& files
       s.longest = static_cast<std::int64_t>(*longest);
     }
     if (f.boolean("do_lower_case").value_or(false) && !lower) {
-      refuse_later(s, f.file(), "field 'do_lower_case' is true, but the tokeniser keeps capitals");
+      s.refuse(f.file(), "field 'do_lower_case' is true, but the tokeniser keeps capitals");
     }
     read_outputs(f, s);
     f.harmless({"model_args", "tokenizer_args", "cache_dir", "transformer_task", "model_kwargs",
@@ -164,7 +167,7 @@ void read_sentence_files(const fs::path& directory, bool lower, BertFiles& files
       }
       s.prompt = prompts[*name].get<std::string>();
       if (!s.prompt.empty() && !s.prompt_counts) {
-        refuse_later(s, f.file(), "a prompt that is left out of the mean is not supported");
+        s.refuse(f.file(), "a prompt that is left out of the mean is not supported");
       }
     }
     f.note_unknown(files.notes);
