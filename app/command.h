@@ -61,6 +61,7 @@ void add_regress(Program& program);
 void add_similar(Program& program);
 void add_tokenise(Program& program);
 void add_twins(Program& program);
+void add_score_samples(Program& program);
 
 /// The nouns of `qkv train`.
 void add_train_translate(Program& program);

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "qkv/media/picture.h"
+#include "qkv/media/picture_file.h"
 #include "qkv/systems/system.h"
 #include "qkv/tensor/tensor.h"
 #include "qkv/view/attention_maps.h"
