@@ -60,6 +60,8 @@ void add_compare(Program& program);
 void add_regress(Program& program);
 void add_similar(Program& program);
 void add_tokenise(Program& program);
+void add_twins(Program& program);
+void add_score_samples(Program& program);
 
 /// The nouns of `qkv train`.
 void add_train_translate(Program& program);
@@ -70,5 +72,6 @@ void add_train_embed(Program& program);
 void add_train_vectors(Program& program);
 void add_train_action(Program& program);
 void add_train_graph(Program& program);
+void add_train_gan(Program& program);
 
 }  // namespace qkv::app

@@ -1,7 +1,9 @@
-// qkv generate: a language model goes on from prompts, token by token to stdout.
+// qkv generate: a language model goes on from prompts, token by token to stdout; or pictures
+// (generate_pictures.h).
 #include <chrono>
 
 #include "app/command.h"
+#include "app/generate_pictures.h"
 #include "app/lines.h"
 #include "app/output.h"
 #include <fmt/format.h>
@@ -20,6 +22,7 @@ struct Settings {
   std::int64_t samples = 1;
   bool echo = false, prompts = false;
   GeneratorOptions options;
+  PictureSettings pictures;
 
   template <class Self, class Visit>
   static void each(Self& s, Visit&& visit) {
@@ -28,6 +31,7 @@ struct Settings {
           s.samples);
     visit({"echo", "Write the prompt first"}, s.echo);
     visit({"prompts", "Every line of stdin is a prompt of its own; all go on at once"}, s.prompts);
+    PictureSettings::each(s.pictures, visit);
   }
 };
 
@@ -122,6 +126,9 @@ GeneratorOptions wishes(const GeneratorOptions& directory, const Command& comman
 }
 
 void generate_text(Settings& s, Command& command, Program& program) {
+  for (const char* flag : {"class", "output"}) {
+    if (command.given(flag)) throw UsageError(std::string("--") + flag + " is for --pictures");
+  }
   command.lay_over(s.options);  // what is wrong in itself, before the model is read
   const Generator generator = Generator::load(s.model);
   for (const std::string& note : generator.info().notes) program.console.line("qkv: " + note);
@@ -136,11 +143,26 @@ void generate_text(Settings& s, Command& command, Program& program) {
   stream(s, generator, prompt);
 }
 
+/// Of all options of texts the seed alone has a use beside --pictures.
+void make_pictures(Settings& s, Command& command, Program& program) {
+  command.lay_over(s.options);
+  for (const char* flag : {"samples", "echo", "prompts"}) {
+    if (command.given(flag)) throw UsageError(std::string("--") + flag + " is for text");
+  }
+  for (const OptionField& f : fields_of(s.options)) {
+    if (f.flag != "seed" && command.given(f.flag)) throw UsageError("--" + f.flag + " is for text");
+  }
+  if (s.prompt) throw UsageError("'" + *s.prompt + "': a prompt is for text, not for --pictures");
+  if (program.json) throw UsageError("--json is for text");
+  generate_pictures(s.pictures, s.model, s.options.seed, program);
+}
+
 }  // namespace
 
 void add_generate(Program& program) {
   auto s = std::make_shared<Settings>();
-  Command& c = program.command("generate", "Go on from a prompt with a language model");
+  Command& c =
+      program.command("generate", "Go on from a prompt with a language model, or make pictures");
   c.footer(
       "Text appears token by token. The same model, prompt, options and seed give the same text on "
       "any\nnumber of threads. Recurrent and linear-attention models take the same time for every "
@@ -151,7 +173,9 @@ void add_generate(Program& program) {
   c.positional("prompt", s->prompt, "What to go on from; default: stdin");
   program.add_json(c, "One JSON object a text");
   program.add_threads(c);
-  c.action([s, &c, &program] { generate_text(*s, c, program); });
+  c.action([s, &c, &program] {
+    s->pictures.pictures ? make_pictures(*s, c, program) : generate_text(*s, c, program);
+  });
 }
 
 }  // namespace qkv::app

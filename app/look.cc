@@ -76,6 +76,7 @@ struct Look {
     }
     return n.attention(read_nodes(s.graph), s.node);
   }
+  AttentionMaps operator()(const PictureGenerator& g) const { return g.attention({}); }
 };
 
 void look(Settings& s, Program& program) {

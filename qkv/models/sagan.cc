@@ -1,6 +1,8 @@
 #include "qkv/models/sagan.h"
 
+#include <algorithm>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "qkv/base/error.h"
@@ -8,15 +10,18 @@
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/embedding.h"
 #include "qkv/ops/features.h"
+#include "qkv/ops/loss.h"
 #include "qkv/ops/pixels.h"
 #include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
+#include "qkv/tensor/numbers.h"
 
 namespace qkv {
 namespace {
 
 constexpr std::int64_t kStart = 4;  // the side of the smallest maps
-constexpr double kBlockDecay = 0.999, kLastDecay = 0.9999;
+// Beyond these no product of sizes passes 64 bits, nor a picture any memory.
+constexpr std::int64_t kMostSize = 1024, kMostWidth = 4096, kMostNoise = 1 << 16;
 
 Tensor relu(const Tensor& x) { return activate(x, Activation::relu); }
 
@@ -53,6 +58,15 @@ void SaganConfig::check() const {
                                     std::pair{"noise", noise}, std::pair{"classes", classes}}) {
     if (value <= 0) fail("sagan: {} is {}, must be positive", name, value);
   }
+  for (const auto& [name, value, most] :
+       {std::tuple{"size", size, kMostSize}, std::tuple{"width", width, kMostWidth},
+        std::tuple{"channels", channels, std::int64_t{3}}, std::tuple{"noise", noise, kMostNoise},
+        std::tuple{"classes", classes, kMostNoise}}) {
+    if (value > most) fail("sagan: {} is {}, at most {}", name, value, most);
+  }
+  if (!(moving_decay >= 0 && moving_decay < 1)) {
+    fail("sagan: moving_decay is {}, must be at least 0 and below 1", moving_decay);
+  }
   if (size < 2 * kStart || (size & (size - 1)) != 0) {
     fail("sagan: size {} is not 8, 16, 32 …", size);
   }
@@ -60,6 +74,12 @@ void SaganConfig::check() const {
   if (attention != 0 && !(power && attention >= 2 * kStart && attention < size)) {
     fail("sagan: attention at {} is no size of maps of both networks: 8, 16 … below {}, or 0",
          attention, size);
+  }
+  // The discriminator's maps at that side; the generator's have twice as many.
+  const std::int64_t attending = attention > 0 ? width * (size / attention) / 2 : 8;
+  if (attending % 8 != 0) {
+    fail("sagan: width {} gives {} channels where maps attend, not a multiple of 8", width,
+         attending);
   }
 }
 
@@ -89,17 +109,17 @@ SaganGenerator SaganGenerator::make(Initialiser init, const SaganConfig& c) {
     if (level > 0) width /= 2;
     Block b;
     b.norm0 = ConditionalBatchNorm::make(
-        init, {.norm = norm_config(in, kBlockDecay), .classes = c.classes});
+        init, {.norm = norm_config(in, c.moving_decay), .classes = c.classes});
     b.conv0 = convolution(init, in, width, 3);
     b.norm1 = ConditionalBatchNorm::make(
-        init, {.norm = norm_config(width, kBlockDecay), .classes = c.classes});
+        init, {.norm = norm_config(width, c.moving_decay), .classes = c.classes});
     b.conv1 = convolution(init, width, width, 3);
     b.skip = convolution(init, in, width, 1);
     m.blocks.push_back(std::move(b));
     side *= 2;
     attend_here(init, c, side, width, m.attention);
   }
-  m.norm = BatchNorm::make(init, norm_config(width, kLastDecay));
+  m.norm = BatchNorm::make(init, norm_config(width, 1 - (1 - c.moving_decay) / 10));
   m.last = convolution(init, width, c.channels, 3);
   return m;
 }
@@ -187,6 +207,25 @@ Tensor hinge(const Tensor& scores, double sign) {
 
 Tensor hinge_real(const Tensor& real) { return hinge(real, -1.0); }
 Tensor hinge_fake(const Tensor& fake) { return hinge(fake, 1.0); }
+Tensor discriminator_loss(GanLoss loss, const Tensor& scores) {
+  const std::int64_t rows = scores.dim(0), half = rows / 2;
+  if (scores.shape() != Shape{rows, 1} || rows % 2 != 0 || rows == 0) {
+    fail<ShapeError>("discriminator loss: scores {}, must be [2B 1]", to_string(scores.shape()));
+  }
+  std::vector<std::int32_t> made(static_cast<std::size_t>(rows));
+  std::fill(made.begin() + half, made.end(), 1);
+  const auto pair = [&](double a, double b, const Shape& shape) {
+    return generated(shape, scores.dtype(), [=](std::int64_t i) { return i == 0 ? a : b; });
+  };
+  const double mean = 1.0 / static_cast<double>(half), one = loss == GanLoss::hinge ? 1.0 : 0.0;
+  const Tensor wrong = scale_columns(scores, pair(-1, 1, {2, 1}), pair(one, one, {2, 1}), made);
+  if (loss == GanLoss::hinge) return scale(sum(relu(wrong)), mean);
+  // log(1 + eˣ) is the cross-entropy of the first of the two logits 0 and x.
+  const std::vector<std::int32_t> first(static_cast<std::size_t>(rows), 0);
+  return cross_entropy(wrong, pair(0, 1, {1, 2}), VocabularyMatrix::projection, {}, first,
+                       {.scale = mean})
+      .loss;
+}
 Tensor hinge_generator(const Tensor& fake) {
   return scale(sum(fake), -1.0 / static_cast<double>(fake.dim(0)));
 }

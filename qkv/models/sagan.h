@@ -3,8 +3,10 @@
 // attention at one size of both, every product spectrally normalised, trained by the hinge loss.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "qkv/nn/batch_norm.h"
@@ -22,7 +24,20 @@ struct SaganConfig {
   std::int64_t classes = 1000;
   std::int64_t attention = 32;  // side of the feature maps that attend; 0: none
   SaganForm form = SaganForm::released;
+  double moving_decay = 0.999;  // of the norms' moving statistics; the last norm's is ten times
+                                // nearer to 1
 
+  template <class Self, class Visit>
+  static void each(Self& c, Visit&& visit) {
+    visit({"size", "Pixels at a side of the pictures: 8, 16, 32 …"}, c.size);
+    visit({"channels", "1: grey, 3: colours"}, c.channels);
+    visit({"width", "Channels at the largest size"}, c.width);
+    visit({"noise", "Numbers that a picture is drawn from"}, c.noise);
+    visit({"classes", "Kinds of pictures"}, c.classes);
+    visit({"attention", "Side of the maps that attend (0: none)"}, c.attention);
+    visit({"form", "Of the attention"}, c.form);
+    visit({"moving_decay", "Of the norms' statistics"}, c.moving_decay);
+  }
   /// Throws with the field's name when a value makes no model.
   void check() const;
   /// n, the doublings from 4 × 4.
@@ -46,6 +61,7 @@ struct SaganGenerator {
                       std::span<const std::int32_t> classes) const;
   };
 
+  using Config = SaganConfig;
   SaganConfig config;
   Spectral<Linear> start;  // [noise 4·4·C]
   std::vector<Block> blocks;
@@ -100,8 +116,16 @@ struct SaganDiscriminator {
   Tensor operator()(const Tensor& x, std::span<const std::int32_t> of) const;
 };
 
-/// The hinge loss of scores [B 1], scalars: mean relu(1 − real), mean relu(1 + fake), and the
-/// generator's −mean fake.
+/// How the two play against each other.
+enum class GanLoss : std::uint8_t {
+  hinge,     ///< mean relu(1 − real) + mean relu(1 + fake)
+  softplus,  ///< mean log(1 + e^−real) + mean log(1 + e^fake)
+};
+constexpr std::array<std::string_view, 2> spelling(GanLoss) { return {"hinge", "softplus"}; }
+/// The discriminator's, a scalar, of scores [2B 1]: B of real pictures, then B of made ones.
+Tensor discriminator_loss(GanLoss loss, const Tensor& scores);
+/// The hinge loss in its parts, of scores [B 1], scalars: mean relu(1 − real), mean relu(1 + fake),
+/// and the generator's −mean fake, which is the generator's beside softplus too.
 Tensor hinge_real(const Tensor& real);
 Tensor hinge_fake(const Tensor& fake);
 Tensor hinge_generator(const Tensor& fake);

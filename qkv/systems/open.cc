@@ -33,7 +33,8 @@ constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"intent", load_as<IntentModel>},
                            {"vectors", load_as<WordVectors>},
                            {"action", load_as<ActionRecogniser>},
-                           {"nodes", load_as<NodeClassifier>}};
+                           {"nodes", load_as<NodeClassifier>},
+                           {"pictures", load_as<PictureGenerator>}};
 
 System bert_of(const std::filesystem::path& directory, const Json& config,
                const LoadOptions& options) {
@@ -86,9 +87,17 @@ Info info_of(const System& system) {
 }
 
 std::string_view verb_of(const System& system) {
-  constexpr std::string_view verbs[] = {
-      "translate", "generate", "tag",     "classify", "intent",
-      "fill",      "embed",    "similar", "action",   "classify --nodes"};
+  constexpr std::string_view verbs[] = {"translate",
+                                        "generate",
+                                        "tag",
+                                        "classify",
+                                        "intent",
+                                        "fill",
+                                        "embed",
+                                        "similar",
+                                        "action",
+                                        "classify --nodes",
+                                        "generate --pictures"};
   static_assert(std::size(verbs) == std::variant_size_v<System>);
   return verbs[system.index()];
 }

@@ -1,5 +1,6 @@
 #include "qkv/train/loop.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <deque>
@@ -55,7 +56,8 @@ class Run {
     if (!std::filesystem::exists(path)) {
       fail("{}: no saved state to resume from; train without --resume", path.string());
     }
-    at_ = load_state(path, optimiser_, snapshots_);
+    at_ = load_state(path, optimiser_, snapshots_, task.held);
+    if (task.restored) task.restored(at_.step);
     saved_step_ = at_.step;
     directory_.trim_metrics(at_.step);
   }
@@ -134,7 +136,12 @@ class Run {
     const auto first = static_cast<std::size_t>(at_.batch);
     const std::size_t last =
         std::min(plan.size(), first + static_cast<std::size_t>(options_.accumulate));
-    const BatchLoss sum = gradients(plan, first, last);
+    const double rate = schedule_.at(at_.step + 1);
+    // What is held moves from here on, ahead of the state that may be saved below.
+    const Held before = save_due_ ? copies(task_.held) : Held();
+    const double other = opponent(plan[first], rate);
+    BatchLoss sum = gradients(plan, first, last);
+    if (task_.opponent) sum.nll_sum = other * static_cast<double>(sum.tokens);
     double norm = 0;
     try {
       norm = optimiser_.check_gradients();
@@ -143,13 +150,21 @@ class Run {
     }
     // A state that is due waits until its weights have been good for a step: one that leads to NaN
     // must not replace one that does not.
-    if (save_due_) save_state();
-    const double rate = schedule_.at(at_.step + 1);
+    if (save_due_) save_state(before);
     optimiser_.update(rate, norm);
     ++at_.step;
     at_.batch = static_cast<std::int64_t>(last);
     at_.tokens += sum.tokens;
     report(sum, norm, rate);
+  }
+
+  double opponent(std::span<const std::int64_t> examples, double rate) const {
+    if (!task_.opponent) return 0;
+    try {
+      return task_.opponent(examples, at_.step + 1, rate);
+    } catch (const NumericError& e) {
+      diverged(at_.step + 1, e.what());
+    }
   }
 
   /// Forward and backward of the batches from `first` to `last`.
@@ -181,26 +196,39 @@ class Run {
     const double speed = seconds > 0 ? static_cast<double>(window_.tokens) / seconds : 0;
     const double tokens = static_cast<double>(std::max<std::int64_t>(1, window_.tokens));
     if (watch_.progress) {
-      watch_.progress(
-          {.done = at_.step,
-           .total = expected_steps(),
-           .what = "step",
-           .detail = fmt::format("epoch {}  loss {:.3f}  rate {:.2e}  {:.1f}k tok/s", at_.epoch + 1,
-                                 window_.loss_sum / tokens, rate, speed / 1000)});
+      watch_.progress({.done = at_.step,
+                       .total = expected_steps(),
+                       .what = "step",
+                       .detail = fmt::format("epoch {}  {}  rate {:.2e}  {}", at_.epoch + 1,
+                                             losses(tokens), rate, speed_text(speed))});
     }
     if (at_.step % options_.report_every != 0) return;
-    Json line = {{"step", at_.step},
-                 {"epoch", at_.epoch + 1},
-                 {"loss", window_.loss_sum / tokens},
-                 {"nll", window_.nll_sum / tokens},
-                 {"rate", rate},
-                 {"gradient_norm", norm},
-                 {"tokens_per_second", speed},
-                 {"seconds", elapsed()}};
+    Json line = {
+        {"step", at_.step},
+        {"epoch", at_.epoch + 1},
+        {task_.words.loss, window_.loss_sum / tokens},
+        {task_.words.second.empty() ? "nll" : task_.words.second, window_.nll_sum / tokens},
+        {"rate", rate},
+        {"gradient_norm", norm},
+        {task_.words.counted + "_per_second", speed},
+        {"seconds", elapsed()}};
     if (window_.correct >= 0) line["accuracy"] = static_cast<double>(window_.correct) / tokens;
     directory_.metrics(std::move(line));
     window_ = {};
     window_started_ = Clock::now();
+  }
+
+  std::string losses(double tokens) const {
+    const TrainWords& words = task_.words;
+    std::string text = fmt::format("{} {:.3f}", words.loss, window_.loss_sum / tokens);
+    if (!words.second.empty()) {
+      text += fmt::format("  {} {:.3f}", words.second, window_.nll_sum / tokens);
+    }
+    return text;
+  }
+  std::string speed_text(double speed) const {
+    if (task_.words.counted == "tokens") return fmt::format("{:.1f}k tok/s", speed / 1000);
+    return fmt::format("{:.0f} {}/s", speed, task_.words.counted);
   }
 
   std::int64_t expected_steps() const {
@@ -313,12 +341,20 @@ class Run {
     best_ = {};
   }
 
-  void save_state() {
+  using Held = std::vector<std::pair<std::string, Tensor>>;
+  static Held copies(const Held& held) {
+    Held copied;
+    for (const auto& [name, tensor] : held) copied.emplace_back(name, tensor.clone());
+    return copied;
+  }
+
+  void save_state() { save_state(task_.held); }
+  void save_state(const Held& held) {
     write_best();
     at_.seconds = elapsed();
     try {
-      directory_.save_state([this](const std::filesystem::path& file) {
-        qkv::save_state(file, at_, optimiser_, snapshots_);
+      directory_.save_state([&](const std::filesystem::path& file) {
+        qkv::save_state(file, at_, optimiser_, snapshots_, held);
       });
     } catch (const NumericError& e) {
       diverged(at_.step, e.what());

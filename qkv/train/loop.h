@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "qkv/base/progress.h"
@@ -89,6 +90,13 @@ struct Validation {
   std::optional<double> second = {};
 };
 
+/// What lines and metrics call the losses, where they are not nats a token.
+struct TrainWords {
+  std::string loss = "loss";
+  std::string second;  // what nll_sum is then; empty: "nll", which no line shows
+  std::string counted = "tokens";
+};
+
 struct TrainTask {
   /// The batches of an epoch, as lists of examples; a pure function of the epoch.
   std::function<std::vector<std::vector<std::int64_t>>(std::int64_t epoch)> plan;
@@ -106,6 +114,18 @@ struct TrainTask {
   /// Validations come so often, at so little cost, that what they find best stays in memory until
   /// the state is saved (save_minutes, or the end), and few of them are told of.
   bool often = false;
+
+  /// The turn of another player before each update, with the update's first batch, its number (from
+  /// 1) and its rate: a forward and backward pass and a step of its own. Gives its loss, the mean
+  /// of what is counted, which becomes nll_sum. May be empty; throws NumericError.
+  std::function<double(std::span<const std::int64_t> examples, std::int64_t step, double rate)>
+      opponent;
+  /// What an update changes besides the optimiser's numbers, under names of its own: buffers, the
+  /// other player's weights and moments. Saved with the state, and read back into these tensors.
+  std::vector<std::pair<std::string, Tensor>> held;
+  /// Told when they have been, at which step.
+  std::function<void(std::int64_t step)> restored;
+  TrainWords words;
 };
 
 struct TrainReport {

@@ -4,7 +4,6 @@
 
 #include "qkv/base/file.h"
 #include "qkv/io/directory.h"
-#include "qkv/view/metrics_curve.h"
 
 namespace qkv {
 
@@ -25,16 +24,19 @@ TrainReport TrainingRun::train(Optimiser& optimiser, TrainTask task, const Train
       record.save(folder);
     };
   }
+  const TrainWords words = task.words;
   const TrainReport report =
       qkv::train(task, optimiser, options, directory_, options_.resume, watch);
   if (std::filesystem::exists(directory_ / kMetricsFile)) {  // else interrupted before a line
-    const std::string curve = metrics_curve(read_jsonl(directory_ / kMetricsFile), curve_score);
-    if (!curve.empty()) write_file(directory_ / kCurveFile, curve);
+    const std::string drawn =
+        metrics_curve(read_jsonl(directory_ / kMetricsFile), curve_score, curve);
+    if (!drawn.empty()) write_file(directory_ / kCurveFile, drawn);
   }
   const char* ends[] = {"done", "no better model for a while", "time is up", "interrupted"};
-  watch.say(fmt::format("{}: {} updates, {} tokens in {}; best at step {} in {}",
+  watch.say(fmt::format("{}: {} updates, {} {} in {}; best at step {} in {}",
                         ends[static_cast<int>(report.end)], report.steps, grouped(report.tokens),
-                        duration_text(report.seconds), report.best_step, directory_.string()));
+                        words.counted, duration_text(report.seconds), report.best_step,
+                        directory_.string()));
   if (report.end == TrainReport::End::interrupted) {
     watch.say("the state is saved; go on with the same command and --resume");
   }

@@ -9,6 +9,7 @@
 #include "qkv/train/loop.h"
 #include "qkv/train/run_directory.h"
 #include "qkv/train/run_record.h"
+#include "qkv/view/metrics_curve.h"
 
 namespace qkv {
 
@@ -40,6 +41,8 @@ class TrainingRun {
 
   /// The field of metrics.jsonl that the curve shows beside the losses, and its name there.
   std::pair<std::string, std::string> curve_score;
+  /// How the losses are called there.
+  CurveWords curve;
 
   /// Trains `model` to the end: keeps what resuming needs, draws curve.svg, says how it ended.
   template <class Model>

@@ -1,5 +1,6 @@
 #include "qkv/train/state.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>
@@ -58,21 +59,48 @@ Position position_from(const Json& json, const std::string& file) {
   return at;
 }
 
+constexpr std::string_view kHeld = "held.";
+
+void check_finite(HeldTensors held) {
+  for (const auto& [name, tensor] : held) {
+    for (const float x : tensor.values()) {
+      if (!std::isfinite(x)) fail<NumericError>("{} is {}", name, x);
+    }
+  }
+}
+
+void restore_held(const SafetensorsFile& file, const std::string& path, HeldTensors held) {
+  for (const auto& [name, tensor] : held) {
+    const std::string stored = std::string(kHeld) + name;
+    if (!file.contains(stored) || file.shape(stored) != tensor.shape()) {
+      throw DataError(path, 0,
+                      fmt::format("tensor '{}' {}: this model has it as {}", stored,
+                                  file.contains(stored) ? "is " + to_string(file.shape(stored))
+                                                        : std::string("is missing"),
+                                  to_string(tensor.shape())));
+    }
+    Tensor to = tensor;
+    std::ranges::copy(file.tensor(stored).values(), to.data());
+  }
+}
+
 }  // namespace
 
 void save_state(const std::filesystem::path& file, const Position& at, const Optimiser& optimiser,
-                const std::deque<Tensor>& snapshots) {
+                const std::deque<Tensor>& snapshots, HeldTensors held) {
   optimiser.check_finite();
+  check_finite(held);
   std::vector<NamedTensor> tensors;
   for (auto& [name, tensor] : optimiser.state()) tensors.push_back({name, tensor});
   for (std::size_t i = 0; i < snapshots.size(); ++i) {
     tensors.push_back({fmt::format("snapshot.{:03}", i), snapshots[i]});
   }
+  for (const auto& [name, tensor] : held) tensors.push_back({std::string(kHeld) + name, tensor});
   save_safetensors(file, tensors, {{kPosition, json_of(at).dump()}, {kModel, model_beside(file)}});
 }
 
 Position load_state(const std::filesystem::path& path, Optimiser& optimiser,
-                    std::deque<Tensor>& snapshots) {
+                    std::deque<Tensor>& snapshots, HeldTensors held) {
   const std::string name = path.string();
   const SafetensorsFile file(path);
   file.verify();
@@ -89,6 +117,7 @@ Position load_state(const std::filesystem::path& path, Optimiser& optimiser,
           name, 0,
           fmt::format("tensor '{}' is {}, training numbers are F32", tensor, file.dtype(tensor)));
     }
+    if (tensor.starts_with(kHeld)) continue;
     if (!tensor.starts_with("snapshot.")) {
       numbers.emplace_back(tensor, file.tensor(tensor));
     } else if (file.shape(tensor) != Shape({optimiser.count()})) {
@@ -114,6 +143,7 @@ Position load_state(const std::filesystem::path& path, Optimiser& optimiser,
   } catch (const Error& e) {
     throw DataError(name, 0, e.what());
   }
+  restore_held(file, name, held);
   return at;
 }
 

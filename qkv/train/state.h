@@ -7,6 +7,9 @@
 #include <deque>
 #include <filesystem>
 #include <limits>
+#include <span>
+#include <string>
+#include <utility>
 
 #include "qkv/tensor/tensor.h"
 #include "qkv/train/optimiser.h"
@@ -23,14 +26,18 @@ struct Position {
   double seconds = 0;
 };
 
+/// Tensors that a state holds besides the optimiser's, by names of their own (TrainTask::held).
+using HeldTensors = std::span<const std::pair<std::string, Tensor>>;
+
 /// Writes the file, the old one stays until the new one is whole. It remembers which config.json
 /// stands beside it. Throws NumericError, naming the first number that is not finite, before
 /// anything is touched.
 void save_state(const std::filesystem::path& file, const Position& at, const Optimiser& optimiser,
-                const std::deque<Tensor>& snapshots);
-/// Puts the state back. Throws DataError for a file that is damaged, of another model, or says what
-/// no run could have said; the optimiser's numbers are then of no use.
+                const std::deque<Tensor>& snapshots, HeldTensors held = {});
+/// Puts the state back, what is held into the tensors themselves. Throws DataError for a file that
+/// is damaged, of another model, or says what no run could have said; the optimiser's numbers are
+/// then of no use.
 Position load_state(const std::filesystem::path& file, Optimiser& optimiser,
-                    std::deque<Tensor>& snapshots);
+                    std::deque<Tensor>& snapshots, HeldTensors held = {});
 
 }  // namespace qkv

@@ -18,13 +18,14 @@ void add_point(const Json& line, const std::string& field, double step, Series& 
 }  // namespace
 
 std::string metrics_curve(std::span<const Json> lines,
-                          const std::pair<std::string, std::string>& score) {
-  Series train{.name = "train", .points = {}}, valid{.name = "valid", .points = {}},
+                          const std::pair<std::string, std::string>& score,
+                          const CurveWords& words) {
+  Series train{.name = words.train, .points = {}}, valid{.name = words.valid, .points = {}},
       judged{.name = score.second, .points = {}, .second_axis = true};
   for (const Json& line : lines) {
     if (!line.is_object() || !line.contains("step") || !line["step"].is_number()) continue;
     const double step = line["step"].get<double>();
-    add_point(line, "nll", step, train);
+    add_point(line, words.field, step, train);
     add_point(line, "valid_loss", step, valid);
     add_point(line, score.first, step, judged);
   }
@@ -33,7 +34,7 @@ std::string metrics_curve(std::span<const Json> lines,
     if (!s->points.empty()) all.push_back(std::move(*s));
   }
   if (all.empty()) return "";
-  return curve_svg(all, {.title = "training", .x_label = "update", .y_label = "nats a token"});
+  return curve_svg(all, {.title = "training", .x_label = "update", .y_label = words.unit});
 }
 
 }  // namespace qkv

@@ -40,7 +40,8 @@ TEST(Sagan, WhatMakesNoPairIsRefusedByName) {
   for (const auto& change : std::vector<void (*)(SaganConfig&)>{
            [](SaganConfig& c) { c.size = 24; }, [](SaganConfig& c) { c.size = 4; },
            [](SaganConfig& c) { c.attention = 16; }, [](SaganConfig& c) { c.attention = 5; },
-           [](SaganConfig& c) { c.classes = 0; }}) {
+           [](SaganConfig& c) { c.classes = 0; }, [](SaganConfig& c) { c.width = 12; },
+           [](SaganConfig& c) { c.size = 1 << 20; }, [](SaganConfig& c) { c.moving_decay = 1; }}) {
     SaganConfig c = toy();
     change(c);
     EXPECT_THROW((void)SaganGenerator::make(1, c), Error);
@@ -110,6 +111,10 @@ TEST(Sagan, HingeByHand) {
   EXPECT_NEAR(hinge_real(real).item(), .7, 1e-6);
   EXPECT_NEAR(hinge_fake(fake).item(), .8, 1e-6);
   EXPECT_NEAR(hinge_generator(fake).item(), .533333, 1e-6);
+  const Tensor both = testing::matrix({{1.5}, {.2}, {-.3}, {-2}, {.5}, {-.1}});
+  EXPECT_NEAR(discriminator_loss(GanLoss::hinge, both).item(), 1.5, 1e-6);
+  EXPECT_NEAR(discriminator_loss(GanLoss::softplus, both).item(), .551302 + .581801, 1e-6);
+  EXPECT_THROW((void)discriminator_loss(GanLoss::hinge, real), ShapeError);
 }
 
 // With u at the singular vectors the gradient that holds them is the true one: first many passes.

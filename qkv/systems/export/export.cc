@@ -30,6 +30,9 @@ struct Writer {
   Exported operator()(const NodeClassifier&) const {
     fail("export: no class of transformers reads graphs");
   }
+  Exported operator()(const PictureGenerator&) const {
+    fail("export: no class of transformers is a generator as SAGAN has it");
+  }
 };
 
 }  // namespace
