@@ -60,6 +60,7 @@ void add_compare(Program& program);
 void add_regress(Program& program);
 void add_similar(Program& program);
 void add_tokenise(Program& program);
+void add_upscale(Program& program);
 
 /// The nouns of `qkv train`.
 void add_train_translate(Program& program);
@@ -70,5 +71,6 @@ void add_train_embed(Program& program);
 void add_train_vectors(Program& program);
 void add_train_action(Program& program);
 void add_train_graph(Program& program);
+void add_train_upscale(Program& program);
 
 }  // namespace qkv::app

@@ -40,6 +40,7 @@ void add_verbs(Program& program) {
   add_regress(program);
   add_similar(program);
   add_tokenise(program);
+  add_upscale(program);
 }
 
 /// Reads the command line and does what it says; returns the exit code of what went well or was

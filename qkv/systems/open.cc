@@ -11,6 +11,7 @@
 #include "qkv/systems/import/decoder_config.h"
 #include "qkv/systems/import/hf_translator.h"
 #include "qkv/systems/import/packaged_translator.h"
+#include "qkv/systems/import/swin_ir_files.h"
 
 namespace qkv {
 namespace {
@@ -33,7 +34,8 @@ constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"intent", load_as<IntentModel>},
                            {"vectors", load_as<WordVectors>},
                            {"action", load_as<ActionRecogniser>},
-                           {"nodes", load_as<NodeClassifier>}};
+                           {"nodes", load_as<NodeClassifier>},
+                           {"upscale", load_as<Upscaler>}};
 
 System bert_of(const std::filesystem::path& directory, const Json& config,
                const LoadOptions& options) {
@@ -62,6 +64,7 @@ Json config_of(const std::filesystem::path& directory) {
 }  // namespace
 
 System open(const std::filesystem::path& directory, const LoadOptions& options) {
+  if (is_swin_ir_file(directory)) return Upscaler::load(directory, options);
   if (auto model = read_packaged_translator(ModelFiles(directory))) {
     return Translator(std::move(*model), options);
   }
@@ -87,8 +90,8 @@ Info info_of(const System& system) {
 
 std::string_view verb_of(const System& system) {
   constexpr std::string_view verbs[] = {
-      "translate", "generate", "tag",     "classify", "intent",
-      "fill",      "embed",    "similar", "action",   "classify --nodes"};
+      "translate", "generate", "tag",    "classify",         "intent", "fill",
+      "embed",     "similar",  "action", "classify --nodes", "upscale"};
   static_assert(std::size(verbs) == std::variant_size_v<System>);
   return verbs[system.index()];
 }
