@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "qkv/attention/observer.h"
+#include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
 #include "qkv/base/parallel.h"
 #include "qkv/models/swin_ir_strips.h"
@@ -117,6 +119,51 @@ Tensor Upscaler::restore(const Tensor& x, std::int64_t rows, std::int64_t cols) 
                      cols, c.channels);
   }
   return restore_pixels(model_->network, x, {rows, cols});
+}
+
+std::vector<PixelAttention> Upscaler::attention(const Picture& picture, std::int64_t row,
+                                                std::int64_t col) const {
+  constexpr std::size_t kMost = 1'000'000;
+  check(picture);
+  if (row < 0 || col < 0 || row >= picture.height || col >= picture.width) {
+    fail("there is no pixel {}, {} in {} × {}", row, col, picture.height, picture.width);
+  }
+  if (picture.pixels() > kMost) {
+    fail("{} × {} pixels are more than a million; look at a part of the picture", picture.width,
+         picture.height);
+  }
+  const ThreadScope threads(options_.threads);
+  const NoRecording quiet;
+  const SwinIr& m = model_->network;
+  const std::int64_t w = m.config.window;
+  const Picture in = with_channels(picture, m.config.channels);
+  const auto padded = [w](std::int64_t n) { return (n + w - 1) / w * w; };
+  const Grid grid{padded(in.height), padded(in.width)};
+  const Windows windows[] = {Windows::of(Grids{grid}, w, 0), Windows::of(Grids{grid}, w, w / 2)};
+  std::vector<PixelAttention> seen;
+  std::string path;
+  std::size_t group = 0;  // of windows of one width: a call each
+  const AttentionObserver look([&](const AttentionCall& call) {
+    group = call.path == path ? group + 1 : 0;
+    path = call.path;
+    const Windows& cut = windows[std::stol(path.substr(path.find("blocks.") + 7)) % 2];
+    const Windows::Group& rows = cut.groups[group];
+    const std::int64_t place = cut.reverse.from(row * grid.cols + col) - rows.begin;
+    if (place < 0 || place >= rows.pieces.total()) return;
+    std::int64_t piece = 0;
+    while (rows.pieces.end(piece) <= place) ++piece;
+    const std::int64_t begin = rows.pieces.begin(piece), count = rows.pieces.length(piece);
+    const std::int64_t first = cut.order.from(rows.begin + begin);
+    const Tensor weights = call.weights({place, place + 1}, {begin, begin + count});
+    seen.push_back({.path = path,
+                    .top = first / grid.cols,
+                    .left = first % grid.cols,
+                    .rows = count / rows.cols,
+                    .cols = rows.cols,
+                    .weights = weights.reshaped({weights.dim(0), count})});
+  });
+  (void)m(pixels_of(in, 0, in.height), Grids{{in.height, in.width}});
+  return seen;
 }
 
 Info Upscaler::info() const {

@@ -22,6 +22,15 @@ namespace qkv {
 
 struct UpscaleModel;  // upscale_model.h: what training makes
 
+/// What a pixel attends to in a layer: the pixels of its window, those of the filling at the bottom
+/// and at the right included.
+struct PixelAttention {
+  std::string path;                 // of the layer, "layers.0.blocks.1.attn"
+  std::int64_t top = 0, left = 0;   // of the window's pixels, in the picture
+  std::int64_t rows = 0, cols = 0;  // shifted windows at a border are smaller
+  Tensor weights;                   // [H rows·cols], each head's sum is 1
+};
+
 class Upscaler {
  public:
   /// Our own directory, or published weights: a file of safetensors or a directory with one alone.
@@ -41,6 +50,12 @@ class Upscaler {
   std::vector<Picture> upscale(std::span<const Picture> pictures) const;
   /// x [rows·cols channels] in [0, 1] -> [rows·cols·scale² channels], not clamped, not rounded.
   Tensor restore(const Tensor& x, std::int64_t rows, std::int64_t cols) const;
+
+  /// Pixel (row, col) of the picture in every layer, from the first to the last. Throws Error where
+  /// it lies outside, and for a picture of more than a million pixels, which is computed whole
+  /// here.
+  std::vector<PixelAttention> attention(const Picture& picture, std::int64_t row,
+                                        std::int64_t col) const;
 
   Info info() const;
   const UpscaleModel& model() const { return *model_; }

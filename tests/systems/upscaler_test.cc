@@ -88,6 +88,26 @@ TEST(Upscaler, RefusesWhatDoesNotFit) {
   EXPECT_THROW((void)SwinIr::make(1, c), Error);
 }
 
+TEST(Upscaler, ShowsWhatAPixelAttendsTo) {
+  const Upscaler u(tiny());
+  const std::vector<PixelAttention> seen = u.attention(noise(3, 9, 11), 5, 6);
+  ASSERT_EQ(seen.size(), 4u);  // 12 × 12 pixels in windows of 4, every other layer shifted by 2
+  EXPECT_EQ(seen[0].path, "layers.0.blocks.0.attn");
+  EXPECT_EQ(seen[3].path, "layers.1.blocks.1.attn");
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(seen[i].top, i % 2 == 0 ? 4 : 2);
+    EXPECT_EQ(seen[i].left, i % 2 == 0 ? 4 : 6);
+    ASSERT_EQ(seen[i].weights.shape(), (Shape{i < 2 ? 2 : 3, 16}));
+    for (std::int64_t h = 0; h < seen[i].weights.dim(0); ++h) {
+      double sum = 0;
+      for (const float p : seen[i].weights.rows(h, h + 1).values()) sum += static_cast<double>(p);
+      EXPECT_NEAR(sum, 1, 1e-5);
+    }
+  }
+  EXPECT_EQ(u.attention(noise(3, 9, 11), 0, 0)[1].rows, 2);
+  EXPECT_THROW((void)u.attention(noise(3, 9, 11), 9, 0), Error);
+}
+
 TEST(Upscaler, LiesInADirectory) {
   const Temporary folder;
   UpscaleModel m = tiny();
