@@ -62,6 +62,7 @@ void add_similar(Program& program);
 void add_tokenise(Program& program);
 void add_twins(Program& program);
 void add_score_samples(Program& program);
+void add_upscale(Program& program);
 
 /// The nouns of `qkv train`.
 void add_train_translate(Program& program);
@@ -73,5 +74,6 @@ void add_train_vectors(Program& program);
 void add_train_action(Program& program);
 void add_train_graph(Program& program);
 void add_train_gan(Program& program);
+void add_train_upscale(Program& program);
 
 }  // namespace qkv::app

@@ -26,7 +26,7 @@ struct Settings {
 
 void run(const Settings& s, Program& program) {
   require_no_files(s.target);  // before anything is read
-  const Exported done = export_huggingface(qkv::open(s.directory), s.target, s.options);
+  const Exported done = export_system(qkv::open(s.directory), s.target, s.format, s.options);
   for (const std::string& note : done.notes) program.console.line("qkv: " + note);
   write_output(fmt::format("{}: {}\n", s.target, done.form));
 }
@@ -38,7 +38,8 @@ void add_export(Program& program) {
   Command& c = program.command("export", "Write a model as another program's directory");
   c.footer(
       "Of BERTs, their taggers and classifiers, language models and translators; what no class of "
-      "transformers has is refused by name. docs/elsewhere.md says more.");
+      "transformers has is refused by name.\n--format swinir: of models of pictures, the names of "
+      "SwinIR's code. docs/elsewhere.md says more.");
   c.positional("directory", s->directory, "Directory of the model", true);
   c.positional("target", s->target, "Where the new directory shall stand", true);
   c.options(*s);

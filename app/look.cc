@@ -77,6 +77,9 @@ struct Look {
     return n.attention(read_nodes(s.graph), s.node);
   }
   AttentionMaps operator()(const PictureGenerator& g) const { return g.attention({}); }
+  AttentionMaps operator()(const Upscaler&) const {
+    fail("{}: what models of pictures attend to cannot be shown yet", s.model);
+  }
 };
 
 void look(Settings& s, Program& program) {

@@ -42,6 +42,7 @@ void add_verbs(Program& program) {
   add_tokenise(program);
   add_twins(program);
   add_score_samples(program);
+  add_upscale(program);
 }
 
 /// Reads the command line and does what it says; returns the exit code of what went well or was

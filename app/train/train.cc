@@ -12,6 +12,7 @@ void add_train(Program& program) {
   add_train_action(program);
   add_train_graph(program);
   add_train_gan(program);
+  add_train_upscale(program);
   add_train_mlm(program);
   add_train_embed(program);
 }

@@ -72,4 +72,23 @@ StoredPicture decode_jpeg(std::string_view bytes, std::string_view name,
   return {from_interleaved(pixels, channels, height, width), head.orientation, head.has_profile};
 }
 
+std::string encode_jpeg(const Picture& picture, int quality) {
+  if (quality < 1 || quality > 100) fail("JPEG: quality {} is not from 1 to 100", quality);
+  const std::unique_ptr<void, Close> handle(tjInitCompress());
+  if (!handle) fail("libjpeg-turbo has no memory");
+  const std::vector<std::uint8_t> pixels = interleaved(picture);
+  const bool grey = picture.channels == 1;
+  const int sampling = grey ? TJSAMP_GRAY : TJSAMP_420;
+  std::string bytes(tjBufSize(picture.width, picture.height, sampling), '\0');
+  auto* to = reinterpret_cast<unsigned char*>(bytes.data());
+  unsigned long size = bytes.size();
+  if (tjCompress2(handle.get(), pixels.data(), picture.width, 0, picture.height,
+                  grey ? TJPF_GRAY : TJPF_RGB, &to, &size, sampling, quality,
+                  TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT) != 0) {
+    fail("JPEG: {}", tjGetErrorStr2(handle.get()));
+  }
+  bytes.resize(size);
+  return bytes;
+}
+
 }  // namespace qkv

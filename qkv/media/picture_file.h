@@ -38,5 +38,8 @@ Picture decode_picture(std::string_view bytes, std::string_view name,
 /// for another ending, and FileError as write_file() does.
 void save_picture(const Picture& picture, const std::filesystem::path& path);
 std::string encode_ppm(const Picture& picture);
+/// As JPEG of a quality from 1 to 100, colours at half the resolution as cameras and OpenCV write
+/// them. For training what undoes its losses; throws Error for another quality.
+std::string encode_jpeg(const Picture& picture, int quality);
 
 }  // namespace qkv

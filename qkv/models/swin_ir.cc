@@ -6,6 +6,7 @@
 
 #include "qkv/attention/observer.h"
 #include "qkv/base/error.h"
+#include "qkv/models/swin_ir_parts.h"
 #include "qkv/nn/residual.h"
 #include "qkv/ops/columns.h"
 #include "qkv/ops/elementwise.h"
@@ -17,7 +18,6 @@
 namespace qkv {
 namespace {
 
-constexpr double kBetween = 0.2, kTail = 0.01;        // slopes of LeakyReLU
 constexpr double kMean[] = {0.4488, 0.4371, 0.4040};  // of RGB, of DIV2K
 
 /// Rows in the order of windows, without and with a shift, and the ways between the orders.
@@ -31,19 +31,6 @@ struct Orders {
                windows[1].order.after(windows[0].reverse)} {}
 };
 
-/// A layer's picture, in windows order; both branches are left out by picture.
-Tensor layer(const SwinLayer& m, const Tensor& x, const Windows& windows) {
-  ResidualStream stream(x, NormPlacement::pre, 0.0);
-  stream.sub_layer(m.norm1, [&](const Tensor& rows) {
-    const ModuleScope at("attn");
-    return drop_pictures(m.attention(rows, windows), windows.pictures, m.drop_path);
-  });
-  stream.sub_layer(m.norm2, [&](const Tensor& rows) {
-    return drop_pictures(m.feed_forward(rows), windows.pictures, m.drop_path);
-  });
-  return stream.finish(LayerNorm{});
-}
-
 /// f(i, its result in windows order i % 2) behind each layer; gives the last one row by row.
 template <class F>
 Tensor layers_of(const SwinIrGroup& group, const Tensor& x, const Orders& orders, F&& f) {
@@ -52,29 +39,11 @@ Tensor layers_of(const SwinIrGroup& group, const Tensor& x, const Orders& orders
     const ModuleScope at("blocks", static_cast<std::int64_t>(i));
     const std::size_t side = i % 2;
     y = permute_rows(y, i == 0 ? orders.windows[0].order : orders.across[side]);
-    y = layer(group.blocks[i], y, orders.windows[side]);
+    y = swin_layer(group.blocks[i], y, orders.windows[side]);
     f(side, y);
   }
   return permute_rows(y, orders.windows[(group.blocks.size() - 1) % 2].reverse);
 }
-
-/// Where pixel i of an axis filled up to more than n stands in it.
-std::int64_t mirrored(std::int64_t i, std::int64_t n, bool edge_twice) {
-  const std::int64_t period = edge_twice ? 2 * n : std::max<std::int64_t>(1, 2 * (n - 1));
-  const std::int64_t place = i % period;
-  return place < n ? place : period - place - (edge_twice ? 1 : 0);
-}
-
-struct Axis {
-  std::int64_t n, padded;
-  bool edge_twice;
-  Axis(std::int64_t size, std::int64_t window, SwinIrPadding padding) : n(size), padded(size) {
-    if (size == 0) fail<ShapeError>("swin_ir: a picture without a pixel");
-    const bool flip = padding == SwinIrPadding::flip;
-    padded = flip ? (size / window + 1) * window : (size + window - 1) / window * window;
-    edge_twice = flip || padded - size >= size;  // a reflection would not reach
-  }
-};
 
 struct Padded {
   Grids grids;
@@ -85,14 +54,12 @@ Padded pad(const Grids& pictures, std::int64_t window, SwinIrPadding padding) {
   std::vector<Grid> grids;
   std::vector<std::int64_t> rows;
   for (std::int64_t b = 0; b < pictures.count(); ++b) {
-    const Axis down(pictures[b].rows, window, padding), across(pictures[b].cols, window, padding);
+    const SwinIrAxis down(pictures[b].rows, window, padding),
+        across(pictures[b].cols, window, padding);
     grids.push_back({down.padded, across.padded});
     for (std::int64_t r = 0; r < down.padded; ++r) {
-      const std::int64_t row = mirrored(r, down.n, down.edge_twice);
-      for (std::int64_t c = 0; c < across.padded; ++c) {
-        rows.push_back(pictures.begin(b) + row * across.n +
-                       mirrored(c, across.n, across.edge_twice));
-      }
+      const std::int64_t begin = pictures.begin(b) + down.pixel(r) * across.n;
+      for (std::int64_t c = 0; c < across.padded; ++c) rows.push_back(begin + across.pixel(c));
     }
   }
   return {Grids(std::move(grids)), std::move(rows)};
@@ -110,16 +77,6 @@ std::vector<std::int64_t> cut(const Grids& wanted, const Grids& from) {
     }
   }
   return rows;
-}
-
-/// x · factor + offset of its channel (of three; others have none).
-Tensor moved(const Tensor& x, double factor, double offset) {
-  const std::int64_t channels = x.dim(1);
-  const Tensor by = Tensor::full({1, channels}, factor, x.dtype());
-  const Tensor plus = generated({1, channels}, x.dtype(), [&](std::int64_t c) {
-    return channels == 3 ? offset * kMean[c] : 0.0;
-  });
-  return scale_columns(x, by, plus);
 }
 
 Tensor body(const SwinIr& m, const Tensor& x, const Grids& grids) {
@@ -144,7 +101,7 @@ Tensor finished(const SwinIr& m, const Tensor& features, const Grids& grids) {
     case SwinIrEnd::pixel_shuffle_direct:
       return pixel_shuffle(m.upsample[0](y, at), at, m.config.scale);
     case SwinIrEnd::pixel_shuffle: {
-      y = leaky_relu(m.before_upsample(y, at), kTail);
+      y = leaky_relu(m.before_upsample(y, at), kSwinIrTail);
       const std::int64_t factor = m.config.scale == 3 ? 3 : 2;
       for (const Convolution& c : m.upsample) {
         y = pixel_shuffle(c(y, at), at, factor);
@@ -153,22 +110,58 @@ Tensor finished(const SwinIr& m, const Tensor& features, const Grids& grids) {
       return m.last(y, at);
     }
     case SwinIrEnd::nearest_conv:
-      y = leaky_relu(m.before_upsample(y, at), kTail);
+      y = leaky_relu(m.before_upsample(y, at), kSwinIrTail);
       for (const Convolution& c : m.upsample) {
         y = upsample_nearest(y, at, 2);
         at = at.times(2);
-        y = leaky_relu(c(y, at), kBetween);
+        y = leaky_relu(c(y, at), kSwinIrBetween);
       }
-      return m.last(leaky_relu(m.high(y, at), kBetween), at);
+      return m.last(leaky_relu(m.high(y, at), kSwinIrBetween), at);
   }
   return y;
 }
 
 }  // namespace
 
+Tensor swin_layer(const SwinLayer& m, const Tensor& x, const Windows& windows) {
+  ResidualStream stream(x, NormPlacement::pre, 0.0);
+  stream.sub_layer(m.norm1, [&](const Tensor& rows) {
+    const ModuleScope at("attn");
+    return drop_pictures(m.attention(rows, windows), windows.pictures, m.drop_path);
+  });
+  stream.sub_layer(m.norm2, [&](const Tensor& rows) {
+    return drop_pictures(m.feed_forward(rows), windows.pictures, m.drop_path);
+  });
+  return stream.finish(LayerNorm{});
+}
+
+Tensor swin_ir_moved(const Tensor& x, double factor, double offset) {
+  const std::int64_t channels = x.dim(1);
+  const Tensor by = Tensor::full({1, channels}, factor, x.dtype());
+  const Tensor plus = generated({1, channels}, x.dtype(), [&](std::int64_t c) {
+    return channels == 3 ? offset * kMean[c] : 0.0;
+  });
+  return scale_columns(x, by, plus);
+}
+
+SwinIrAxis::SwinIrAxis(std::int64_t size, std::int64_t window, SwinIrPadding padding)
+    : n(size), padded(size) {
+  if (size == 0) fail<ShapeError>("swin_ir: a picture without a pixel");
+  const bool flip = padding == SwinIrPadding::flip;
+  padded = flip ? (size / window + 1) * window : (size + window - 1) / window * window;
+  edge_twice = flip || padded - size >= size;  // a reflection would not reach
+}
+
+std::int64_t SwinIrAxis::pixel(std::int64_t i) const {
+  const std::int64_t period = edge_twice ? 2 * n : std::max<std::int64_t>(1, 2 * (n - 1));
+  const std::int64_t place = i % period;
+  return place < n ? place : period - place - (edge_twice ? 1 : 0);
+}
+
 Tensor SwinIrConvolutions::operator()(const Tensor& x, const Grids& grids) const {
   Tensor y = layers[0](x, grids);
-  for (std::size_t i = 1; i < layers.size(); ++i) y = layers[i](leaky_relu(y, kBetween), grids);
+  for (std::size_t i = 1; i < layers.size(); ++i)
+    y = layers[i](leaky_relu(y, kSwinIrBetween), grids);
   return y;
 }
 
@@ -180,18 +173,18 @@ Tensor SwinIr::operator()(const Tensor& x, const Grids& pictures, SwinIrPadding 
   const Padded padded = pad(pictures, config.window, padding);
   const bool bicubic = config.residual == SwinIrResidual::bicubic;
   const double range = config.range, mean = bicubic ? 0.0 : 1.0;
-  const Tensor in = moved(select_rows(x, padded.rows), range, -range * mean);
+  const Tensor in = swin_ir_moved(select_rows(x, padded.rows), range, -range * mean);
   const Tensor features = body(*this, first(in, padded.grids), padded.grids);
   Tensor y = finished(*this, features, padded.grids);
   if (config.end == SwinIrEnd::none) y = add(in, y);
   const Grids out = pictures.times(config.scale);
-  y = select_rows(moved(y, 1.0 / range, mean), cut(out, padded.grids.times(config.scale)));
+  y = select_rows(swin_ir_moved(y, 1.0 / range, mean), cut(out, padded.grids.times(config.scale)));
   return bicubic ? add(y, enlarge_bicubic(x, pictures, config.scale)) : y;
 }
 
 std::vector<Tensor> SwinIr::first_group(const Tensor& x, const Grids& pictures) const {
   const Orders orders(pictures, config.window);
-  std::vector<Tensor> seen{first(moved(x, config.range, -config.range), pictures)};
+  std::vector<Tensor> seen{first(swin_ir_moved(x, config.range, -config.range), pictures)};
   seen.push_back(patch_norm(seen[0]));
   layers_of(groups[0], seen[1], orders, [&](std::size_t side, const Tensor& y) {
     seen.push_back(permute_rows(y, orders.windows[side].reverse));

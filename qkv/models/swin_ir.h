@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "qkv/base/options.h"
 #include "qkv/nn/convolution.h"
 #include "qkv/nn/window_attention.h"
 #include "qkv/tensor/grids.h"
@@ -99,6 +100,28 @@ struct SwinIr {
     SwinIrResidual residual = SwinIrResidual::none;
     double drop_path = 0.1;  // of the last layer; from 0 on linearly
 
+    template <class Self, class Visit>
+    static void each(Self& c, Visit&& visit) {
+      visit({"channels", "Of pictures: 3 (red, green, blue) or 1 (grey)", between(1, 3)},
+            c.channels);
+      visit({"scale"}, c.scale);
+      visit({"range"}, c.range);
+      visit({"width", "Channels of a pixel between the layers", side_bounds()}, c.width);
+      visit({"depths", "Layers of each group", side_bounds()}, c.depths);
+      visit({"heads", "Heads of the layers of each group", side_bounds()}, c.heads);
+      visit({"window", "Pixels at a side of a window", between(2, 64)}, c.window);
+      visit(
+          {"mlp_ratio", "Width between the products of a feed-forward over the other", positive()},
+          c.mlp_ratio);
+      visit({"upsampler"}, c.end);
+      visit({"joint"}, c.joint);
+      visit({"residual",
+             "bicubic: the network adds to the enlarged input, which learns in minutes; none: as "
+             "published"},
+            c.residual);
+      visit({"drop_path", "Of leaving a layer out of a picture, in the last one", share()},
+            c.drop_path);
+    }
     /// Throws with the field's name when a value makes no model.
     void check() const;
   };

@@ -33,6 +33,9 @@ void check_end(const SwinIr::Config& c) {
       break;
     case SwinIrEnd::none:
       if (c.scale != 1) fail("swin_ir: scale {} needs an upsampler", c.scale);
+      if (c.residual != SwinIrResidual::none) {
+        fail("swin_ir: without an upsampler the picture is added already; residual must be none");
+      }
       break;
   }
 }

@@ -18,24 +18,48 @@ struct Piece {
   std::int64_t rows, cols, first, stride, picture;
 };
 
-/// All of them by their width, widest first; within one as the pictures stand.
-std::map<std::int64_t, std::vector<Piece>, std::greater<>> pieces_of(const Grids& grids,
-                                                                     std::int64_t window,
-                                                                     std::int64_t shift) {
-  std::map<std::int64_t, std::vector<Piece>, std::greater<>> found;
-  for (std::int64_t b = 0; b < grids.count(); ++b) {
-    std::int64_t top = 0;
-    for (const std::int64_t rows : window_pieces(grids[b].rows, window, shift)) {
-      std::int64_t left = 0;
-      for (const std::int64_t cols : window_pieces(grids[b].cols, window, shift)) {
-        found[cols].push_back(
-            {rows, cols, grids.begin(b) + top * grids[b].cols + left, grids[b].cols, b});
-        left += cols;
-      }
-      top += rows;
+/// By their width, widest first; within one as they came.
+using Pieces = std::map<std::int64_t, std::vector<Piece>, std::greater<>>;
+
+/// Those of a picture, or of some of its rows, whose first pixel is `begin`.
+void add_pieces(Pieces& found, const std::vector<std::int64_t>& down,
+                const std::vector<std::int64_t>& across, std::int64_t begin, std::int64_t stride,
+                std::int64_t picture) {
+  for (const std::int64_t rows : down) {
+    std::int64_t left = begin;
+    for (const std::int64_t cols : across) {
+      found[cols].push_back({rows, cols, left, stride, picture});
+      left += cols;
     }
+    begin += rows * stride;
   }
-  return found;
+}
+
+Windows windows_of(const Pieces& found, std::int64_t window, std::int64_t total) {
+  std::vector<std::int64_t> order;
+  order.reserve(static_cast<std::size_t>(total));
+  std::vector<std::int32_t> pictures;
+  pictures.reserve(order.capacity());
+  std::vector<Windows::Group> groups;
+  for (const auto& [cols, pieces] : found) {
+    Windows::Group group;
+    group.cols = cols;
+    group.begin = static_cast<std::int64_t>(order.size());
+    std::vector<std::int64_t> lengths;
+    for (const Piece& p : pieces) {
+      lengths.push_back(p.rows * p.cols);
+      pictures.insert(pictures.end(), static_cast<std::size_t>(p.rows * p.cols),
+                      static_cast<std::int32_t>(p.picture));
+      for (std::int64_t r = 0; r < p.rows; ++r) {
+        for (std::int64_t c = 0; c < p.cols; ++c) order.push_back(p.first + r * p.stride + c);
+      }
+    }
+    group.pieces = Segments(lengths);
+    group.mask = segments(group.pieces);
+    groups.push_back(std::move(group));
+  }
+  const Permutation all(std::move(order));
+  return {window, std::move(groups), all, all.inverse(), std::move(pictures)};
 }
 
 }  // namespace
@@ -54,30 +78,33 @@ std::vector<std::int64_t> window_pieces(std::int64_t n, std::int64_t window, std
 }
 
 Windows Windows::of(const Grids& grids, std::int64_t window, std::int64_t shift) {
-  std::vector<std::int64_t> order;
-  order.reserve(static_cast<std::size_t>(grids.total()));
-  std::vector<std::int32_t> pictures;
-  pictures.reserve(order.capacity());
-  std::vector<Group> groups;
-  for (const auto& [cols, pieces] : pieces_of(grids, window, shift)) {
-    Group group;
-    group.cols = cols;
-    group.begin = static_cast<std::int64_t>(order.size());
-    std::vector<std::int64_t> lengths;
-    for (const Piece& p : pieces) {
-      lengths.push_back(p.rows * p.cols);
-      pictures.insert(pictures.end(), static_cast<std::size_t>(p.rows * p.cols),
-                      static_cast<std::int32_t>(p.picture));
-      for (std::int64_t r = 0; r < p.rows; ++r) {
-        for (std::int64_t c = 0; c < p.cols; ++c) order.push_back(p.first + r * p.stride + c);
-      }
-    }
-    group.pieces = Segments(lengths);
-    group.mask = segments(group.pieces);
-    groups.push_back(std::move(group));
+  Pieces found;
+  for (std::int64_t b = 0; b < grids.count(); ++b) {
+    add_pieces(found, window_pieces(grids[b].rows, window, shift),
+               window_pieces(grids[b].cols, window, shift), grids.begin(b), grids[b].cols, b);
   }
-  const Permutation all(std::move(order));
-  return {window, std::move(groups), all, all.inverse(), std::move(pictures)};
+  return windows_of(found, window, grids.total());
+}
+
+Windows Windows::strip(const Grid& picture, std::int64_t window, std::int64_t shift,
+                       std::int64_t first, std::int64_t last) {
+  std::vector<std::int64_t> down;
+  std::int64_t at = 0, begins = -1, ends = -1;
+  for (const std::int64_t rows : window_pieces(picture.rows, window, shift)) {
+    if (at == first) begins = at;
+    if (at >= first && at + rows <= last) down.push_back(rows);
+    at += rows;
+    if (at == last) ends = at;
+  }
+  if (begins != first || ends != last) {
+    fail<ShapeError>(
+        "windows: rows {} to {} are no whole pieces of {} in windows of {} shifted by "
+        "{}",
+        first, last, picture.rows, window, shift);
+  }
+  Pieces found;
+  add_pieces(found, down, window_pieces(picture.cols, window, shift), 0, picture.cols, 0);
+  return windows_of(found, window, (last - first) * picture.cols);
 }
 
 std::int64_t Windows::pairs() const {

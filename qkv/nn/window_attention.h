@@ -38,6 +38,10 @@ struct Windows {
 
   /// Sides of pictures must be multiples of `window`: ShapeError.
   static Windows of(const Grids& grids, std::int64_t window, std::int64_t shift);
+  /// The same of rows [first, last) of one picture, which must be whole pieces of its axis:
+  /// ShapeError. Each piece is one of those of the whole picture.
+  static Windows strip(const Grid& picture, std::int64_t window, std::int64_t shift,
+                       std::int64_t first, std::int64_t last);
 
   /// Pairs of pixels that see each other.
   std::int64_t pairs() const;

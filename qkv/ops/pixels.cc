@@ -226,15 +226,16 @@ double keys_kernel(double x) {
   return 0;
 }
 
-/// Place i of an axis of n that is enlarged.
+/// Place i of an axis of n that is enlarged. The weights follow from i mod `factor` alone, so that
+/// a part of a picture has the bits of the whole.
 Taps taps_of(std::int64_t i, std::int64_t n, std::int64_t factor) {
-  const double centre = (static_cast<double>(i) + 0.5) / static_cast<double>(factor) - 0.5;
+  const double centre = (static_cast<double>(i % factor) + 0.5) / static_cast<double>(factor) - 0.5;
   const auto first = static_cast<std::int64_t>(std::floor(centre)) - 1;
   Taps taps;
   for (std::size_t k = 0; k < 4; ++k) {
     const std::int64_t j = first + static_cast<std::int64_t>(k);
     taps.weight[k] = keys_kernel(centre - static_cast<double>(j));
-    const std::int64_t place = ((j % (2 * n)) + 2 * n) % (2 * n);
+    const std::int64_t place = ((i / factor + j) % (2 * n) + 2 * n) % (2 * n);
     taps.at[k] = place < n ? place : 2 * n - 1 - place;
   }
   return taps;

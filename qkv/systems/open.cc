@@ -11,6 +11,7 @@
 #include "qkv/systems/import/decoder_config.h"
 #include "qkv/systems/import/hf_translator.h"
 #include "qkv/systems/import/packaged_translator.h"
+#include "qkv/systems/import/swin_ir_files.h"
 
 namespace qkv {
 namespace {
@@ -34,7 +35,8 @@ constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"vectors", load_as<WordVectors>},
                            {"action", load_as<ActionRecogniser>},
                            {"nodes", load_as<NodeClassifier>},
-                           {"pictures", load_as<PictureGenerator>}};
+                           {"pictures", load_as<PictureGenerator>},
+                           {"upscale", load_as<Upscaler>}};
 
 System bert_of(const std::filesystem::path& directory, const Json& config,
                const LoadOptions& options) {
@@ -63,6 +65,7 @@ Json config_of(const std::filesystem::path& directory) {
 }  // namespace
 
 System open(const std::filesystem::path& directory, const LoadOptions& options) {
+  if (is_swin_ir_file(directory)) return Upscaler::load(directory, options);
   if (auto model = read_packaged_translator(ModelFiles(directory))) {
     return Translator(std::move(*model), options);
   }
@@ -97,7 +100,8 @@ std::string_view verb_of(const System& system) {
                                         "similar",
                                         "action",
                                         "classify --nodes",
-                                        "generate --pictures"};
+                                        "generate --pictures",
+                                        "upscale"};
   static_assert(std::size(verbs) == std::variant_size_v<System>);
   return verbs[system.index()];
 }

@@ -12,19 +12,21 @@
 #include "qkv/systems/node_classifier.h"
 #include "qkv/systems/picture_generator.h"
 #include "qkv/systems/translator.h"
+#include "qkv/systems/upscaler.h"
 #include "qkv/systems/vectors.h"
 
 namespace qkv {
 
 using System =
     std::variant<Translator, Generator, Tagger, Classifier, IntentModel, MaskedModel, Encoder,
-                 WordVectors, ActionRecogniser, NodeClassifier, PictureGenerator>;
+                 WordVectors, ActionRecogniser, NodeClassifier, PictureGenerator, Upscaler>;
 
 /// What the directory holds: qkv's own models by their config.json; Hugging Face's BERT,
 /// DistilBERT, RoBERTa, XLM-R and ALBERT (a Classifier or Tagger where "architectures" names a head
 /// for labels, else a MaskedModel where there is a head for words, else an Encoder), its Marian and
 /// M2M100, its GPT-2, GPT-Neo, Llama and MPT; CTranslate2's translators by their model.bin, and
-/// packages of Argos Translate, as an .argosmodel too. Throws FileError or DataError.
+/// packages of Argos Translate, as an .argosmodel too; SwinIR's published weights as safetensors, a
+/// file or a directory without a config.json. Throws FileError or DataError.
 System open(const std::filesystem::path& directory, const LoadOptions& options = {});
 
 /// The verb that asks such a system, for messages: "translate", "tag".

@@ -11,6 +11,7 @@
 
 #include "qkv/ops/columns.h"
 #include "qkv/ops/convolve.h"
+#include "qkv/ops/deviation.h"
 #include "qkv/ops/elementwise.h"
 #include "qkv/ops/embedding.h"
 #include "qkv/ops/grid.h"
@@ -224,6 +225,9 @@ inline void add_picture_rows(std::vector<OpRow>& rows, std::int64_t n) {
          return scale_columns(x[0], x[1], x[2], std::vector<std::int32_t>{2, 0, 2, 2, 0});
        }});
   rows.push_back({"leaky_relu" + size, {{5, n}}, [](auto x) { return leaky_relu(x[0], 0.2); }});
+  rows.push_back({"deviations" + size, {{5, n}}, [](auto x) {
+                    return deviations(x[0], Tensor::full(x[0].shape(), 0.1, x[0].dtype()), 0.01);
+                  }});
   rows.push_back({"permute_rows" + size, {{5, n}}, [](auto x) {
                     return permute_rows(x[0], Permutation({4, 0, 3, 1, 2}));
                   }});

@@ -33,6 +33,9 @@ struct Writer {
   Exported operator()(const PictureGenerator&) const {
     fail("export: no class of transformers is a generator as SAGAN has it");
   }
+  Exported operator()(const Upscaler&) const {
+    fail("export: no class of transformers is SwinIR; --format swinir has its own names");
+  }
 };
 
 }  // namespace
@@ -41,6 +44,20 @@ Exported export_huggingface(const System& system, const std::filesystem::path& t
                             const ExportOptions& options) {
   NewFolder folder(target);
   Exported done = std::visit(Writer{folder.folder(), options}, system);
+  folder.commit();
+  return done;
+}
+
+Exported export_system(const System& system, const std::filesystem::path& target,
+                       ExportFormat format, const ExportOptions& options) {
+  if (format == ExportFormat::huggingface) return export_huggingface(system, target, options);
+  const auto* upscaler = std::get_if<Upscaler>(&system);
+  if (!upscaler) {
+    fail("export: --format swinir is for models of pictures (qkv train upscale), not for qkv {}",
+         verb_of(system));
+  }
+  NewFolder folder(target);
+  Exported done = export_swin_ir(upscaler->model(), folder.folder());
   folder.commit();
   return done;
 }

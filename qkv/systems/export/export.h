@@ -24,8 +24,13 @@
 namespace qkv {
 
 /// Whose directories.
-enum class ExportFormat : std::uint8_t { huggingface };
-constexpr std::array<std::string_view, 1> spelling(ExportFormat) { return {"huggingface"}; }
+enum class ExportFormat : std::uint8_t {
+  huggingface,
+  swinir,  ///< of an Upscaler: model.safetensors under the names of SwinIR's released code
+};
+constexpr std::array<std::string_view, 2> spelling(ExportFormat) {
+  return {"huggingface", "swinir"};
+}
 
 struct ExportOptions {
   bool drop_rules = false;  // of a tagger: which tag may follow which
@@ -49,5 +54,8 @@ struct Exported {
 /// `target` is there already and not an empty directory, or cannot be written.
 Exported export_huggingface(const System& system, const std::filesystem::path& target,
                             const ExportOptions& options = {});
+/// The same in a format that is asked for.
+Exported export_system(const System& system, const std::filesystem::path& target,
+                       ExportFormat format, const ExportOptions& options = {});
 
 }  // namespace qkv

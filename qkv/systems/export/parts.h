@@ -15,6 +15,7 @@
 #include "qkv/systems/labeller_model.h"
 #include "qkv/systems/language_model.h"
 #include "qkv/systems/translation_model.h"
+#include "qkv/systems/upscale_model.h"
 
 namespace qkv {
 
@@ -23,6 +24,8 @@ Exported export_labeller(const LabellerModel& model, const std::filesystem::path
                          const ExportOptions& options);
 Exported export_decoder(const LanguageModel& model, const std::filesystem::path& folder);
 Exported export_translator(const TranslationModel& model, const std::filesystem::path& folder);
+/// Throws Error for a network that SwinIR's code does not compute.
+Exported export_swin_ir(const UpscaleModel& model, const std::filesystem::path& folder);
 
 // Their steps.
 
