@@ -1,6 +1,7 @@
 #include "qkv/kernels/convolve.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "qkv/base/parallel.h"
@@ -183,8 +184,11 @@ void convolve(const Convolve& a, const float* x, const float* weight, const floa
   });
 }
 
-// A picture's pixels hear of its own places alone: pictures in parallel, their tiles in order.
-void convolve_input(const Convolve& a, const float* dy, const float* transposed, float* dx) {
+namespace {
+
+/// With strides: pictures in parallel, since a picture's pixels hear of its own places alone, their
+/// tiles in order.
+void scatter_input(const Convolve& a, const float* dy, const float* transposed, float* dx) {
   const std::int64_t n = a.group_out(), fan = a.fan_in(), tile = tile_of(a);
   parallel_for(static_cast<std::int64_t>(a.grids.size()), 1, [&](std::int64_t b, std::int64_t) {
     const ConvolvedGrid& g = a.grids[static_cast<std::size_t>(b)];
@@ -197,6 +201,59 @@ void convolve_input(const Convolve& a, const float* dy, const float* transposed,
                 transposed + group * n * fan, fan, 0.0f, rows, fan);
         scatter(a, rows, group, first, last, dx);
       }
+    }
+  });
+}
+
+/// Whether the gradient of the pixels is a convolution of that of the places: pixel by pixel, each
+/// place that saw it stands beside the next.
+bool turns_around(const PixelWindow& w) {
+  return w.row_stride == 1 && w.col_stride == 1 && w.row_pad < w.rows && w.col_pad < w.cols;
+}
+
+/// That convolution: from places to pixels.
+struct Turned {
+  std::vector<ConvolvedGrid> grids;
+  Convolve form;
+
+  explicit Turned(const Convolve& a) : form(a) {
+    for (const ConvolvedGrid& g : a.grids) grids.push_back({g.places, g.grid, g.out, g.in});
+    form.grids = grids;
+    form.window.row_pad = a.window.rows - 1 - a.window.row_pad;
+    form.window.col_pad = a.window.cols - 1 - a.window.col_pad;
+    std::swap(form.in, form.out);
+  }
+  Turned(const Turned&) = delete;
+  Turned& operator=(const Turned&) = delete;
+};
+
+/// transposed [out, entries, I] as [groups, entries from last to first, O, I].
+std::vector<float> turned_weight(const Convolve& a, const float* transposed) {
+  const std::int64_t entries = a.window.count(), in = a.group_in(), out = a.group_out();
+  std::vector<float> to(static_cast<std::size_t>(a.out * a.fan_in()));
+  for (std::int64_t o = 0; o < a.out; ++o) {
+    for (std::int64_t e = 0; e < entries; ++e) {
+      const std::int64_t row = (o / out * entries + entries - 1 - e) * out + o % out;
+      std::copy_n(transposed + o * a.fan_in() + e * in, in, to.data() + row * in);
+    }
+  }
+  return to;
+}
+
+}  // namespace
+
+void convolve_input(const Convolve& a, const float* dy, const float* transposed, float* dx) {
+  if (!turns_around(a.window)) return scatter_input(a, dy, transposed, dx);
+  const Turned turned(a);
+  const Convolve& t = turned.form;
+  const std::vector<float> weight = turned_weight(a, transposed);
+  const std::int64_t n = t.group_out(), fan = t.fan_in();
+  parallel_for(places_of(t), tile_of(t), [&](std::int64_t first, std::int64_t last) {
+    float* rows = scratch_of(last - first, t);
+    for (std::int64_t group = 0; group < t.groups; ++group) {
+      gather(t, dy, group, first, last, rows);
+      gemm_nn(last - first, n, fan, rows, fan, weight.data() + group * fan * n, n, 1.0f,
+              dx + first * t.out + group * n, t.out);
     }
   });
 }

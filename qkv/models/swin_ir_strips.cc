@@ -52,21 +52,27 @@ class Rows {
   std::deque<Tensor> parts_;
 };
 
-/// A part of the network. push() gives the rows of its result that have become known, undefined
-/// where there are none; with `last`, all that are left.
+/// Rows, undefined where there are none, and whether they are the last ones.
+using Sink = std::function<void(const Tensor& x, bool last)>;
+
+/// A part of the network. What push() makes known of its result goes on to `next` at once, so that
+/// no strip grows; with `last`, all that is left does.
 class Part {
  public:
   Part() = default;
   Part(const Part&) = delete;
   Part& operator=(const Part&) = delete;
   virtual ~Part() = default;
-  virtual Tensor push(const Tensor& x, bool last) = 0;
+  virtual void push(const Tensor& x, bool last) = 0;
+  Sink next;
 };
 using Parts = std::vector<std::unique_ptr<Part>>;
 
-Tensor push_all(const Parts& parts, Tensor x, bool last) {
-  for (const auto& part : parts) x = part->push(x, last);
-  return x;
+void join(const Parts& parts, Sink end) {
+  for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+    parts[i]->next = [to = parts[i + 1].get()](const Tensor& x, bool last) { to->push(x, last); };
+  }
+  parts.back()->next = std::move(end);
 }
 
 /// What a pixel tells of itself alone.
@@ -74,7 +80,7 @@ template <class F>
 class Pixels : public Part {
  public:
   explicit Pixels(F f) : f_(std::move(f)) {}
-  Tensor push(const Tensor& x, bool) override { return x.defined() ? f_(x) : x; }
+  void push(const Tensor& x, bool last) override { next(x.defined() ? f_(x) : x, last); }
 
  private:
   F f_;
@@ -82,15 +88,17 @@ class Pixels : public Part {
 
 class Skip : public Part {
  public:
-  Skip(std::int64_t cols, Parts branch) : cols_(cols), rows_(cols), branch_(std::move(branch)) {}
-  Tensor push(const Tensor& x, bool last) override {
+  Skip(std::int64_t cols, Parts branch) : rows_(cols), branch_(std::move(branch)) {
+    join(branch_, [this, cols](const Tensor& y, bool last) {
+      next(y.defined() ? add(y, rows_.take(y.dim(0) / cols)) : y, last);
+    });
+  }
+  void push(const Tensor& x, bool last) override {
     rows_.add(x);
-    const Tensor y = push_all(branch_, x, last);
-    return y.defined() ? add(y, rows_.take(y.dim(0) / cols_)) : y;
+    branch_.front()->push(x, last);
   }
 
  private:
-  std::int64_t cols_;
   Rows rows_;
   Parts branch_;
 };
@@ -99,19 +107,19 @@ class Skip : public Part {
 class Convolved : public Part {
  public:
   Convolved(const Convolution& m, std::int64_t cols) : m_(m), cols_(cols), rows_(cols) {}
-  Tensor push(const Tensor& x, bool last) override {
+  void push(const Tensor& x, bool last) override {
     const std::int64_t pad = m_.config.pad, size = m_.config.size;
     if (!begun_) margin(pad);
     begun_ = true;
     rows_.add(x);
     if (last) margin(pad);
     const std::int64_t count = rows_.count();
-    if (count < size) return {};
+    if (count < size) return next({}, last);
     const Tensor in = rows_.take(count);
     rows_.add(slice_rows(in, (count - size + 1) * cols_, count * cols_));
     PixelWindow window = m_.window();
     window.row_pad = 0;
-    return convolve(in, Grids{{count, cols_}}, m_.weight, m_.bias, window);
+    next(convolve(in, Grids{{count, cols_}}, m_.weight, m_.bias, window), last);
   }
 
  private:
@@ -154,30 +162,34 @@ class Cuts {
 
 class Swin : public Part {
  public:
-  Swin(const SwinLayer& m, Cuts& cuts, std::int64_t shift)
-      : m_(m), cuts_(cuts), shift_(shift), rows_(cuts.cols()) {}
-  Tensor push(const Tensor& x, bool) override {
+  /// `most` rows at once, whole windows.
+  Swin(const SwinLayer& m, Cuts& cuts, std::int64_t shift, std::int64_t most)
+      : m_(m), cuts_(cuts), shift_(shift), most_(most), rows_(cuts.cols()) {}
+  void push(const Tensor& x, bool last) override {
     rows_.add(x);
-    const std::int64_t end = cuts_.border(done_ + rows_.count(), shift_);
-    if (end == done_) return {};
-    const Windows& windows = cuts_.of(done_, end, shift_);
-    const Tensor in = permute_rows(rows_.take(end - done_), windows.order);
-    done_ = end;
-    return permute_rows(swin_layer(m_, in, windows), windows.reverse);
+    const std::int64_t known = cuts_.border(done_ + rows_.count(), shift_);
+    if (known == done_) return next({}, last);
+    while (done_ < known) {
+      const std::int64_t end = std::min(known, cuts_.border(done_ + most_, shift_));
+      const Windows& windows = cuts_.of(done_, end, shift_);
+      const Tensor in = permute_rows(rows_.take(end - done_), windows.order);
+      done_ = end;
+      next(permute_rows(swin_layer(m_, in, windows), windows.reverse), last && done_ == known);
+    }
   }
 
  private:
   const SwinLayer& m_;
   Cuts& cuts_;
-  std::int64_t shift_, done_ = 0;
+  std::int64_t shift_, most_, done_ = 0;
   Rows rows_;
 };
 
 /// The whole network, from the first convolution on.
 class Network {
  public:
-  Network(const SwinIr& m, const Grid& padded)
-      : m_(m), cols_(padded.cols), cuts_(padded, m.config.window) {
+  Network(const SwinIr& m, const Grid& padded, std::int64_t most, Sink end)
+      : m_(m), most_(most), cols_(padded.cols), cuts_(padded, m.config.window) {
     if (m.config.end == SwinIrEnd::none) {
       Parts all;
       build(all);
@@ -185,8 +197,9 @@ class Network {
     } else {
       build(parts_);
     }
+    join(parts_, std::move(end));
   }
-  Tensor push(const Tensor& x, bool last) { return push_all(parts_, x, last); }
+  void push(const Tensor& x, bool last) { parts_.front()->push(x, last); }
 
  private:
   void build(Parts& parts) {
@@ -197,7 +210,7 @@ class Network {
       Parts inside;
       for (std::size_t i = 0; i < group.blocks.size(); ++i) {
         const std::int64_t shift = i % 2 == 0 ? 0 : cuts_.window() / 2;
-        inside.push_back(std::make_unique<Swin>(group.blocks[i], cuts_, shift));
+        inside.push_back(std::make_unique<Swin>(group.blocks[i], cuts_, shift, most_));
       }
       convolutions(inside, group.joint);
       skip(body, std::move(inside));
@@ -266,6 +279,7 @@ class Network {
   }
 
   const SwinIr& m_;
+  std::int64_t most_;  // rows of a strip
   std::int64_t cols_;  // where the parts that are built stand
   Cuts cuts_;
   Parts parts_;
@@ -301,6 +315,36 @@ Tensor enlarged_rows(const SwinIrStrips& strips, const Grid& picture, std::int64
                     (first - top * scale) * cols, (last - top * scale) * cols);
 }
 
+/// What leaves the network, on its way to the picture: without the filling, with what it adds to.
+class Finish {
+ public:
+  Finish(const SwinIr::Config& config, const Grid& picture, std::int64_t wide,
+         const SwinIrStrips& strips)
+      : c_(config), picture_(picture), wide_(wide), strips_(strips) {}
+
+  void operator()(const Tensor& x, bool) {
+    if (!x.defined()) return;
+    const Grid whole = picture_.times(c_.scale);
+    const std::int64_t end = std::min(whole.rows, done_ + x.dim(0) / wide_);
+    if (end == done_) return;  // filling
+    std::vector<std::int64_t> pixels;
+    for (std::int64_t r = 0; r < end - done_; ++r) {
+      for (std::int64_t col = 0; col < whole.cols; ++col) pixels.push_back(r * wide_ + col);
+    }
+    const bool bicubic = c_.residual == SwinIrResidual::bicubic;
+    Tensor y = select_rows(swin_ir_moved(x, 1.0 / c_.range, bicubic ? 0.0 : 1.0), pixels);
+    if (bicubic) y = add(y, enlarged_rows(strips_, picture_, c_.scale, done_, end));
+    strips_.take(done_, y);
+    done_ = end;
+  }
+
+ private:
+  const SwinIr::Config& c_;
+  Grid picture_;
+  std::int64_t wide_, done_ = 0;  // columns with the filling; rows
+  const SwinIrStrips& strips_;
+};
+
 }  // namespace
 
 void run_in_strips(const SwinIr& m, const Grid& picture, const SwinIrStrips& strips,
@@ -308,30 +352,15 @@ void run_in_strips(const SwinIr& m, const Grid& picture, const SwinIrStrips& str
   const NoRecording quiet;
   const SwinIr::Config& c = m.config;
   const SwinIrAxis down(picture.rows, c.window, padding), across(picture.cols, c.window, padding);
-  const bool bicubic = c.residual == SwinIrResidual::bicubic;
-  const double mean = bicubic ? 0.0 : 1.0;
+  const double mean = c.residual == SwinIrResidual::bicubic ? 0.0 : 1.0;
   const std::int64_t most = at_once > 0 ? at_once : kPixels / across.padded;
   const std::int64_t step = std::max<std::int64_t>(1, (most + c.window - 1) / c.window) * c.window;
-  const std::int64_t rows = picture.rows * c.scale, cols = picture.cols * c.scale;
-  const std::int64_t wide = across.padded * c.scale;
-  Network network(m, {down.padded, across.padded});
-  std::int64_t done = 0;
+  Network network(m, {down.padded, across.padded}, step,
+                  Finish(c, picture, across.padded * c.scale, strips));
   for (std::int64_t first = 0; first < down.padded; first += step) {
     const std::int64_t last = std::min(down.padded, first + step);
-    const Tensor in =
-        swin_ir_moved(padded_rows(strips, down, across, first, last), c.range, -c.range * mean);
-    Tensor y = network.push(in, last == down.padded);
-    if (!y.defined()) continue;
-    const std::int64_t end = std::min(rows, done + y.dim(0) / wide);
-    if (end == done) break;  // what is left is filling
-    std::vector<std::int64_t> pixels;
-    for (std::int64_t r = 0; r < end - done; ++r) {
-      for (std::int64_t x = 0; x < cols; ++x) pixels.push_back(r * wide + x);
-    }
-    y = select_rows(swin_ir_moved(y, 1.0 / c.range, mean), pixels);
-    if (bicubic) y = add(y, enlarged_rows(strips, picture, c.scale, done, end));
-    strips.take(done, y);
-    done = end;
+    const Tensor in = padded_rows(strips, down, across, first, last);
+    network.push(swin_ir_moved(in, c.range, -c.range * mean), last == down.padded);
   }
 }
 

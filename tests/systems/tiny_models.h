@@ -26,6 +26,7 @@
 #include "qkv/systems/language_model.h"
 #include "qkv/systems/node_classifier.h"
 #include "qkv/systems/node_model.h"
+#include "qkv/systems/upscale_model.h"
 #include "qkv/systems/predict_clips.h"
 #include "qkv/systems/score_text.h"
 #include "qkv/systems/translation_decoding.h"

@@ -183,6 +183,9 @@ TEST(SwinIrFiles, SayWhatIsWrong) {
   EXPECT_NE(error().find("holds no SwinIR"), std::string::npos) << error();
   std::ofstream(folder / "w.pth") << "pickle";
   EXPECT_NE(error_of([&] { (void)open(folder / "w.pth"); }).find("save_file"), std::string::npos);
+  std::filesystem::create_directories(folder / "d");
+  std::ofstream(folder / "d" / "w.pth") << "pickle";
+  EXPECT_NE(error_of([&] { (void)open(folder / "d"); }).find("save_file"), std::string::npos);
 }
 
 TEST(SwinIrFiles, AreExported) {

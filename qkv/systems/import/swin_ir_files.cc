@@ -1,6 +1,7 @@
 #include "qkv/systems/import/swin_ir_files.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -10,7 +11,7 @@
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
-#include "qkv/io/weight_files.h"
+#include "qkv/media/folders.h"
 
 namespace qkv {
 namespace {
@@ -145,27 +146,32 @@ fs::path weights_at(const fs::path& path) {
   return fs::is_directory(path, code) ? path / kWeightsFile : path;
 }
 
+[[noreturn]] void refuse_pickle(const fs::path& file) {
+  fail<FileError>(
+      "{}: is a pickle: to load it is to run whatever program is in it. Where you trust it, "
+      "convert it with torch 2.6 or newer: python3 -c \"import torch; from safetensors.torch "
+      "import save_file; s = torch.load('{}', map_location='cpu', weights_only=True); s = "
+      "s.get('params_ema', s.get('params', s)); save_file({{k: v.clone().contiguous() for k, v "
+      "in s.items()}}, 'model.safetensors')\"",
+      file.string(), file.filename().string());
+}
+
 }  // namespace
 
 bool is_swin_ir_file(const fs::path& path) {
   std::error_code code;
   if (fs::is_regular_file(path, code)) {
-    if (path.extension() == ".safetensors") return true;
-    if (path.extension() == ".pth" || path.extension() == ".pt") {
-      fail<FileError>(
-          "{}: is a pickle: to load it is to run whatever program is in it. Where you trust it, "
-          "convert it with torch 2.6 or newer: python3 -c \"import torch; from safetensors.torch "
-          "import save_file; s = torch.load('{}', map_location='cpu', weights_only=True); s = "
-          "s.get('params_ema', s.get('params', s)); save_file({{k: v.clone().contiguous() for k, v "
-          "in s.items()}}, 'model.safetensors')\"",
-          path.string(), path.filename().string());
-    }
-    return false;
+    if (path.extension() == ".pth" || path.extension() == ".pt") refuse_pickle(path);
+    return path.extension() == ".safetensors";
   }
-  if (fs::exists(path / kConfigFile, code) || !fs::is_regular_file(path / kWeightsFile, code)) {
-    return false;
+  if (!fs::is_directory(path, code) || fs::exists(path / kConfigFile, code)) return false;
+  if (fs::is_regular_file(path / kWeightsFile, code)) {
+    return holds_swin_ir(SafetensorsFile(path / kWeightsFile));
   }
-  return holds_swin_ir(SafetensorsFile(path / kWeightsFile));
+  for (const fs::path& file : files_in(path, std::array<std::string_view, 1>{".pth"})) {
+    refuse_pickle(file);
+  }
+  return false;
 }
 
 UpscaleModel read_swin_ir_file(const fs::path& path) {
