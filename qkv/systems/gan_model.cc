@@ -15,7 +15,7 @@
 namespace qkv {
 namespace {
 
-constexpr const char* kTask = "pictures";
+constexpr const char* kTask = "gan";
 
 std::vector<std::string> labels_of(FieldReader& reader, const Json& config) {
   constexpr const char* kExpected = "a list of different names";

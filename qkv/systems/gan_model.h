@@ -1,5 +1,5 @@
 // A generator of pictures as it lies in a directory: the network and what its classes are called.
-//   config.json        format, task "pictures", labels, model
+//   config.json        format, task "gan", labels, model
 //   model.safetensors  weights and buffers, names of for_each_saved
 #pragma once
 

@@ -35,7 +35,7 @@ constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"vectors", load_as<WordVectors>},
                            {"action", load_as<ActionRecogniser>},
                            {"nodes", load_as<NodeClassifier>},
-                           {"pictures", load_as<PictureGenerator>},
+                           {"gan", load_as<PictureGenerator>},
                            {"upscale", load_as<Upscaler>}};
 
 System bert_of(const std::filesystem::path& directory, const Json& config,

@@ -157,7 +157,7 @@ AttentionMaps PictureGenerator::attention(const PictureRequest& request,
 
 Info PictureGenerator::info() const {
   const SaganConfig& c = model_->network.config;
-  Info info = describe("pictures", "", "SAGAN", *model_);
+  Info info = describe("gan", "", "SAGAN", *model_);
   info.summary = "SAGAN, a generator of pictures";
   info.facts.emplace_back(
       "pictures", fmt::format("{} × {}, {}", c.size, c.size, c.channels == 1 ? "grey" : "colour"));

@@ -66,7 +66,7 @@ TEST(PictureGenerator, IsSavedWithItsBuffersAndFoundByOpen) {
             g.generate({.count = 3})[2].picture);
   EXPECT_EQ(verb_of(opened), "generate --pictures");
   const Info info = info_of(opened);
-  EXPECT_EQ(info.task, "pictures");
+  EXPECT_EQ(info.task, "gan");
   EXPECT_EQ(info.parameters, parameter_count(toy().network));
   const PictureGenerator plain(toy({}, 0));
   plain.save(folder / "plain");
