@@ -173,6 +173,17 @@ inline void make_foreign(const fs::path& to) {
               {{"idx", 1}, {"path", ""}, {"type", "sentence_transformers.models.Pooling"}}});
 }
 
+/// A directory of ours with a Dense module behind it.
+inline void make_dense_bert(const fs::path& to) {
+  BertModel m = bert();
+  Initialiser init(7);
+  SentenceDense dense;
+  dense.linear = Linear::make(init, m.network.bert.config.hidden_size, 4);
+  dense.length_one = true;
+  m.sentence.dense.push_back(std::move(dense));
+  save_bert_model(m, to);
+}
+
 inline std::string ask_bert(const fs::path& from) {
   const BertModel m = load_bert_model(from);
   std::string answer = bits(embed_texts(m, kLines).values());
@@ -349,6 +360,7 @@ inline const std::vector<Kind>& kinds() {
       {"bert labeller", [](const fs::path& p) { make_labeller(p, true); }, ask_labeller},
       {"bert", [](const fs::path& p) { save_bert_model(bert(), p); }, ask_bert},
       {"foreign bert", make_foreign, ask_bert, false},
+      {"dense bert", make_dense_bert, ask_bert},
       {"vectors", make_vectors, ask_vectors},
       {"act", [](const fs::path& p) { make_action(p, ActionArchitecture::act); }, ask_action},
       {"action lstm", [](const fs::path& p) { make_action(p, ActionArchitecture::lstm); },
