@@ -76,9 +76,15 @@ struct Look {
     }
     return n.attention(read_nodes(s.graph), s.node);
   }
-  AttentionMaps operator()(const PictureGenerator& g) const { return g.attention({}); }
   AttentionMaps operator()(const Upscaler&) const {
     fail("{}: what models of pictures attend to cannot be shown yet", s.model);
+  }
+  AttentionMaps operator()(const PictureGenerator& g) const {
+    const bool text = !s.source.empty() || !s.target.empty();
+    if (text || !s.clips.empty() || !s.clip.empty() || !s.node.empty() || s.graph.given()) {
+      fail("look: a generator of pictures reads nothing; leave out what it is to look at");
+    }
+    return g.attention({});
   }
 };
 

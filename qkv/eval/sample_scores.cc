@@ -144,10 +144,10 @@ double class_score(const FeatureRows& p) {
   return std::exp(divergence / static_cast<double>(p.rows));
 }
 
-Gaussian gaussian_of(const FeatureRows& f) {
-  check_rows("gaussian", f, 2);
+FeatureMoments moments_of(const FeatureRows& f) {
+  check_rows("moments", f, 2);
   const std::size_t d = f.width;
-  Gaussian g{.mean = std::vector<double>(d), .covariance = Matrix(d * d)};
+  FeatureMoments g{.mean = std::vector<double>(d), .covariance = Matrix(d * d)};
   for (std::size_t n = 0; n < f.rows; ++n) {
     for (std::size_t i = 0; i < d; ++i) g.mean[i] += f.row(n)[i] / static_cast<double>(f.rows);
   }
@@ -162,7 +162,7 @@ Gaussian gaussian_of(const FeatureRows& f) {
   return g;
 }
 
-double frechet_distance(const Gaussian& a, const Gaussian& b) {
+double frechet_distance(const FeatureMoments& a, const FeatureMoments& b) {
   const std::size_t d = a.mean.size();
   if (d == 0 || b.mean.size() != d || a.covariance.size() != d * d ||
       b.covariance.size() != d * d) {

@@ -22,15 +22,15 @@ struct FeatureRows {
 /// that is no distribution.
 double class_score(const FeatureRows& probabilities);
 
-struct Gaussian {
+struct FeatureMoments {
   std::vector<double> mean;        // [D]
   std::vector<double> covariance;  // [D D]
 };
 /// Of at least two rows; the covariance divides by N − 1.
-Gaussian gaussian_of(const FeatureRows& features);
+FeatureMoments moments_of(const FeatureRows& features);
 /// ‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½) (Fréchet 1957; Heusel et al. 2017), the root by the
 /// eigenvalues of Σ₁^½ Σ₂ Σ₁^½, negative ones as 0.
-double frechet_distance(const Gaussian& a, const Gaussian& b);
+double frechet_distance(const FeatureMoments& a, const FeatureMoments& b);
 
 /// The squared maximum mean discrepancy with the kernel (x·y/D + 1)³, unbiased (Bińkowski et al.
 /// 2018): 0 on average where both come from one distribution, so it may be negative. Throws Error

@@ -18,7 +18,6 @@ namespace qkv {
 namespace {
 
 constexpr const char* kSamples = "samples";
-constexpr int kSeen = 48;  // pixels that a picture of a sheet should at least have
 
 std::string fingerprint_of(const GanPictures& pictures) {
   std::uint64_t sum = 0;
@@ -57,8 +56,7 @@ void save_sheet(const GanModel& model, const GanRecipe& r, const std::filesystem
        generator.generate({.count = r.sheet, .label = {}, .seed = r.train.seed})) {
     pictures.push_back(std::move(made.picture));
   }
-  const int size = static_cast<int>(r.size);
-  save_picture(picture_sheet(pictures, {.zoom = std::max(1, kSeen / size)}), file);
+  save_picture(picture_sheet(pictures), file);
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ void restore_held(const SafetensorsFile& file, const std::string& path, HeldTens
                                   to_string(tensor.shape())));
     }
     Tensor to = tensor;
-    std::ranges::copy(file.tensor(stored).values(), to.data());
+    std::ranges::copy(file.tensor(stored).values(), to.values().begin());
   }
 }
 

@@ -32,7 +32,7 @@ TEST(ClassScore, GoldenAndItsEnds) {
 }
 
 TEST(FrechetDistance, Golden) {
-  const Gaussian a{{1, 2}, {2, .5, .5, 1}}, b{{0, 0}, {1, 0, 0, 3}};
+  const FeatureMoments a{{1, 2}, {2, .5, .5, 1}}, b{{0, 0}, {1, 0, 0, 3}};
   EXPECT_NEAR(frechet_distance(a, b), 5.808853, 1e-6);
   EXPECT_NEAR(frechet_distance(b, a), 5.808853, 1e-6);
   EXPECT_NEAR(frechet_distance(a, a), 0, 1e-12);
@@ -42,7 +42,7 @@ TEST(FrechetDistance, Golden) {
 TEST(FrechetDistance, OfManyColumnsAndOfTooFewRows) {
   // Diagonal: Σ (√a − √b)².
   constexpr std::size_t kWidth = 40;
-  Gaussian a{std::vector<double>(kWidth), std::vector<double>(kWidth * kWidth)}, b = a;
+  FeatureMoments a{std::vector<double>(kWidth), std::vector<double>(kWidth * kWidth)}, b = a;
   double expected = 0;
   for (std::size_t i = 0; i < kWidth; ++i) {
     a.covariance[i * kWidth + i] = 1 + static_cast<double>(i);
@@ -50,15 +50,15 @@ TEST(FrechetDistance, OfManyColumnsAndOfTooFewRows) {
     expected += std::pow(std::sqrt(1 + static_cast<double>(i)) - 2, 2);
   }
   EXPECT_NEAR(frechet_distance(a, b), expected, 1e-9);
-  const Gaussian flat = gaussian_of(normal_rows(5, 12, 1));  // a covariance without full rank
+  const FeatureMoments flat = moments_of(normal_rows(5, 12, 1));  // a covariance without full rank
   EXPECT_NEAR(frechet_distance(flat, flat), 0, 1e-6);
 }
 
-TEST(GaussianOf, DividesByOneLess) {
-  const Gaussian g = gaussian_of(rows(2, {0, 1, 2, 5}));
+TEST(MomentsOf, DividesByOneLess) {
+  const FeatureMoments g = moments_of(rows(2, {0, 1, 2, 5}));
   EXPECT_EQ(g.mean, (std::vector<double>{1, 3}));
   EXPECT_EQ(g.covariance, (std::vector<double>{2, 4, 4, 8}));
-  EXPECT_THROW((void)gaussian_of(rows(2, {0, 1})), Error);
+  EXPECT_THROW((void)moments_of(rows(2, {0, 1})), Error);
 }
 
 TEST(KernelDistance, ByHandAndUnbiased) {

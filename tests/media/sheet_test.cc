@@ -31,7 +31,8 @@ TEST(PictureSheet, StandsRowByRowWithGaps) {
 
 TEST(PictureSheet, IsAsWideAsItsPictures) {
   const std::vector<Picture> one = {plain(1)};
-  EXPECT_EQ(picture_sheet(one, {.columns = 8, .gap = 0}), plain(1));
+  EXPECT_EQ(picture_sheet(one, {.columns = 8, .gap = 0, .zoom = 1}), plain(1));
+  EXPECT_EQ(picture_sheet(one, {.columns = 8, .gap = 0}).width, 48) << "small ones are enlarged";
 }
 
 TEST(PictureSheet, RefusesWhatDoesNotFit) {

@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "qkv/base/error.h"
+#include "qkv/systems/gan_model.h"
 #include "qkv/systems/weights_file.h"
 
 namespace qkv {

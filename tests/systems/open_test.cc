@@ -69,6 +69,13 @@ struct Ask {
     }
     return answer;
   }
+  std::string operator()(const PictureGenerator& g) const {
+    std::string answer;
+    for (const MadePicture& made : g.generate({.count = 2})) {
+      answer += made.label + std::string(made.picture.bytes.begin(), made.picture.bytes.end());
+    }
+    return answer;
+  }
   std::string operator()(const NodeClassifier& c) const {
     std::string answer;
     for (const ClassifiedNode& n : c.classify(tiny::graph_of_nodes())) {
