@@ -84,12 +84,13 @@ void upscale(const Settings& s, Program& program) {
   const std::vector<fs::path> pictures = picture_paths(s.pictures);
   const std::vector<fs::path> outputs = outputs_of(s, pictures, model.scale());
   for (std::size_t i = 0; i < pictures.size(); ++i) {
-    Picture in = read_picture(pictures[i]);
+    const Picture in = read_picture(pictures[i]);
     try {
       model.check(in);
     } catch (const Error& e) {
       fail("{}: {}", pictures[i].string(), e.what());
     }
+    check_picture_name(outputs[i], in.channels);
     const Picture out = model.upscale(in, program.console.progress());
     save_picture(out, outputs[i]);
     program.console.clear();

@@ -97,15 +97,16 @@ Picture decode_picture(std::string_view bytes, std::string_view name, const Pict
   return how.channels == 3 ? rgb_of(picture) : grey_of(picture);
 }
 
-void save_picture(const Picture& picture, const std::filesystem::path& path) {
-  const std::string ending = path.extension().string();
-  if (ending == ".png") return write_file(path, encode_png(picture));
-  const bool grey = picture.channels == 1;
-  if (ending == ".pnm" || ending == (grey ? ".pgm" : ".ppm")) {
-    return write_file(path, encode_ppm(picture));
-  }
+void check_picture_name(const std::filesystem::path& path, int channels) {
+  const std::string ending = path.extension().string(), own = channels == 1 ? ".pgm" : ".ppm";
+  if (ending == ".png" || ending == ".pnm" || ending == own) return;
   fail<UsageError>("{}: a picture is written as .png, .pnm or {}", path.string(),
-                   grey ? ".pgm (it is grey)" : ".ppm");
+                   channels == 1 ? ".pgm (it is grey)" : ".ppm");
+}
+
+void save_picture(const Picture& picture, const std::filesystem::path& path) {
+  check_picture_name(path, picture.channels);
+  write_file(path, path.extension() == ".png" ? encode_png(picture) : encode_ppm(picture));
 }
 
 }  // namespace qkv

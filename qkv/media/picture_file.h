@@ -37,6 +37,8 @@ Picture decode_picture(std::string_view bytes, std::string_view name,
 /// By the name's ending: .png (8 bits), .ppm (RGB), .pgm (grey) or .pnm (either). Throws UsageError
 /// for another ending, and FileError as write_file() does.
 void save_picture(const Picture& picture, const std::filesystem::path& path);
+/// Throws UsageError where save_picture() would, for a picture that is yet to be made.
+void check_picture_name(const std::filesystem::path& path, int channels);
 std::string encode_ppm(const Picture& picture);
 /// As JPEG of a quality from 1 to 100, colours at half the resolution as cameras and OpenCV write
 /// them. For training what undoes its losses; throws Error for another quality.

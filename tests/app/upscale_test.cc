@@ -58,6 +58,10 @@ TEST_F(Upscale, TrainsAndUpscales) {
   EXPECT_EQ(again.exit, 1);
   EXPECT_NE(again.err.find("--overwrite"), std::string::npos) << again.err;
 
+  const Ran other = run_qkv("upscale " + path("small.ppm") + model + " --output " + path("o.jpg"));
+  EXPECT_EQ(other.exit, 2);
+  EXPECT_NE(other.err.find("o.jpg: a picture is written as"), std::string::npos) << other.err;
+
   const Ran many = run_qkv("upscale " + path("train") + " " + path("v.ppm") + model + " --output " +
                            path("out") + " --json");
   ASSERT_EQ(many.exit, 0) << many.err;
