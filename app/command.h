@@ -70,5 +70,6 @@ void add_train_embed(Program& program);
 void add_train_vectors(Program& program);
 void add_train_action(Program& program);
 void add_train_graph(Program& program);
+void add_train_picture(Program& program);
 
 }  // namespace qkv::app

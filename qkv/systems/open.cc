@@ -33,7 +33,8 @@ constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"intent", load_as<IntentModel>},
                            {"vectors", load_as<WordVectors>},
                            {"action", load_as<ActionRecogniser>},
-                           {"nodes", load_as<NodeClassifier>}};
+                           {"nodes", load_as<NodeClassifier>},
+                           {"picture", load_as<PictureClassifier>}};
 
 System bert_of(const std::filesystem::path& directory, const Json& config,
                const LoadOptions& options) {
@@ -81,14 +82,25 @@ System open(const std::filesystem::path& directory, const LoadOptions& options) 
                   fmt::format("field 'task': '{}' is not one of {}; of a newer qkv?", task, known));
 }
 
+std::string task_of(const std::filesystem::path& directory) {
+  try {
+    const Json config = read_json(directory / kConfigFile);
+    if (config.contains("task") && config["task"].is_string()) {
+      return config["task"].get<std::string>();
+    }
+  } catch (const Error&) {  // whoever loads it says what is wrong
+  }
+  return "";
+}
+
 Info info_of(const System& system) {
   return std::visit([](const auto& s) { return s.info(); }, system);
 }
 
 std::string_view verb_of(const System& system) {
   constexpr std::string_view verbs[] = {
-      "translate", "generate", "tag",     "classify", "intent",
-      "fill",      "embed",    "similar", "action",   "classify --nodes"};
+      "translate", "generate", "tag",    "classify",         "intent",  "fill",
+      "embed",     "similar",  "action", "classify --nodes", "classify"};
   static_assert(std::size(verbs) == std::variant_size_v<System>);
   return verbs[system.index()];
 }

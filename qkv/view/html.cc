@@ -1,5 +1,7 @@
 #include "qkv/view/html.h"
 
+#include <algorithm>
+
 #include "qkv/base/error.h"
 #include "qkv/view/json.h"
 #include "qkv/view/label.h"
@@ -20,8 +22,10 @@ AttentionMaps cleaned(const AttentionMaps& maps) {
   return clean;
 }
 
-// Goes through the template once, so that a "{{data}}" in somebody's text stays text.
-std::string filled(std::string_view page, std::string_view title, std::string_view data) {
+}  // namespace
+
+std::string fill_page(std::string_view page,
+                      std::initializer_list<std::pair<std::string_view, std::string_view>> parts) {
   std::string out;
   while (true) {
     const std::size_t open = page.find("{{");
@@ -30,22 +34,13 @@ std::string filled(std::string_view page, std::string_view title, std::string_vi
     const std::size_t close = page.find("}}", open);
     if (close == std::string_view::npos) fail("page: {{{{ without }}}}");
     const std::string_view name = page.substr(open + 2, close - open - 2);
-    if (name == "title") {
-      out += title;
-    } else if (name == "style") {
-      out += kPageStyle;
-    } else if (name == "script") {
-      out += kPageScript;
-    } else if (name == "data") {
-      out += data;
-    } else {
-      fail("page: nothing is called '{}'", name);
-    }
+    const auto part = std::find_if(parts.begin(), parts.end(),
+                                   [name](const auto& one) { return one.first == name; });
+    if (part == parts.end()) fail("page: nothing is called '{}'", name);
+    out += part->second;
     page.remove_prefix(close + 2);
   }
 }
-
-}  // namespace
 
 std::string script_safe_json(std::string_view json) {
   std::string safe;
@@ -75,7 +70,10 @@ std::string html_page(std::span<const AttentionMaps> sentences, const HtmlOption
     data += attention_json(shrink(cleaned(maps), options.max_tokens), options.digits);
   }
   data += "]";
-  return filled(kPageHtml, escape_xml(options.title), script_safe_json(data));
+  return fill_page(kPageHtml, {{"title", escape_xml(options.title)},
+                               {"style", kPageStyle},
+                               {"script", kPageScript},
+                               {"data", script_safe_json(data)}});
 }
 
 std::string html_page(const AttentionMaps& sentence, const HtmlOptions& options) {

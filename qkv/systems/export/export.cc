@@ -30,6 +30,9 @@ struct Writer {
   Exported operator()(const NodeClassifier&) const {
     fail("export: no class of transformers reads graphs");
   }
+  Exported operator()(const PictureClassifier&) const {
+    fail("export: models of pictures are not written in another format yet");
+  }
 };
 
 }  // namespace
