@@ -49,7 +49,8 @@ struct PictureNetwork {
     template <class Self, class Visit>
     static void each(Self& c, Visit&& visit) {
       visit({"kind"}, c.kind);
-      visit({"side", "Of the square that every picture is resized to, in pixels", between(1, 4096)},
+      visit({"side", "Pixels of the square that pictures are resized to (0: their own)",
+             between(0, 4096)},
             c.side);
       visit({"channels"}, c.channels);
       visit({"classes"}, c.classes);
