@@ -75,5 +75,6 @@ void add_train_action(Program& program);
 void add_train_graph(Program& program);
 void add_train_gan(Program& program);
 void add_train_upscale(Program& program);
+void add_train_picture(Program& program);
 
 }  // namespace qkv::app

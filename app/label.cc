@@ -1,5 +1,6 @@
 // qkv tag, classify, intent: text in, labels out, line by line and in order; or, with --evaluate,
-// the scores on labelled text.
+// the scores on labelled text. classify asks models of nodes and of pictures too.
+#include "app/classify_pictures.h"
 #include "app/command.h"
 #include "app/lines.h"
 #include "app/output.h"
@@ -12,6 +13,7 @@
 #include "qkv/systems/labeller_model.h"
 #include "qkv/systems/labels.h"
 #include "qkv/systems/node_classifier.h"
+#include "qkv/systems/open.h"
 
 namespace qkv::app {
 namespace {
@@ -21,6 +23,8 @@ using Json = nlohmann::json;
 struct Settings {
   LabelTask task = LabelTask::tag;
   std::string model, input = "-";
+  std::vector<std::string> inputs;  // of classify
+  PictureSettings pictures;
   bool scores = false, columns = false, spans = false;
   std::vector<std::string> evaluate;
   LabelFiles files;
@@ -139,14 +143,20 @@ void label(const Settings& s, const System& system, Program& program) {
            });
 }
 
+/// Throws UsageError for an option of text where there is none: "--words is for text, not for …".
+void refuse_text_options(const Command& command, const Settings& s, const std::string& beside) {
+  LabelOptions of_text = s.options;
+  for (const OptionField& f : fields_of(of_text)) {
+    if (command.given(f.flag)) throw UsageError("--" + f.flag + " is for text, not for " + beside);
+  }
+}
+
 /// A line for each node of a graph, in the order of the file; or the scores of a part.
 void classify_nodes(const Command& command, const Settings& s, Program& program) {
   if (!s.evaluate.empty()) throw UsageError("--evaluate is for text; with --nodes take --part");
-  if (s.input != "-") throw UsageError(s.input + ": text has no use beside --nodes");
-  LabelOptions of_text = s.options;
-  for (const OptionField& f : fields_of(of_text)) {
-    if (command.given(f.flag)) throw UsageError("--" + f.flag + " is for text, not for --nodes");
-  }
+  if (!s.inputs.empty()) throw UsageError(s.inputs.front() + ": text has no use beside --nodes");
+  if (s.pictures.given()) throw UsageError("--top and --skip-broken are for pictures");
+  refuse_text_options(command, s, "--nodes");
   if (command.given("format")) throw UsageError("--format is for --evaluate");
   const auto model = NodeClassifier::load(s.model);
   const NodeGraph graph = read_nodes(s.graph);
@@ -172,8 +182,28 @@ void classify_nodes(const Command& command, const Settings& s, Program& program)
   }
 }
 
-void run(const Command& command, const Settings& s, Program& program) {
-  if (s.graph.given()) return classify_nodes(command, s, program);
+/// classify: by what the model is a model of. True where that is no text.
+bool classify_other(const Command& command, Settings& s, Program& program) {
+  if (s.graph.given()) {
+    classify_nodes(command, s, program);
+    return true;
+  }
+  if (task_of(s.model) == "picture") {
+    refuse_text_options(command, s, "pictures");
+    if (command.given("format")) throw UsageError("--format is for text, not for pictures");
+    if (s.part != NodePart::none) throw UsageError("--part is for --nodes");
+    classify_pictures(s.model, s.inputs, s.evaluate, s.scores, s.pictures, program);
+    return true;
+  }
+  if (s.pictures.given()) throw UsageError("--top and --skip-broken are for models of pictures");
+  if (s.inputs.size() > 1) throw UsageError(s.inputs[1] + ": text comes from one file");
+  if (s.evaluate.size() > 1) throw UsageError(s.evaluate[1] + ": text comes from one file");
+  if (!s.inputs.empty()) s.input = s.inputs.front();
+  return false;
+}
+
+void run(const Command& command, Settings& s, Program& program) {
+  if (s.task == LabelTask::classify && classify_other(command, s, program)) return;
   if (s.part != NodePart::none) throw UsageError("--part is for --nodes");
   if (s.spans && s.columns) throw UsageError("--spans and --columns: give one of them");
   switch (s.task) {
@@ -192,7 +222,13 @@ void add_verb(Program& program, LabelTask task, const char* about, const char* f
   Command& c = program.command(std::string(name_of(task)), about);
   c.footer(footer);
   c.option({.name = "model", .help = "Model directory", .required = true}, s->model);
-  c.positional("file", s->input, "Text, a sentence a line; default: stdin");
+  if (task == LabelTask::classify) {
+    c.positional("file", s->inputs,
+                 "Text, a sentence a line, or pictures and folders of them; default: stdin (of "
+                 "pictures, their paths)");
+  } else {
+    c.positional("file", s->input, "Text, a sentence a line; default: stdin");
+  }
   c.options(s->options);
   c.option({.name = "scores",
             .help = task == LabelTask::tag ? "Append the log-probability of the tags"
@@ -207,8 +243,12 @@ void add_verb(Program& program, LabelTask task, const char* about, const char* f
              s->columns);
   }
   c.option({.name = "evaluate",
-            .help = "Labelled text: print the scores instead",
-            .bounds = between(1, task == LabelTask::intent ? 3 : 1)},
+            .help = task == LabelTask::classify
+                        ? "Labelled text, or pictures as qkv train picture reads them: print the "
+                          "scores instead"
+                        : "Labelled text: print the scores instead",
+            .bounds = task == LabelTask::classify ? at_least(1)
+                                                  : between(1, task == LabelTask::intent ? 3 : 1)},
            s->evaluate, "With --evaluate");
   if (task == LabelTask::tag) {
     c.options(s->files, "With --evaluate");
@@ -218,6 +258,7 @@ void add_verb(Program& program, LabelTask task, const char* about, const char* f
     c.options(s->graph, "Nodes of a graph, in place of text");
     c.option({"part", "Print the scores of this part instead: train, valid or test"}, s->part,
              "Nodes of a graph, in place of text");
+    c.options(s->pictures, "Pictures");
   }
   program.add_json(c, "One JSON object a line");
   program.add_threads(c);
@@ -229,7 +270,8 @@ void add_verb(Program& program, LabelTask task, const char* about, const char* f
 void add_label(Program& program) {
   add_verb(program, LabelTask::tag, "Tag the words of text, stdin to stdout",
            "A line of tags for each line of words. A line does not depend on its neighbours.");
-  add_verb(program, LabelTask::classify, "Classify text line by line, stdin to stdout",
+  add_verb(program, LabelTask::classify,
+           "Classify text line by line, stdin to stdout; or nodes, or pictures",
            "A label for each line; a blank line for a blank line. A model of pairs reads two texts "
            "with a\ntab between, --words pair asks it of another program's. A regression gives "
            "numbers, a model of\nseveral labels all above one half, with commas between.");

@@ -4,15 +4,17 @@
 #include "app/command.h"
 #include "app/output.h"
 #include "app/picture.h"
+#include <fmt/format.h>
 
 #include "qkv/base/error.h"
+#include "qkv/media/picture_file.h"
 #include "qkv/systems/open.h"
 
 namespace qkv::app {
 namespace {
 
 struct Settings {
-  std::string model, source, target, clips, clip, node, output;
+  std::string model, picture, source, target, clips, clip, node, patch, output;
   NodeFiles graph;
   AttentionMap::Kind kind = AttentionMap::Kind::cross;
   LookOptions look;
@@ -26,6 +28,8 @@ struct Settings {
     visit({"clip", "The id of the clip to look at; default: the first"}, s.clip);
     NodeFiles::each(s.graph, visit);
     visit({"node", "The id of the node of a graph to look at"}, s.node);
+    visit({"patch", "Of a picture: the patch that looks, ROW,COL from 0; default: the class row"},
+          s.patch);
     visit({"kind", "Whose attention; where a model has one kind alone, that"}, s.kind);
     LookOptions::each(s.look, visit);
     visit({"output", "File: .svg, .png, .json (all maps) or .html (all, with a chooser)"},
@@ -86,10 +90,37 @@ struct Look {
     }
     return g.attention({});
   }
+  AttentionMaps operator()(const PictureClassifier&) const {
+    fail("{}: is a model of pictures; give one, qkv look PICTURE", s.model);
+  }
 };
 
-void look(Settings& s, Program& program) {
+/// What a patch of a picture attends to.
+void look_at_picture(const Command& command, const Settings& s, Program& program,
+                     const PictureClassifier& model) {
+  for (const char* flag : {"source", "target", "clips", "clip", "nodes", "edges", "graphs",
+                           "features", "directed", "node", "kind", "tokens"}) {
+    if (command.given(flag)) {
+      throw UsageError(fmt::format("--{} is not for models of pictures", flag));
+    }
+  }
+  PictureLook look{.layer = s.look.layer, .head = s.look.head, .patch = {}};
+  if (!s.patch.empty()) look.patch = patch_place(s.patch);
+  PictureAttention seen = model.attention(read_picture(s.picture));
+  seen.maps.title = std::filesystem::path(s.picture).filename().string() + " → " + seen.maps.title;
+  if (s.output.empty()) return write_output(terminal_picture(seen, look));
+  write_picture(seen, look, s.output);
+  program.console.line("wrote " + s.output);
+}
+
+void look(const Command& command, Settings& s, Program& program) {
   const System system = qkv::open(s.model);
+  if (!s.picture.empty()) {
+    const auto* model = std::get_if<PictureClassifier>(&system);
+    if (model == nullptr) fail("{}: is no model of pictures; see --source", s.model);
+    return look_at_picture(command, s, program, *model);
+  }
+  if (!s.patch.empty()) throw UsageError("--patch is for a picture");
   const AttentionMaps maps = std::visit(Look{s}, system);
   PictureOptions picture{.kind = s.kind, .layer = s.look.layer, .head = s.look.head};
   if (s.kind == AttentionMap::Kind::cross && layers_of(maps, s.kind).empty()) {  // all there is
@@ -99,8 +130,11 @@ void look(Settings& s, Program& program) {
   if (s.output.empty()) {
     print_output("{}\n{}\n", maps.title, terminal_picture(maps, picture));
   } else {
-    const bool graph = std::holds_alternative<NodeClassifier>(system);
-    (graph ? write_graph : write_picture)(maps, picture, s.output);
+    if (std::holds_alternative<NodeClassifier>(system)) {
+      write_graph(maps, picture, s.output);
+    } else {
+      write_picture(maps, picture, s.output);
+    }
     program.console.line("wrote " + s.output);
   }
 }
@@ -110,9 +144,10 @@ void look(Settings& s, Program& program) {
 void add_look(Program& program) {
   auto s = std::make_shared<Settings>();
   Command& c = program.command("look", "Show what a model attends to");
+  c.positional("picture", s->picture, "Of a model of pictures: the picture to look at");
   c.options(*s);
   program.add_threads(c);
-  c.action([s, &program] { look(*s, program); });
+  c.action([s, &c, &program] { look(c, *s, program); });
 }
 
 }  // namespace qkv::app

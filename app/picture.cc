@@ -27,16 +27,19 @@ TerminalColour terminal_colour() {
                                                          : TerminalColour::palette;
 }
 
-[[noreturn]] void bad_ending(const std::filesystem::path& path) {
+TerminalOptions terminal_options() {
+  return {.width = std::clamp(Console::width(), 40, 160), .colour = terminal_colour()};
+}
+
+[[noreturn]] void refuse_name(const std::filesystem::path& path) {
   fail("--output {}: the name must end in .svg, .png, .json or .html", path.string());
 }
 
 }  // namespace
 
 std::string terminal_picture(const AttentionMaps& maps, const PictureOptions& s) {
-  std::string picture = terminal_heat_map(
-      heat_map(maps, s.kind, s.layer, s.head),
-      {.width = std::clamp(Console::width(), 40, 160), .colour = terminal_colour()});
+  std::string picture =
+      terminal_heat_map(heat_map(maps, s.kind, s.layer, s.head), terminal_options());
   if (maps.received.empty()) return picture;
   picture += "\nreceived in all:";
   for (std::size_t i = 0; i < maps.received.size(); ++i) {
@@ -59,7 +62,7 @@ void write_picture(const AttentionMaps& maps, const PictureOptions& s,
   } else if (ending == ".html") {
     write_file(path, html_page(maps));
   } else {
-    bad_ending(path);
+    refuse_name(path);
   }
 }
 
@@ -76,7 +79,27 @@ void write_graph(const AttentionMaps& maps, const PictureOptions& s,
   } else if (ending == ".html") {
     write_file(path, html_graph(maps));
   } else {
-    bad_ending(path);
+    refuse_name(path);
+  }
+}
+
+std::string terminal_picture(const PictureAttention& seen, const PictureLook& look) {
+  return terminal_picture_attention(seen, look, terminal_options());
+}
+
+void write_picture(const PictureAttention& seen, const PictureLook& look,
+                   const std::filesystem::path& path) {
+  const std::string ending = path.extension().string();
+  if (ending == ".svg") {
+    write_file(path, svg_picture_attention(seen, look));
+  } else if (ending == ".png") {
+    write_file(path, png_picture_attention(seen, look));
+  } else if (ending == ".json") {
+    write_file(path, attention_json(seen.maps));
+  } else if (ending == ".html") {
+    write_file(path, html_picture_attention(seen, look));
+  } else {
+    refuse_name(path);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "qkv/view/attention_maps.h"
+#include "qkv/view/picture_attention.h"
 
 namespace qkv::app {
 
@@ -21,5 +22,10 @@ void write_picture(const AttentionMaps& maps, const PictureOptions& options,
 /// The same for the nodes of a graph: drawn on the graph, around the first.
 void write_graph(const AttentionMaps& maps, const PictureOptions& options,
                  const std::filesystem::path& path);
+
+/// The same for the patches of a picture, laid over it.
+std::string terminal_picture(const PictureAttention& seen, const PictureLook& look);
+void write_picture(const PictureAttention& seen, const PictureLook& look,
+                   const std::filesystem::path& path);
 
 }  // namespace qkv::app

@@ -1,9 +1,10 @@
 #include "experiments/compare.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
+#include "experiments/compare_pictures.h"
+#include "experiments/comparison_runs.h"
 #include <fmt/ranges.h>
 
 #include "qkv/base/error.h"
@@ -13,7 +14,6 @@
 namespace qkv {
 namespace {
 
-constexpr const char* kRunsFile = "runs.jsonl";
 constexpr std::int64_t kMostValid = 1000;  // sentences; choosing among ten states takes no more
 
 struct Data {
@@ -26,17 +26,6 @@ struct Data {
 template <class T>
 void lay_over(const std::optional<T>& from, T& to) {
   if (from) to = *from;
-}
-
-std::int64_t size_of(const std::string& word, std::int64_t all) {
-  if (word == "all") return all;
-  std::int64_t size = 0;
-  const char* end = word.data() + word.size();
-  const auto [stop, error] = std::from_chars(word.data(), end, size);
-  if (error != std::errc() || stop != end || size < 1) {
-    throw UsageError(fmt::format("--sizes: '{}' is neither a number of sentences nor 'all'", word));
-  }
-  return size;
 }
 
 Data made_up(const CompareOptions& o, Puzzle puzzle) {
@@ -60,6 +49,9 @@ Data made_up(const CompareOptions& o, Puzzle puzzle) {
 Data from_files(const CompareOptions& o, LabelTask task, WordCut cut) {
   const CompareFiles& f = o.files;
   if (f.train.empty()) fail("'{}' needs --train", name_of(o.task));
+  for (const auto* sources : {&f.train, &f.valid, &f.test}) {
+    if (sources->size() > 3) throw UsageError((*sources)[3] + ": text comes from at most 3 files");
+  }
   if (o.puzzle.alphabet || o.puzzle.shortest || o.puzzle.longest) {
     fail("'{}' reads files; leave out --alphabet, --shortest and --longest", name_of(o.task));
   }
@@ -104,6 +96,9 @@ Data data_of(const CompareOptions& o) {
       data.task = LabelTask::tag;
       break;
     case CompareTask::classify:
+    case CompareTask::picture:
+    case CompareTask::texture:
+    case CompareTask::relation:
       data.task = LabelTask::classify;
       break;
   }
@@ -137,51 +132,6 @@ Json common(const CompareOptions& o, const Data& d, std::int64_t budget) {
   return json;
 }
 
-void check_settings(const std::filesystem::path& path, const Json& now) {
-  if (!std::filesystem::exists(path)) return write_json(path, now);
-  const Json before = read_json(path);
-  if (!before.is_object()) throw DataError(path.string(), 0, "holds no settings of qkv compare");
-  const auto told = [](const Json& json, const std::string& name) {
-    return json.contains(name) ? json[name].dump() : std::string("none");
-  };
-  for (const Json* settings : {&now, &before}) {
-    for (const auto& [name, unused] : settings->items()) {
-      if (before.contains(name) && now.contains(name) && before[name] == now[name]) continue;
-      fail("{}: the runs there had {} {}, not {}; give another --output",
-           path.parent_path().string(), name, told(before, name), told(now, name));
-    }
-  }
-}
-
-Json json_of(const ComparisonRun& r) {
-  return {{"encoder", r.encoder},
-          {"size", r.size},
-          {"seed", r.seed},
-          {"score", r.score},
-          {"best_step", r.best_step},
-          {"steps", r.steps},
-          {"valid_score", r.valid_score},
-          {"seconds", r.seconds}};
-}
-
-std::vector<ComparisonRun> finished_runs(const std::filesystem::path& path) {
-  std::vector<ComparisonRun> runs;
-  if (!std::filesystem::exists(path)) return runs;
-  for (const Json& line : read_jsonl(path)) {
-    FieldReader r(line, path.string());
-    ComparisonRun run{.encoder = r.text("encoder"), .size = r.integer("size", {.least = 1})};
-    run.seed = static_cast<std::uint64_t>(r.integer("seed", {.least = 0}));
-    run.score = r.number("score");
-    run.valid_score = r.number("valid_score");
-    run.best_step = r.integer("best_step");
-    run.steps = r.integer("steps");
-    run.seconds = r.number("seconds");
-    r.finish();
-    runs.push_back(run);
-  }
-  return runs;
-}
-
 struct Plan {
   std::vector<LabellingRecipe> recipes;
   std::vector<std::int64_t> sizes;
@@ -189,19 +139,9 @@ struct Plan {
   std::int64_t budget = 0;
 };
 
-std::vector<std::int64_t> sizes_of(const CompareOptions& o, std::int64_t all) {
-  std::vector<std::int64_t> sizes;
-  for (const std::string& word : detail::split_list(o.sizes)) sizes.push_back(size_of(word, all));
-  std::sort(sizes.begin(), sizes.end());
-  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
-  if (sizes.empty()) throw UsageError("--sizes: takes at least one value");
-  if (sizes.back() > all) fail("--sizes {}: there are {} training sentences", sizes.back(), all);
-  return sizes;
-}
-
 Plan plan_of(const CompareOptions& o, const Data& data, const TrainWatch& watch) {
   Plan plan;
-  plan.sizes = sizes_of(o, data.train.size());
+  plan.sizes = sizes_of(o.sizes, data.train.size(), "sentences");
   const auto with_labels = [&](LabelEncoder encoder) {
     LabellingRecipe p = recipe_of(o, data, encoder);
     const Labeller::Config known = make_labeller(p, data.train, p.train.seed).network.config;
@@ -232,57 +172,32 @@ Plan plan_of(const CompareOptions& o, const Data& data, const TrainWatch& watch)
   return plan;
 }
 
-/// Runs what is missing, smallest first, so that an early stop leaves whole columns.
 std::vector<ComparisonRun> run_all(const CompareOptions& o, const Plan& plan, const Data& data,
                                    const TrainWatch& watch) {
-  const std::filesystem::path directory = o.directory;
-  const std::vector<ComparisonRun> before = finished_runs(directory / kRunsFile);
-  std::vector<ComparisonRun> runs;
-  const auto total = static_cast<std::int64_t>(plan.sizes.size() * plan.recipes.size()) * o.seeds;
-  const auto run = [&](const LabellingRecipe& recipe, std::int64_t size, std::uint64_t seed) {
-    const auto found = std::find_if(before.begin(), before.end(), [&](const ComparisonRun& r) {
-      return r.encoder == name_of(recipe.network.encoder) && r.size == size && r.seed == seed;
-    });
-    if (found != before.end()) return runs.push_back(*found);
-    runs.push_back(run_comparison(recipe, {data.train, data.valid, data.test}, size, seed,
-                                  directory / "current", {.progress = watch.progress, .line = {}}));
-    const ComparisonRun& r = runs.back();
-    append_jsonl(directory / kRunsFile, json_of(r));
-    watch.line(fmt::format("{}/{}  {:<10} {} sentences, seed {}: {:.2f} (best at {}, {})",
-                           runs.size(), total, r.encoder, r.size, r.seed, r.score, r.best_step,
-                           duration_text(r.seconds)));
-  };
-  for (const std::int64_t size : plan.sizes) {
-    for (std::uint64_t seed = 1; seed <= static_cast<std::uint64_t>(o.seeds); ++seed) {
-      for (const LabellingRecipe& recipe : plan.recipes) run(recipe, size, seed);
-    }
-  }
-  std::filesystem::remove_all(directory / "current");
-  return runs;
-}
-
-Json json_of(const ComparisonCell& c) {
-  return {{"encoder", c.encoder},     {"size", c.size}, {"runs", c.runs}, {"mean", c.mean},
-          {"deviation", c.deviation}, {"low", c.low},   {"high", c.high}};
-}
-
-template <class T>
-Json list_of(const std::vector<T>& all) {
-  Json list = Json::array();
-  for (const T& one : all) list.push_back(json_of(one));
-  return list;
+  ComparisonPlan all{.directory = o.directory, .names = {}, .sizes = plan.sizes, .seeds = o.seeds};
+  for (const LabellingRecipe& r : plan.recipes) all.names.emplace_back(name_of(r.network.encoder));
+  return run_missing(
+      all,
+      [&](std::size_t i, std::int64_t size, std::uint64_t seed) {
+        return run_comparison(plan.recipes[i], {data.train, data.valid, data.test}, size, seed,
+                              all.directory / "current", {.progress = watch.progress, .line = {}});
+      },
+      watch);
 }
 
 }  // namespace
 
 std::string CompareReport::text() const {
-  return comparison_table(cells) + fmt::format("{:<10} {:>14.2f}\n", "majority", majority);
+  return comparison_table(cells, what) + fmt::format("{:<10} {:>14.2f}\n", "majority", majority) +
+         crossings;
 }
 
 CompareReport compare(const CompareOptions& o, const TrainWatch& watch) {
   if (std::ranges::count(o.encoders, LabelEncoder::bert) > 0) {
     throw UsageError("--encoders: 'bert' is not one of fc, cnn, rnn, attention, linear");
   }
+  if (compares_pictures(o.task)) return compare_pictures(o, watch);
+  if (!o.kinds.empty()) fail("--kinds is for pictures; see --encoders");
   const Data data = data_of(o);
   const Plan plan = plan_of(o, data, watch);
   const std::filesystem::path directory = o.directory;

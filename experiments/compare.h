@@ -15,14 +15,26 @@
 #include "qkv/data/label_files.h"
 #include "qkv/data/synthetic.h"
 #include "qkv/io/json.h"
+#include "qkv/models/picture_network.h"
 
 namespace qkv {
 
-/// From files, or a puzzle (qkv/data/synthetic.h).
-enum class CompareTask : std::uint8_t { tag, classify, parity, first, both };
-constexpr std::array<std::string_view, 5> spelling(CompareTask) {
-  return {"tag", "classify", "parity", "first", "both"};
+/// From files, or a puzzle of words (qkv/data/synthetic.h); pictures from files, or made-up ones
+/// (picture_puzzles.h).
+enum class CompareTask : std::uint8_t {
+  tag,
+  classify,
+  parity,
+  first,
+  both,
+  picture,
+  texture,
+  relation
+};
+constexpr std::array<std::string_view, 8> spelling(CompareTask) {
+  return {"tag", "classify", "parity", "first", "both", "picture", "texture", "relation"};
 }
+inline bool compares_pictures(CompareTask task) { return task >= CompareTask::picture; }
 enum class ComparePreset : std::uint8_t { tiny, small };
 constexpr std::array<std::string_view, 2> spelling(ComparePreset) { return {"tiny", "small"}; }
 
@@ -34,8 +46,8 @@ struct CompareFiles {
 
   template <class Self, class Visit>
   static void each(Self& f, Visit&& visit) {
-    const Bounds some = between(1, 3);
-    visit({"train", "Labelled text", some}, f.train);
+    const Bounds some = at_least(1);
+    visit({"train", "Labelled text, or pictures as qkv train picture reads them", some}, f.train);
     visit({"valid", "The same, chooses the weights (at most 1000 sentences); default: held out",
            some},
           f.valid);
@@ -63,6 +75,7 @@ struct CompareOptions {
   std::string directory;
   std::vector<LabelEncoder> encoders = {LabelEncoder::fc, LabelEncoder::cnn, LabelEncoder::rnn,
                                         LabelEncoder::attention, LabelEncoder::linear};
+  std::vector<PictureKind> kinds;
   std::vector<std::string> sizes = {"500", "2000", "all"};
   std::int64_t seeds = 3, steps = 1000;
   std::optional<std::int64_t> parameters, batch_tokens;
@@ -74,7 +87,8 @@ struct CompareOptions {
   static void each(Self& o, Visit&& visit) {
     visit({.name = "output", .help = "Directory for results", .required = true}, o.directory);
     visit({"encoders", "Any of fc, cnn, rnn, attention, linear"}, o.encoders);
-    visit({"sizes", "Training sentences: numbers or all (a puzzle's: 10000)"}, o.sizes);
+    visit({"kinds", "Of pictures, any of vit, mixer, cnn, quadratic; default: cnn,vit"}, o.kinds);
+    visit({"sizes", "Training sentences or pictures: numbers or all (a puzzle's: 10000)"}, o.sizes);
     visit({"seeds", "Runs of each", between(1, 1e6)}, o.seeds);
     visit({"parameters", "Of encoder and heads; default: what the preset's self-attention has",
            at_least(1)},
@@ -82,14 +96,17 @@ struct CompareOptions {
     visit({"preset", "Sizes to begin with"}, o.preset);
     visit({"steps", "Updates of each run, whatever its size", at_least(1)}, o.steps);
     visit({"rate", "Peak learning rate of all; default: the preset's", positive()}, o.rate);
-    visit({"batch_tokens", "Words of a batch", at_least(1)}, o.batch_tokens);
+    visit({"batch_tokens", "Words of a batch (of pictures: pictures)", at_least(1)},
+          o.batch_tokens);
   }
 };
 
 struct CompareReport {
   std::vector<ComparisonCell> cells;
-  double majority = 0;  // what is reached without looking
-  Json json;            // what compare.json holds
+  std::string what = "sentences";
+  double majority = 0;    // what is reached without looking
+  std::string crossings;  // of pictures: where the curves cross, a line a pair
+  Json json;              // what compare.json holds
   /// A row an encoder, a column a size, and the majority's.
   std::string text() const;
 };

@@ -15,8 +15,8 @@ namespace {
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 /// The largest value of 1, 2 … whose count stays within the budget, by halving; at least 1.
-template <class Count>
-std::int64_t largest_within(std::int64_t budget, const Count& count) {
+std::int64_t largest_within(std::int64_t budget,
+                            const std::function<std::int64_t(std::int64_t)>& count) {
   std::int64_t low = 1, high = 2;
   while (count(high) <= budget) high *= 2;
   while (high - low > 1) {
@@ -24,13 +24,6 @@ std::int64_t largest_within(std::int64_t budget, const Count& count) {
     (count(middle) <= budget ? low : high) = middle;
   }
   return low;
-}
-
-/// The value whose count is nearest to the budget; the count grows with the value.
-template <class Count>
-std::int64_t nearest(std::int64_t budget, const Count& count) {
-  const std::int64_t low = largest_within(budget, count);
-  return std::abs(count(low + 1) - budget) < std::abs(count(low) - budget) ? low + 1 : low;
 }
 
 /// What the width must be a multiple of.
@@ -42,6 +35,12 @@ std::int64_t granularity(const Labeller::Config& c) {
 }
 
 }  // namespace
+
+std::int64_t nearest_value(std::int64_t budget,
+                           const std::function<std::int64_t(std::int64_t)>& count) {
+  const std::int64_t low = largest_within(budget, count);
+  return std::abs(count(low + 1) - budget) < std::abs(count(low) - budget) ? low + 1 : low;
+}
 
 std::int64_t encoder_parameters(const Labeller::Config& config) {
   Labeller::Config c = config;
@@ -68,9 +67,9 @@ Labeller::Config with_encoder_parameters(Labeller::Config c, std::int64_t budget
     fail("{} has {} parameters at its narrowest, more than {}; give more", name_of(c.encoder),
          encoder_parameters(c), budget);
   }
-  set_width(nearest(budget, set_width));
+  set_width(nearest_value(budget, set_width));
   if (!c.transforms()) return c;
-  c.feed_forward = nearest(budget, [&](std::int64_t width) {
+  c.feed_forward = nearest_value(budget, [&](std::int64_t width) {
     c.feed_forward = width;
     return encoder_parameters(c);
   });
@@ -184,12 +183,12 @@ std::vector<ComparisonCell> summarise(std::span<const ComparisonRun> runs) {
   return cells;
 }
 
-std::string comparison_table(std::span<const ComparisonCell> cells) {
+std::string comparison_table(std::span<const ComparisonCell> cells, const std::string& what) {
   std::vector<std::int64_t> sizes;
   for (const ComparisonCell& c : cells) sizes.push_back(c.size);
   std::sort(sizes.begin(), sizes.end());
   sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
-  std::string text = fmt::format("{:<10}", "sentences");
+  std::string text = fmt::format("{:<10}", what);
   for (const std::int64_t size : sizes) text += fmt::format(" {:>14}", size);
   for (std::size_t i = 0; i < cells.size();) {
     const std::string& encoder = cells[i].encoder;
@@ -208,14 +207,14 @@ std::string comparison_table(std::span<const ComparisonCell> cells) {
 }
 
 std::string comparison_svg(std::span<const ComparisonCell> cells, const std::string& title,
-                           const std::string& score) {
+                           const std::string& score, const std::string& what) {
   std::vector<Series> series;
   for (const ComparisonCell& c : cells) {
     if (series.empty() || series.back().name != c.encoder) series.push_back({.name = c.encoder});
     series.back().points.push_back({static_cast<double>(c.size), c.mean, c.deviation});
   }
   return curve_svg(
-      series, {.title = title, .x_label = "training sentences", .y_label = score, .log_x = true});
+      series, {.title = title, .x_label = "training " + what, .y_label = score, .log_x = true});
 }
 
 }  // namespace qkv

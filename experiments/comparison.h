@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -61,9 +62,14 @@ struct ComparisonCell {
 std::vector<ComparisonCell> summarise(std::span<const ComparisonRun> runs);
 
 /// A row an encoder, a column a size: "82.31 ±0.42".
-std::string comparison_table(std::span<const ComparisonCell> cells);
+std::string comparison_table(std::span<const ComparisonCell> cells,
+                             const std::string& what = "sentences");
 /// Mean over size with bars of one deviation; `title` and the name of the score are for people.
 std::string comparison_svg(std::span<const ComparisonCell> cells, const std::string& title,
-                           const std::string& score);
+                           const std::string& score, const std::string& what = "sentences");
+
+/// The value of 1, 2 … whose count is nearest to the budget; the count grows with the value.
+std::int64_t nearest_value(std::int64_t budget,
+                           const std::function<std::int64_t(std::int64_t)>& count);
 
 }  // namespace qkv

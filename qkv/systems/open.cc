@@ -36,7 +36,8 @@ constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"action", load_as<ActionRecogniser>},
                            {"nodes", load_as<NodeClassifier>},
                            {"gan", load_as<PictureGenerator>},
-                           {"upscale", load_as<Upscaler>}};
+                           {"upscale", load_as<Upscaler>},
+                           {"picture", load_as<PictureClassifier>}};
 
 System bert_of(const std::filesystem::path& directory, const Json& config,
                const LoadOptions& options) {
@@ -85,6 +86,17 @@ System open(const std::filesystem::path& directory, const LoadOptions& options) 
                   fmt::format("field 'task': '{}' is not one of {}; of a newer qkv?", task, known));
 }
 
+std::string task_of(const std::filesystem::path& directory) {
+  try {
+    const Json config = read_json(directory / kConfigFile);
+    if (config.contains("task") && config["task"].is_string()) {
+      return config["task"].get<std::string>();
+    }
+  } catch (const Error&) {  // whoever loads it says what is wrong
+  }
+  return "";
+}
+
 Info info_of(const System& system) {
   return std::visit([](const auto& s) { return s.info(); }, system);
 }
@@ -101,7 +113,8 @@ std::string_view verb_of(const System& system) {
                                         "action",
                                         "classify --nodes",
                                         "generate --pictures",
-                                        "upscale"};
+                                        "upscale",
+                                        "classify"};
   static_assert(std::size(verbs) == std::variant_size_v<System>);
   return verbs[system.index()];
 }

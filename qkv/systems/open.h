@@ -10,6 +10,7 @@
 #include "qkv/systems/generator.h"
 #include "qkv/systems/labels.h"
 #include "qkv/systems/node_classifier.h"
+#include "qkv/systems/picture_classifier.h"
 #include "qkv/systems/picture_generator.h"
 #include "qkv/systems/translator.h"
 #include "qkv/systems/upscaler.h"
@@ -17,9 +18,9 @@
 
 namespace qkv {
 
-using System =
-    std::variant<Translator, Generator, Tagger, Classifier, IntentModel, MaskedModel, Encoder,
-                 WordVectors, ActionRecogniser, NodeClassifier, PictureGenerator, Upscaler>;
+using System = std::variant<Translator, Generator, Tagger, Classifier, IntentModel, MaskedModel,
+                            Encoder, WordVectors, ActionRecogniser, NodeClassifier,
+                            PictureGenerator, Upscaler, PictureClassifier>;
 
 /// What the directory holds: qkv's own models by their config.json; Hugging Face's BERT,
 /// DistilBERT, RoBERTa, XLM-R and ALBERT (a Classifier or Tagger where "architectures" names a head
@@ -28,6 +29,10 @@ using System =
 /// packages of Argos Translate, as an .argosmodel too; SwinIR's published weights as safetensors, a
 /// file or a directory without a config.json. Throws FileError or DataError.
 System open(const std::filesystem::path& directory, const LoadOptions& options = {});
+
+/// What config.json calls the model in a directory, "picture"; empty where it says nothing, for
+/// those of other programs, and where there is none.
+std::string task_of(const std::filesystem::path& directory);
 
 /// The verb that asks such a system, for messages: "translate", "tag".
 std::string_view verb_of(const System& system);

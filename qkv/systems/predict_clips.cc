@@ -8,18 +8,12 @@
 #include "qkv/autograd/tape.h"
 #include "qkv/base/error.h"
 #include "qkv/base/random.h"
+#include "qkv/systems/noise_key.h"
 
 namespace qkv {
 namespace {
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-/// A key for the noise of this batch; none unless a tape records.
-std::optional<std::uint64_t> noise_key() {
-  const Dropout drop = draw_dropout(0.5);
-  if (!drop.active()) return {};
-  return key_of(drop.key0, drop.key1);
-}
 
 }  // namespace
 

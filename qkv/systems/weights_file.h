@@ -13,6 +13,7 @@
 #include "qkv/base/error.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
+#include "qkv/nn/buffers.h"
 #include "qkv/nn/module.h"
 
 namespace qkv {
@@ -23,6 +24,15 @@ std::vector<NamedTensor> named_parameters(const M& module) {
   std::vector<NamedTensor> tensors;
   for_each_parameter(module, [&](std::string_view path, const Tensor& p) {
     tensors.push_back({std::string(path), p});
+  });
+  return tensors;
+}
+/// The same with the module's buffers behind them.
+template <class M>
+std::vector<NamedTensor> named_saved(const M& module) {
+  std::vector<NamedTensor> tensors = named_parameters(module);
+  for_each_buffer(module, [&](std::string_view path, const Tensor& value) {
+    tensors.push_back({std::string(path), value});
   });
   return tensors;
 }
@@ -75,6 +85,13 @@ class WeightsFile {
   template <class M>
   void take_all(M& module) {
     take_all(module, [](std::string_view) { return true; });
+  }
+  /// Takes every buffer of a module that has its shapes.
+  template <class M>
+  void take_buffers(M& module) {
+    for_each_buffer(module, [&](std::string_view name, Tensor& value) {
+      value = take(std::string(name), value.shape()).clone();
+    });
   }
   /// Throws when tensors are left. The directory then knows the file's checksum.
   void finish() const;

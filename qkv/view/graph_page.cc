@@ -1,6 +1,8 @@
 #include "qkv/view/graph_picture.h"
 #include "qkv/view/html.h"
 #include "qkv/view/json.h"
+#include "qkv/view/label.h"
+#include "qkv/view/page.h"
 
 namespace qkv {
 namespace {
@@ -140,7 +142,10 @@ draw();
 
 std::string html_graph(const AttentionMaps& maps) {
   check(maps);
-  return fill_page(kHtml, maps.title, kScript, attention_json(cleaned(maps)));
+  return fill_page(kHtml, {{"title", escape_xml(maps.title)},
+                           {"style", kPageStyle},
+                           {"script", kScript},
+                           {"data", script_safe_json(attention_json(cleaned(maps)))}});
 }
 
 }  // namespace qkv

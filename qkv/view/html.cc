@@ -1,5 +1,7 @@
 #include "qkv/view/html.h"
 
+#include <algorithm>
+
 #include "qkv/base/error.h"
 #include "qkv/view/json.h"
 #include "qkv/view/label.h"
@@ -16,6 +18,24 @@ AttentionMaps cleaned(const AttentionMaps& maps) {
     *text = clean_label(*text);
   }
   return clean;
+}
+
+std::string fill_page(std::string_view page,
+                      std::initializer_list<std::pair<std::string_view, std::string_view>> parts) {
+  std::string out;
+  while (true) {
+    const std::size_t open = page.find("{{");
+    out += page.substr(0, open);
+    if (open == std::string_view::npos) return out;
+    const std::size_t close = page.find("}}", open);
+    if (close == std::string_view::npos) fail("page: {{{{ without }}}}");
+    const std::string_view name = page.substr(open + 2, close - open - 2);
+    const auto part = std::find_if(parts.begin(), parts.end(),
+                                   [name](const auto& one) { return one.first == name; });
+    if (part == parts.end()) fail("page: nothing is called '{}'", name);
+    out += part->second;
+    page.remove_prefix(close + 2);
+  }
 }
 
 std::string script_safe_json(std::string_view json) {
@@ -39,31 +59,6 @@ std::string script_safe_json(std::string_view json) {
   return safe;
 }
 
-std::string fill_page(std::string_view page, std::string_view title, std::string_view script,
-                      std::string_view data) {
-  std::string out;
-  while (true) {
-    const std::size_t open = page.find("{{");
-    out += page.substr(0, open);
-    if (open == std::string_view::npos) return out;
-    const std::size_t close = page.find("}}", open);
-    if (close == std::string_view::npos) fail("page: {{{{ without }}}}");
-    const std::string_view name = page.substr(open + 2, close - open - 2);
-    if (name == "title") {
-      out += escape_xml(title);
-    } else if (name == "style") {
-      out += kPageStyle;
-    } else if (name == "script") {
-      out += script;
-    } else if (name == "data") {
-      out += script_safe_json(data);
-    } else {
-      fail("page: nothing is called '{}'", name);
-    }
-    page.remove_prefix(close + 2);
-  }
-}
-
 std::string html_page(std::span<const AttentionMaps> sentences, const HtmlOptions& options) {
   std::string data = "[";
   for (const AttentionMaps& maps : sentences) {
@@ -71,7 +66,10 @@ std::string html_page(std::span<const AttentionMaps> sentences, const HtmlOption
     data += attention_json(shrink(cleaned(maps), options.max_tokens), options.digits);
   }
   data += "]";
-  return fill_page(kPageHtml, options.title, kPageScript, data);
+  return fill_page(kPageHtml, {{"title", escape_xml(options.title)},
+                               {"style", kPageStyle},
+                               {"script", kPageScript},
+                               {"data", script_safe_json(data)}});
 }
 
 std::string html_page(const AttentionMaps& sentence, const HtmlOptions& options) {

@@ -24,11 +24,6 @@ std::string html_page(const AttentionMaps& sentence, const HtmlOptions& options 
 /// Labels and texts as a page may show them: control characters and turning marks made harmless.
 AttentionMaps cleaned(const AttentionMaps& maps);
 
-/// A template with {{title}}, {{style}}, {{script}} and {{data}}, each filled in once: a "{{data}}"
-/// in somebody's text stays text. `title` is any text, `data` any JSON.
-std::string fill_page(std::string_view page, std::string_view title, std::string_view script,
-                      std::string_view data);
-
 /// JSON that may stand inside <script>: < > & and the line separators are written as \u003c ….
 std::string script_safe_json(std::string_view json);
 

@@ -83,6 +83,13 @@ struct Ask {
     }
     return answer;
   }
+  std::string operator()(const PictureClassifier& c) const {
+    std::string answer;
+    for (const ClassifiedPicture& p : c.classify(tiny::pictures().pictures)) {
+      answer += fmt::format("{} {:a} ", p.label, p.probability);
+    }
+    return answer;
+  }
 };
 
 struct Save {

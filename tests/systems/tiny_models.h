@@ -26,11 +26,13 @@
 #include "qkv/systems/language_model.h"
 #include "qkv/systems/node_classifier.h"
 #include "qkv/systems/node_model.h"
-#include "qkv/systems/upscale_model.h"
+#include "qkv/systems/picture_classifier.h"
+#include "qkv/systems/picture_model.h"
 #include "qkv/systems/predict_clips.h"
 #include "qkv/systems/score_text.h"
 #include "qkv/systems/translation_decoding.h"
 #include "qkv/systems/translation_model.h"
+#include "qkv/systems/upscale_model.h"
 #include "qkv/train/labelling.h"
 #include "qkv/train/vectors.h"
 
@@ -343,6 +345,49 @@ inline std::string ask_nodes(const fs::path& from) {
   return answer;
 }
 
+inline constexpr PictureKind kPictureKinds[] = {PictureKind::vit, PictureKind::mixer,
+                                                PictureKind::cnn, PictureKind::quadratic};
+
+/// Four pictures of 6 × 6 pixels.
+inline PictureSet pictures() {
+  PictureSet set;
+  set.classes = {"dark", "light"};
+  Philox random(3);
+  for (int i = 0; i < 4; ++i) {
+    Picture p(1, 6, 6);
+    for (std::uint8_t& v : p.bytes) {
+      v = static_cast<std::uint8_t>(random.below(100) + (i % 2 == 0 ? 0 : 150));
+    }
+    set.pictures.push_back(p);
+    set.labels.push_back(i % 2);
+  }
+  return set;
+}
+
+/// Its head is filled, which is 0 in a fresh one.
+inline PictureModel picture_model(PictureKind kind) {
+  PictureDesign design;
+  design.network = {.kind = kind, .patch = 2, .width = 4, .layers = 2, .heads = 2};
+  design.network.feed_forward = design.network.token_width = 5;
+  design.network.widths = {3, 4};
+  design.network.strides = {1, 2};
+  PictureModel model = make_picture_model(design, pictures(), 1);
+  Philox random(4);
+  for_each_parameter(model, [&](std::string_view, Tensor& p) {
+    for (float& x : p.values()) x += static_cast<float>(0.2 * random.normal());
+  });
+  return model;
+}
+
+inline std::string ask_pictures(const fs::path& from) {
+  std::string answer;
+  for (const ClassifiedPicture& p : PictureClassifier::load(from).classify(pictures().pictures)) {
+    answer += p.label;
+    for (const double x : p.probabilities) answer += " " + bits(x);
+  }
+  return answer;
+}
+
 struct Kind {
   const char* name;
   std::function<void(const fs::path&)> make;
@@ -366,7 +411,13 @@ inline const std::vector<Kind>& kinds() {
       {"action lstm", [](const fs::path& p) { make_action(p, ActionArchitecture::lstm); },
        ask_action},
       {"nodes", [](const fs::path& p) { make_nodes(p, NodeKind::gat); }, ask_nodes},
-      {"nodes gcn", [](const fs::path& p) { make_nodes(p, NodeKind::gcn); }, ask_nodes}};
+      {"nodes gcn", [](const fs::path& p) { make_nodes(p, NodeKind::gcn); }, ask_nodes},
+      {"picture vit",
+       [](const fs::path& p) { save_picture_model(picture_model(PictureKind::vit), p); },
+       ask_pictures},
+      {"picture cnn",
+       [](const fs::path& p) { save_picture_model(picture_model(PictureKind::cnn), p); },
+       ask_pictures}};
   return all;
 }
 

@@ -36,6 +36,9 @@ struct Writer {
   Exported operator()(const Upscaler&) const {
     fail("export: no class of transformers is SwinIR; --format swinir has its own names");
   }
+  Exported operator()(const PictureClassifier&) const {
+    fail("export: models of pictures are not written in another format yet");
+  }
 };
 
 }  // namespace
