@@ -139,13 +139,9 @@ Validation GanGame::validate() const {
 
 std::vector<std::pair<std::string, Tensor>> GanGame::held() const {
   std::vector<std::pair<std::string, Tensor>> held;
-  const auto keep = [&held](const std::string& owner) {
-    return [&held, owner](std::string_view path, const Tensor& tensor) {
-      held.emplace_back(owner + std::string(path), tensor);
-    };
-  };
-  for_each_buffer(players_.model.network, keep("generator."));
-  for_each_buffer(players_.discriminator, keep("discriminator."));
+  for_each_buffer(players_.discriminator, [&](std::string_view path, const Tensor& tensor) {
+    held.emplace_back("discriminator." + std::string(path), tensor);
+  });
   for (const auto& [name, tensor] : optimiser_.state()) {
     held.emplace_back("discriminator_optimiser." + name, tensor);
   }

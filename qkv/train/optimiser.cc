@@ -177,11 +177,7 @@ void Optimiser::update(double rate, double norm) {
 }
 
 void Optimiser::check_finite() const {
-  for (const auto& [name, numbers] : buffers_) {
-    const std::int64_t bad = kernels::first_non_finite(numbers.count(), numbers.data());
-    if (bad >= 0) fail<NumericError>("{} is {} at element {}", name, numbers.data()[bad], bad);
-  }
-  for (const auto& [name, flat] : flat_state()) {
+  for (const auto& [name, flat] : state()) {
     if (kernels::first_non_finite(flat.count(), flat.data()) < 0) continue;
     for (const Slot& slot : slots_) {
       const float* numbers = flat.data() + slot.offset;
@@ -193,17 +189,11 @@ void Optimiser::check_finite() const {
   }
 }
 
-std::vector<std::pair<std::string, Tensor>> Optimiser::flat_state() const {
+std::vector<std::pair<std::string, Tensor>> Optimiser::state() const {
   std::vector<std::pair<std::string, Tensor>> parts = {{"weights", weights_}};
   if (m_.defined()) parts.emplace_back("m", m_);
   if (v_.defined()) parts.emplace_back("v", v_);
   if (ema_.defined()) parts.emplace_back("ema", ema_);
-  return parts;
-}
-
-std::vector<std::pair<std::string, Tensor>> Optimiser::state() const {
-  std::vector<std::pair<std::string, Tensor>> parts = flat_state();
-  parts.insert(parts.end(), buffers_.begin(), buffers_.end());
   return parts;
 }
 

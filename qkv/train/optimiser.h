@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "qkv/base/options.h"
-#include "qkv/nn/buffers.h"
 #include "qkv/nn/module.h"
 #include "qkv/train/trainable.h"
 
@@ -56,9 +55,6 @@ class Optimiser {
     for_each_parameter(module, [&](std::string_view path, Tensor& p) {
       adopt(path, p, factor ? factor(path) : 1.0);
     });
-    for_each_buffer(module, [&](std::string_view path, Tensor& value) {
-      buffers_.emplace_back("buffer:" + std::string(path), value);
-    });
     lay_out();
     std::size_t i = 0;
     for_each_parameter(module, [&](std::string_view, Tensor& p) {
@@ -84,8 +80,7 @@ class Optimiser {
   /// Numbers that are trained, those that fill cache lines included.
   std::int64_t count() const { return weights_.count(); }
 
-  /// For saving and resuming: "weights", "m", "v", "ema" as flat tensors, and the module's buffers
-  /// (nn/buffers.h), "buffer:" before their paths; views, not copies.
+  /// For saving and resuming: "weights", "m", "v", "ema" as flat tensors (views, not copies).
   std::vector<std::pair<std::string, Tensor>> state() const;
   /// Puts saved numbers back; throws when a name or size does not fit.
   void restore(std::int64_t steps, const std::vector<std::pair<std::string, Tensor>>& state);
@@ -111,7 +106,6 @@ class Optimiser {
   void adopt(std::string_view path, const Tensor& p, double factor);
   void lay_out();
   void changed();
-  std::vector<std::pair<std::string, Tensor>> flat_state() const;
   /// f(pace, first number, count) for each run of parameters of one pace; mostly that is all.
   template <class F>
   void for_each_run(F&& f) const;
@@ -121,7 +115,6 @@ class Optimiser {
 
   OptimiserOptions options_;
   std::vector<Slot> slots_;
-  std::vector<std::pair<std::string, Tensor>> buffers_;
   Tensor weights_, gradients_, m_, v_, ema_;
   std::int64_t steps_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "qkv/nn/buffers.h"
 #include "qkv/train/loop.h"
 #include "qkv/train/run_directory.h"
 #include "qkv/train/run_record.h"
@@ -44,11 +45,15 @@ class TrainingRun {
   /// How the losses are called there.
   CurveWords curve;
 
-  /// Trains `model` to the end: keeps what resuming needs, draws curve.svg, says how it ended.
+  /// Trains `model` to the end: keeps what resuming needs, its buffers too (nn/buffers.h), draws
+  /// curve.svg, says how it ended.
   template <class Model>
   TrainReport train(Model& model, TrainTask task, const TrainOptions& options,
                     const TrainWatch& watch, const Trainable& trainable = {}) const {
     Optimiser optimiser(model, options.optimiser, trainable);
+    for_each_buffer(model, [&](std::string_view path, Tensor& value) {
+      task.held.emplace_back("buffer." + std::string(path), value);
+    });
     return train(optimiser, std::move(task), options, watch);
   }
 
