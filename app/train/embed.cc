@@ -34,6 +34,8 @@ void train_embed(Command& command, const Settings& s, Program& program) {
   Recipes recipes(command, run);
   EmbeddingRecipe r = embedding_recipe();
   recipes.set(r);
+  recipes.set_tuning(r.tuning, r.init);
+  if (r.tuning.lora.rank > 0 || r.tuning.keeps_encoder()) raise_rate(r.train);
   recipes.set_loop(r.train);
   recipes.finish(run, "has no use here");
   r.check();
@@ -60,6 +62,7 @@ void add_train_embed(Program& program) {
           "it\nwas trained.");
   c.options(*s, "Data");
   c.preset_options<EmbeddingRecipe>("Model");
+  add_tuning(c);
   program.add_json(c, "With --test: print the scores as JSON");
   program.add_threads(c);
   c.action([s, &c, &program] { train_embed(c, *s, program); });

@@ -8,7 +8,6 @@
 #include "qkv/base/file.h"
 #include "qkv/io/directory.h"
 #include "qkv/io/safetensors.h"
-#include "qkv/ops/choose.h"
 #include "qkv/ops/sequence.h"
 #include "qkv/ops/shape.h"
 #include "qkv/systems/import/bert_weights.h"
@@ -121,9 +120,45 @@ void load_sentence(const Json& config, const std::string& path, BertModel& model
   said.finish();
 }
 
+void save_change(const BertModel& model, const std::filesystem::path& directory) {
+  DirectoryWriter writer(directory);
+  Json config = bert_config_json(model.network.bert.config);
+  config["task"] = "mlm";
+  config["preset"] = model.preset;
+  save_sentence(model, config);
+  save_adapter(*model.adapter, lora_entries(model), writer.folder(), config);
+  writer.commit(std::move(config));
+}
+
+BertModel read_change(const ModelDirectory& directory, const BertConfig& sizes, Adapters adapters) {
+  const Json& config = directory.config();
+  const std::string path = directory.config_path();
+  const AdapterBase base = read_adapter(directory, FieldReader(config, path).object(kAdapterField));
+  BertModel model = load_bert_model(base.directory);
+  if (bert_config_json(model.network.bert.config) != bert_config_json(sizes)) {
+    throw DataError(path, 0, fmt::format("has sizes of another model than {}", base.directory));
+  }
+  std::vector<SentenceDense> dense = std::move(model.sentence.dense);
+  model.sentence = {};
+  model.sentence.dense = std::move(dense);
+  load_sentence(config, path, model);
+  model.keep_encoder();
+  take_adapter(model, base, directory, adapters);
+  return model;
+}
+
 }  // namespace
 
+void BertModel::keep_encoder() {
+  network.transform = {};
+  network.transform_norm = {};
+  network.word_bias = {};
+  network.next = {};
+  if (sentence.pooling != TextVector::pooled) network.bert.pooler = {};
+}
+
 void save_bert_model(const BertModel& model, const std::filesystem::path& directory) {
+  if (model.adapter) return save_change(model, directory);
   const BertConfig& sizes = model.network.bert.config;
   DirectoryWriter writer(directory);
   Json config = bert_config_json(sizes);
@@ -192,7 +227,7 @@ std::vector<SentenceDense> blank_dense(const BertWeights& weights) {
   }
 }
 
-BertModel read_bert_model(const ModelDirectory& directory) {
+BertModel read_bert_model(const ModelDirectory& directory, Adapters adapters) {
   const bool foreign = is_foreign_bert(directory.foreign_config());
   const Json& config = foreign ? directory.foreign_config() : directory.config();
   const std::string config_path = directory.config_path();
@@ -202,6 +237,7 @@ BertModel read_bert_model(const ModelDirectory& directory) {
                                 config.value("task", Json("?")).dump()));
   }
   BertConfig sizes = bert_config_from(config, config_path);
+  if (!foreign && config.contains(kAdapterField)) return read_change(directory, sizes, adapters);
   BertModel model;
   if (config.contains("preset") && config["preset"].is_string()) {
     model.preset = config["preset"].get<std::string>();
@@ -244,8 +280,9 @@ BertModel read_bert_model(const ModelDirectory& directory) {
 
 }  // namespace
 
-BertModel load_bert_model(const std::filesystem::path& directory) {
-  return load_whole(directory, read_bert_model);
+BertModel load_bert_model(const std::filesystem::path& directory, Adapters adapters) {
+  return load_whole(directory,
+                    [adapters](const ModelDirectory& d) { return read_bert_model(d, adapters); });
 }
 
 void BertDesign::check() const {
@@ -314,37 +351,6 @@ BertRows rows_within(const BertModel& model, std::span<const std::string> texts,
 
 BertRows rows_of(const BertModel& model, std::span<const std::string> texts, bool masked) {
   return rows_within(model, texts, masked, model.room());
-}
-
-std::vector<std::vector<BertCandidate>> fill_masks(const BertModel& model, const BertRows& rows,
-                                                   int count) {
-  const NoRecording off;
-  std::vector<std::int64_t> where;
-  for (std::size_t t = 0; t < rows.ids.size(); ++t) {
-    if (rows.ids[t] == model.pieces.mask()) where.push_back(static_cast<std::int64_t>(t));
-  }
-  std::vector<std::vector<BertCandidate>> filled(where.size());
-  if (where.empty() || count < 1) return filled;
-  const Tensor scores = model.network.word_logits(rows, where);
-  std::vector<std::int32_t> never;
-  for (std::int32_t id = 0; id < model.pieces.size(); ++id) {
-    if (model.pieces.is_special(id)) never.push_back(id);
-  }
-  const auto k = static_cast<std::size_t>(std::min(count, model.pieces.size()));
-  std::vector<std::int32_t> ids(where.size() * k);
-  std::vector<float> log_p(ids.size());
-  choose_tokens(scores, {.count = static_cast<int>(k), .suppressed = never}, ids.data(),
-                log_p.data());
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] < 0) continue;  // fewer pieces than asked for
-    filled[i / k].push_back({ids[i], std::exp(static_cast<double>(log_p[i]))});
-    if (std::isnan(log_p[i])) filled[i / k].clear();
-  }
-  for (std::size_t m = 0; m < filled.size(); ++m) {
-    if (!filled[m].empty()) continue;
-    fail<NumericError>("fill: the model gives NaN for [MASK] {}; its weights ran away", m + 1);
-  }
-  return filled;
 }
 
 namespace {

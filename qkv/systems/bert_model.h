@@ -4,6 +4,7 @@
 //   model.safetensors   weights under its names, matrices [out, in]; those of Dense modules beside
 //                       them, "sentence.dense.0.linear.weight"
 //   vocab.txt           the pieces; of RoBERTa, XLM-R and ALBERT tokenizer.json
+// or, where adapters were trained beside those of another BERT, as a change of it (adapter.h).
 // A directory that was made there (bert_family() knows its config.json) is read just so, with what
 // stands beside it (import/bert_files.h, import/bert_weights.h).
 #pragma once
@@ -19,6 +20,7 @@
 #include "qkv/data/masked_text.h"
 #include "qkv/io/json.h"
 #include "qkv/models/bert.h"
+#include "qkv/systems/adapter.h"
 #include "qkv/systems/encoder.h"
 #include "qkv/systems/import/bert_config.h"
 #include "qkv/systems/import/bert_files.h"
@@ -36,12 +38,17 @@ struct BertModel {
   std::int64_t longest = 0;        // tokens of a text that the tokeniser lets through; 0: no limit
   SentenceSettings sentence;       // how the directory wants vectors of texts
   std::vector<std::string> notes;  // what was passed over while loading; to be shown to people
+  std::optional<AdapterBase> adapter = {};  // of a change of another BERT that is not merged
 
   /// Tokens of a sequence that can be read, [CLS] and [SEP] included.
   std::int64_t room() const;
 
   /// Numbers of a text's vector, behind the last Dense.
   std::int64_t vector_width() const;
+
+  /// Leaves what vectors of texts are made from: the heads go, and the pooler where it is not
+  /// asked.
+  void keep_encoder();
 
   /// The parameters under their own names, so that a BertModel is a module.
   template <class Self, class Visit>
@@ -95,8 +102,9 @@ BertFiles read_foreign_files(const ModelDirectory& directory, BertConfig& sizes,
 void save_bert_model(const BertModel& model, const std::filesystem::path& directory);
 /// Checks everything: fields, names and shapes of all weights, finite numbers, the vocabulary's
 /// size. The heads and the pooler are there when the file has them. Each error says the file and
-/// what to do.
-BertModel load_bert_model(const std::filesystem::path& directory);
+/// what to do. A change of another BERT comes with its base, merged or apart.
+BertModel load_bert_model(const std::filesystem::path& directory,
+                          Adapters adapters = Adapters::merged);
 
 /// [CLS] text [SEP] for each text, packed; what is beyond room() is cut off. With `masked`
 /// the word "[MASK]" is the token.

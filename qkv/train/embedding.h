@@ -12,6 +12,7 @@
 #include "qkv/data/sentence_pairs.h"
 #include "qkv/models/sentence_losses.h"
 #include "qkv/systems/bert_model.h"
+#include "qkv/train/fine_tuning.h"
 #include "qkv/train/run.h"
 
 namespace qkv {
@@ -22,13 +23,13 @@ struct EmbeddingRecipe {
   std::optional<TextVector> pooling;  // unset: as that directory says, else the mean
   std::optional<bool> normalise;      // of the vectors it gives in the end; likewise, else not
   std::int64_t max_length = 0;        // tokens of a text; 0: as that directory says
-  std::string freeze;                 // as FineTuning::freeze; Dense modules always learn
   std::optional<SentenceLoss> loss;   // unset: ranking, of pairs with scores cosent
   double scale = 20;                  // λ, of cosines in a softmax
   std::int64_t batch_pairs = 32;      // each is a negative of all others
+  FineTuning tuning;                  // Dense modules stand above the encoder, and learn with it
   TrainOptions train;
 
-  /// Without the list of `train`.
+  /// Without the lists of `tuning` and `train`.
   template <class Self, class Visit>
   static void each(Self& r, Visit&& visit) {
     visit({"init", "The BERT to go on from (of qkv, Hugging Face or sentence-transformers)"},
@@ -38,11 +39,6 @@ struct EmbeddingRecipe {
           r.normalise);
     visit({"max_length", "Tokens of a text, at most; default: as --init says", between(0, 1e9)},
           r.max_length);
-    visit(
-        {"freeze",
-         "What stays as it is: embeddings, the lowest N layers with them, or the whole encoder, so "
-         "that only its Dense modules learn"},
-        r.freeze);
     visit({"loss",
            "ranking: texts find their partner in the batch; cosent: the order of scores; cosine: "
            "the scores themselves; default: ranking, with scores cosent"},

@@ -7,7 +7,6 @@
 #include "qkv/base/error.h"
 #include "qkv/base/notice.h"
 #include "qkv/train/embedding.h"
-#include "qkv/train/fine_tuning.h"
 
 namespace qkv {
 namespace {
@@ -22,12 +21,13 @@ std::string fingerprint_of(const SentencePairs& pairs) {
   return fingerprint(lines);
 }
 
-/// Who learns. Dense modules stand above all layers; one has a number, as layers have.
-Trainable trainable_of(const EmbeddingRecipe& r, const BertModel& model) {
-  Trainable encoder = trainable_of(FineTuning{.freeze = r.freeze}, model.network);
+/// Who learns. Dense modules stand above all layers, though one has a number as layers have.
+Trainable trainable_of(const FineTuning& tuning, const BertModel& model) {
+  const Trainable encoder = trainable_of(tuning, model.network);
   if (!encoder) return {};
-  return [encoder = std::move(encoder)](std::string_view path) {
-    return path.starts_with(kDenseName) ? 1.0 : encoder(path);
+  return [encoder, tuning](std::string_view path) {
+    if (!path.starts_with(kDenseName)) return encoder(path);
+    return tuning.lora.rank == 0 || is_lora(path) ? tuning.head_rate : 0.0;
   };
 }
 
@@ -75,7 +75,8 @@ EmbeddingRecipe embedding_recipe() {
 void EmbeddingRecipe::check() const {
   check_ranges(*this);
   train.check();
-  FineTuning{.freeze = freeze}.check();
+  check_ranges(tuning);
+  tuning.check();
   if (init.empty()) throw UsageError("give a BERT with --init");
   if (max_length > 0 && max_length < 3) {
     throw UsageError("--max-length leaves no room for a word between [CLS] and [SEP]");
@@ -92,16 +93,10 @@ BertModel make_sentence_encoder(const EmbeddingRecipe& r, BertModel m) {
     fail("--max-length {}: the model of {} has {} positions", r.max_length, r.init, m.room());
   }
   if (r.max_length > 0) s.longest = r.max_length;
-  Bert& network = m.network;
-  if (s.pooling == TextVector::pooled && !network.parts().pooler) {
+  if (s.pooling == TextVector::pooled && !m.network.parts().pooler) {
     fail("--pooling pooled: the model of {} has no pooler", r.init);
   }
-  // What no gradient reaches would only fade.
-  network.transform = {};
-  network.transform_norm = {};
-  network.word_bias = {};
-  network.next = {};
-  if (s.pooling != TextVector::pooled) network.bert.pooler = {};
+  m.keep_encoder();  // what no gradient reaches would only fade
   return m;
 }
 
@@ -112,10 +107,11 @@ TrainReport train_embedding(const EmbeddingRecipe& r, const Split<SentencePairs>
                      {"valid", fingerprint_of(pairs.valid)}};
   BertModel model;
   if (run.resumes()) {
-    model = load_bert_model(run.state());
+    model = load_bert_model(run.state(), Adapters::apart);
   } else {
     model = make_sentence_encoder(r, load_bert_model(r.init));
     for (const std::string& note : std::exchange(model.notes, {})) notice(note);
+    if (r.tuning.lora.rank > 0) begin_adapter(model, r.init, r.tuning.lora, r.train.seed);
   }
   EmbeddingTraining training{.train = pairs.train,
                              .valid = pairs.valid,
@@ -129,7 +125,7 @@ TrainReport train_embedding(const EmbeddingRecipe& r, const Split<SentencePairs>
                         name_of(training.loss), name_of(model.sentence.pooling),
                         model.vector_width(), grouped(parameter_count(model))));
   run.curve_score = {"score", "score"};
-  const Trainable trainable = trainable_of(r, model);
+  const Trainable trainable = trainable_of(r.tuning, model);
   say_trained(model, trainable, watch);
   return run.train(model, embedding_task(model, training), r.train, watch, trainable);
 }

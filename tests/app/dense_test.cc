@@ -98,6 +98,26 @@ TEST_F(DenseCommands, TrainingThemAloneAndWithTheRest) {
   EXPECT_EQ(embed("hf"), embed("all"));
 }
 
+TEST_F(DenseCommands, AdaptersAreTrainedBesideIt) {
+  ASSERT_EQ(run_qkv("import " + path("source") + " " + path("own")).exit, 0);
+  const std::string lora = "--init " + path("own") + " --lora 2 --lora-targets all ";
+  train("adapted", lora + "--steps 6 --validate-every 3");
+  EXPECT_THAT(said_, HasSubstr("trained: "));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "adapted/model.safetensors"));
+  EXPECT_NE(embed("adapted"), embed("own"));
+  EXPECT_THAT(run_qkv("info " + path("adapted")).out, HasSubstr("adapters of rank 2 merged into"));
+  // To the same bits in two parts.
+  train("parts", lora + "--steps 3 --validate-every 3");
+  train("parts", "--resume --steps 6 --validate-every 3");
+  EXPECT_TRUE(slurp(folder_ / "parts/adapter_model.safetensors") ==
+              slurp(folder_ / "adapted/adapter_model.safetensors"));
+  // Whole, here and there.
+  ASSERT_EQ(run_qkv("import " + path("adapted") + " " + path("whole")).exit, 0);
+  EXPECT_EQ(embed("whole"), embed("adapted"));
+  ASSERT_EQ(run_qkv("export " + path("adapted") + " " + path("hf")).exit, 0);
+  EXPECT_EQ(embed("hf"), embed("adapted"));
+}
+
 TEST_F(DenseCommands, ATaggerOnItLeavesThemOut) {
   spill(folder_ / "tags", "w5 A\nw6 B\n\nw7 A\nw8 B\n\n");
   const Ran ran =
