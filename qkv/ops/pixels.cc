@@ -198,11 +198,13 @@ Tensor max_pool(const Tensor& x, const Grids& grids, const PixelWindow& window) 
     Tensor dx = Tensor::zeros(x.shape(), x.dtype());
     dispatch(x, [&](auto zero) {
       using T = decltype(zero);
+      const T* from = dy.data<T>();
+      T* to = dx.data<T>();
       over_pictures(places, [&](std::int64_t b) {
         for (std::int64_t at = places.begin(b) * width; at < places.segments().end(b) * width;
              ++at) {
           const std::int64_t pixel = (*winners)[static_cast<std::size_t>(at)];
-          if (pixel >= 0) dx.data<T>()[pixel * width + at % width] += dy.data<T>()[at];
+          if (pixel >= 0) to[pixel * width + at % width] += from[at];
         }
       });
     });
@@ -301,13 +303,13 @@ Tensor drop_pictures(const Tensor& x, std::span<const std::int32_t> of_rows, dou
     Tensor to = Tensor::empty(from.shape(), from.dtype());
     dispatch(from, [&](auto zero) {
       using T = decltype(zero);
+      const T* in = from.data<T>();
+      T* out = to.data<T>();
       parallel_for(from.dim(0), kRows, [&](std::int64_t t, std::int64_t end) {
         for (; t < end; ++t) {
           const auto picture = static_cast<std::uint64_t>((*rows)[static_cast<std::size_t>(t)]);
           const T by = static_cast<T>(dropout_factor(drop, picture));
-          for (std::int64_t c = t * width; c < (t + 1) * width; ++c) {
-            to.data<T>()[c] = by * from.data<T>()[c];
-          }
+          for (std::int64_t c = t * width; c < (t + 1) * width; ++c) out[c] = by * in[c];
         }
       });
     });
