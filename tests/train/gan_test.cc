@@ -289,7 +289,10 @@ TEST(Gan, LearnsWhatIsBright) {
   PictureSet set = sides(20, 8);
   for (std::size_t n = 1; n < 20; n += 2) set.pictures[n] = set.pictures[n - 1];  // all at the left
   TrainingRun run({.model = (folder.path() / "m").string()});
-  (void)train_gan(r, gan_pictures(set, r), run);
+  {
+    const ThreadScope one(1);  // its loops are too short for more
+    (void)train_gan(r, gan_pictures(set, r), run);
+  }
   double left = 0, right = 0;
   for (const MadePicture& made :
        PictureGenerator::load(folder.path() / "m").generate({.count = 8})) {
