@@ -3,6 +3,7 @@
 #include "app/command.h"
 #include "app/lines.h"
 #include "app/output.h"
+#include "app/sounds.h"
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,7 @@
 #include "qkv/systems/labeller_model.h"
 #include "qkv/systems/labels.h"
 #include "qkv/systems/node_classifier.h"
+#include "qkv/systems/sound_model.h"
 
 namespace qkv::app {
 namespace {
@@ -27,6 +29,7 @@ struct Settings {
   LabelOptions options;
   NodeFiles graph;
   NodePart part = NodePart::none;
+  std::vector<std::string> sounds;
 };
 
 /// What is said of the whole.
@@ -139,15 +142,31 @@ void label(const Settings& s, const System& system, Program& program) {
            });
 }
 
+void refuse_text_options(const Command& command, const Settings& s, const std::string& beside) {
+  LabelOptions of_text = s.options;
+  for (const OptionField& f : fields_of(of_text)) {
+    if (command.given(f.flag)) throw UsageError("--" + f.flag + " is for text, not for " + beside);
+  }
+  if (command.given("format")) throw UsageError("--format is for --evaluate");
+}
+
+/// A line for each sound, or for each of its stretches; or the scores.
+void answer_sounds(const Command& command, const Settings& s, Program& program) {
+  refuse_text_options(command, s, "sounds");
+  if (s.columns || s.spans) throw UsageError("--columns and --spans are for text, not for sounds");
+  if (s.graph.given() || s.part != NodePart::none) throw UsageError("--nodes is for graphs");
+  SoundQuestion q{.model = s.model, .files = s.sounds, .evaluate = s.evaluate};
+  if (s.input != "-") q.files.insert(q.files.begin(), s.input);
+  q.tags = s.task == LabelTask::tag;
+  q.scores = s.scores;
+  label_sounds(q, program);
+}
+
 /// A line for each node of a graph, in the order of the file; or the scores of a part.
 void classify_nodes(const Command& command, const Settings& s, Program& program) {
   if (!s.evaluate.empty()) throw UsageError("--evaluate is for text; with --nodes take --part");
   if (s.input != "-") throw UsageError(s.input + ": text has no use beside --nodes");
-  LabelOptions of_text = s.options;
-  for (const OptionField& f : fields_of(of_text)) {
-    if (command.given(f.flag)) throw UsageError("--" + f.flag + " is for text, not for --nodes");
-  }
-  if (command.given("format")) throw UsageError("--format is for --evaluate");
+  refuse_text_options(command, s, "--nodes");
   const auto model = NodeClassifier::load(s.model);
   const NodeGraph graph = read_nodes(s.graph);
   if (s.part != NodePart::none) {
@@ -173,6 +192,10 @@ void classify_nodes(const Command& command, const Settings& s, Program& program)
 }
 
 void run(const Command& command, const Settings& s, Program& program) {
+  if (s.task != LabelTask::intent && holds_sound_model(s.model)) {
+    return answer_sounds(command, s, program);
+  }
+  if (!s.sounds.empty()) throw UsageError("--sounds is for models of sounds");
   if (s.graph.given()) return classify_nodes(command, s, program);
   if (s.part != NodePart::none) throw UsageError("--part is for --nodes");
   if (s.spans && s.columns) throw UsageError("--spans and --columns: give one of them");
@@ -218,6 +241,10 @@ void add_verb(Program& program, LabelTask task, const char* about, const char* f
     c.options(s->graph, "Nodes of a graph, in place of text");
     c.option({"part", "Print the scores of this part instead: train, valid or test"}, s->part,
              "Nodes of a graph, in place of text");
+  }
+  if (task != LabelTask::intent) {
+    c.option({"sounds", "Files; without any stdin has a path a line", between(1, 1e6)}, s->sounds,
+             "Sounds, in place of text");
   }
   program.add_json(c, "One JSON object a line");
   program.add_threads(c);

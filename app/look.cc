@@ -1,7 +1,10 @@
 // qkv look: what a model attends to, in the terminal or as a picture, a page or JSON.
 #include <algorithm>
+#include <optional>
+#include <type_traits>
 
 #include "app/command.h"
+#include "app/look_sound.h"
 #include "app/output.h"
 #include "app/picture.h"
 
@@ -12,7 +15,8 @@ namespace qkv::app {
 namespace {
 
 struct Settings {
-  std::string model, source, target, clips, clip, node, output;
+  std::string model, source, target, clips, clip, node, output, sound;
+  std::optional<double> at;
   NodeFiles graph;
   AttentionMap::Kind kind = AttentionMap::Kind::cross;
   LookOptions look;
@@ -26,6 +30,7 @@ struct Settings {
     visit({"clip", "The id of the clip to look at; default: the first"}, s.clip);
     NodeFiles::each(s.graph, visit);
     visit({"node", "The id of the node of a graph to look at"}, s.node);
+    visit({"at", "Of a sound: what the encoder attends to at this second", non_negative()}, s.at);
     visit({"kind", "Whose attention; where a model has one kind alone, that"}, s.kind);
     LookOptions::each(s.look, visit);
     visit({"output", "File: .svg, .png, .json (all maps) or .html (all, with a chooser)"},
@@ -68,6 +73,9 @@ struct Look {
     if (found == clips.end()) fail("{}: no clip has the id '{}'", s.clips, s.clip);
     return a.attention(*found);
   }
+  AttentionMaps operator()(const SoundSystem& sounds) const {
+    return sounds.attention(sounds.read(s.sound));
+  }
   AttentionMaps operator()(const NodeClassifier& n) const {
     if (s.node.empty()) fail("look: give a graph, --nodes and --edges, and the id of a --node");
     if (!s.source.empty() || !s.target.empty()) fail("look: --source and --target are for text");
@@ -78,8 +86,33 @@ struct Look {
   }
 };
 
+/// The system when it is one of sounds.
+const SoundSystem* sounds_of(const System& system) {
+  return std::visit(
+      [](const auto& held) -> const SoundSystem* {
+        if constexpr (std::is_base_of_v<SoundSystem, std::decay_t<decltype(held)>>) return &held;
+        return nullptr;
+      },
+      system);
+}
+
+void look_at_sound(const Settings& s, const SoundSystem& sounds, Program& program) {
+  if (s.sound.empty()) fail("look: give a sound, qkv look FILE --model {}", s.model);
+  if (!s.source.empty() || !s.target.empty()) fail("look: --source and --target are for text");
+  if (!s.clips.empty() || !s.clip.empty() || !s.node.empty() || s.graph.given()) {
+    fail("look: --clips, --clip, --nodes, --edges and --node are not for sounds");
+  }
+  SoundLook look{.kind = s.kind, .layer = s.look.layer, .head = s.look.head};
+  look.at = s.at;
+  look_at_sound(sounds, s.sound, look, s.output, program);
+}
+
 void look(Settings& s, Program& program) {
-  const AttentionMaps maps = std::visit(Look{s}, qkv::open(s.model));
+  const System system = qkv::open(s.model);
+  if (const SoundSystem* sounds = sounds_of(system)) return look_at_sound(s, *sounds, program);
+  if (!s.sound.empty()) throw UsageError(s.sound + ": a file is for models of sounds");
+  if (s.at) throw UsageError("--at is for models of sounds");
+  const AttentionMaps maps = std::visit(Look{s}, system);
   PictureOptions picture{.kind = s.kind, .layer = s.look.layer, .head = s.look.head};
   if (s.kind == AttentionMap::Kind::cross && layers_of(maps, s.kind).empty()) {  // all there is
     const bool encodes = !layers_of(maps, AttentionMap::Kind::encoder_self).empty();
@@ -99,6 +132,7 @@ void add_look(Program& program) {
   auto s = std::make_shared<Settings>();
   Command& c = program.command("look", "Show what a model attends to");
   c.options(*s);
+  c.positional("file", s->sound, "Of a model of sounds: a sound");
   program.add_threads(c);
   c.action([s, &program] { look(*s, program); });
 }

@@ -28,10 +28,13 @@ TerminalColour terminal_colour() {
 
 }  // namespace
 
+std::string terminal_picture(const HeatMap& map) {
+  return terminal_heat_map(
+      map, {.width = std::clamp(Console::width(), 40, 160), .colour = terminal_colour()});
+}
+
 std::string terminal_picture(const AttentionMaps& maps, const PictureOptions& s) {
-  std::string picture = terminal_heat_map(
-      heat_map(maps, s.kind, s.layer, s.head),
-      {.width = std::clamp(Console::width(), 40, 160), .colour = terminal_colour()});
+  std::string picture = terminal_picture(heat_map(maps, s.kind, s.layer, s.head));
   if (maps.received.empty()) return picture;
   picture += "\nreceived in all:";
   for (std::size_t i = 0; i < maps.received.size(); ++i) {

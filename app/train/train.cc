@@ -11,6 +11,7 @@ void add_train(Program& program) {
   add_train_vectors(program);
   add_train_action(program);
   add_train_graph(program);
+  add_train_sound(program);
   add_train_mlm(program);
   add_train_embed(program);
 }

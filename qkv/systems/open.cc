@@ -11,6 +11,7 @@
 #include "qkv/systems/import/decoder_config.h"
 #include "qkv/systems/import/hf_translator.h"
 #include "qkv/systems/import/packaged_translator.h"
+#include "qkv/systems/sound_model.h"
 
 namespace qkv {
 namespace {
@@ -25,6 +26,19 @@ System load_as(const std::filesystem::path& directory, const LoadOptions& option
   return S::load(directory, options);
 }
 
+System load_sound(const std::filesystem::path& directory, const LoadOptions& options) {
+  SoundModel model = load_sound_model(directory);
+  switch (model.network.config.task) {
+    case SoundTask::clip:
+      return SoundClassifier(std::move(model), options);
+    case SoundTask::frame:
+      return SoundTagger(std::move(model), options);
+    case SoundTask::text:
+      break;
+  }
+  return Transcriber(std::move(model), options);
+}
+
 /// One row a system; what config.json calls it.
 constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"lm", load_as<Generator>},
@@ -33,7 +47,8 @@ constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"intent", load_as<IntentModel>},
                            {"vectors", load_as<WordVectors>},
                            {"action", load_as<ActionRecogniser>},
-                           {"nodes", load_as<NodeClassifier>}};
+                           {"nodes", load_as<NodeClassifier>},
+                           {"sound", load_sound}};
 
 System bert_of(const std::filesystem::path& directory, const Json& config,
                const LoadOptions& options) {
@@ -86,9 +101,19 @@ Info info_of(const System& system) {
 }
 
 std::string_view verb_of(const System& system) {
-  constexpr std::string_view verbs[] = {
-      "translate", "generate", "tag",     "classify", "intent",
-      "fill",      "embed",    "similar", "action",   "classify --nodes"};
+  constexpr std::string_view verbs[] = {"translate",
+                                        "generate",
+                                        "tag",
+                                        "classify",
+                                        "intent",
+                                        "fill",
+                                        "embed",
+                                        "similar",
+                                        "action",
+                                        "classify --nodes",
+                                        "classify --sounds",
+                                        "tag --sounds",
+                                        "transcribe"};
   static_assert(std::size(verbs) == std::variant_size_v<System>);
   return verbs[system.index()];
 }

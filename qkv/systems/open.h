@@ -10,13 +10,15 @@
 #include "qkv/systems/generator.h"
 #include "qkv/systems/labels.h"
 #include "qkv/systems/node_classifier.h"
+#include "qkv/systems/sounds.h"
 #include "qkv/systems/translator.h"
 #include "qkv/systems/vectors.h"
 
 namespace qkv {
 
 using System = std::variant<Translator, Generator, Tagger, Classifier, IntentModel, MaskedModel,
-                            Encoder, WordVectors, ActionRecogniser, NodeClassifier>;
+                            Encoder, WordVectors, ActionRecogniser, NodeClassifier, SoundClassifier,
+                            SoundTagger, Transcriber>;
 
 /// What the directory holds: qkv's own models by their config.json; Hugging Face's BERT,
 /// DistilBERT, RoBERTa, XLM-R and ALBERT (a Classifier or Tagger where "architectures" names a head

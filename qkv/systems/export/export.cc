@@ -30,6 +30,9 @@ struct Writer {
   Exported operator()(const NodeClassifier&) const {
     fail("export: no class of transformers reads graphs");
   }
+  Exported operator()(const SoundSystem&) const {
+    fail("export: no class of transformers has this network of sounds");
+  }
 };
 
 }  // namespace
