@@ -42,6 +42,7 @@ struct Program {
 void add_demo(Program& program);
 void add_train(Program& program);
 void add_translate(Program& program);
+void add_transcribe(Program& program);
 void add_label(Program& program);  // tag, classify, intent
 void add_action(Program& program);
 void add_generate(Program& program);
@@ -76,5 +77,6 @@ void add_train_graph(Program& program);
 void add_train_gan(Program& program);
 void add_train_upscale(Program& program);
 void add_train_picture(Program& program);
+void add_train_sound(Program& program);
 
 }  // namespace qkv::app

@@ -4,6 +4,7 @@
 #include "app/command.h"
 #include "app/lines.h"
 #include "app/output.h"
+#include "app/sounds.h"
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,7 @@
 #include "qkv/systems/labels.h"
 #include "qkv/systems/node_classifier.h"
 #include "qkv/systems/open.h"
+#include "qkv/systems/sound_model.h"
 
 namespace qkv::app {
 namespace {
@@ -31,6 +33,7 @@ struct Settings {
   LabelOptions options;
   NodeFiles graph;
   NodePart part = NodePart::none;
+  std::vector<std::string> sounds;
 };
 
 /// What is said of the whole.
@@ -151,6 +154,21 @@ void refuse_text_options(const Command& command, const Settings& s, const std::s
   }
 }
 
+/// A line for each sound, or for each of its stretches; or the scores.
+void answer_sounds(const Command& command, const Settings& s, Program& program) {
+  refuse_text_options(command, s, "sounds");
+  if (s.columns || s.spans) throw UsageError("--columns and --spans are for text, not for sounds");
+  if (command.given("format")) throw UsageError("--format is for text, not for sounds");
+  if (s.pictures.given()) throw UsageError("--top and --skip-broken are for models of pictures");
+  if (s.graph.given() || s.part != NodePart::none) throw UsageError("--nodes is for graphs");
+  SoundQuestion q{.model = s.model, .files = s.inputs, .evaluate = s.evaluate};
+  if (s.input != "-") q.files.push_back(s.input);
+  q.files.insert(q.files.end(), s.sounds.begin(), s.sounds.end());
+  q.tags = s.task == LabelTask::tag;
+  q.scores = s.scores;
+  label_sounds(q, program);
+}
+
 /// A line for each node of a graph, in the order of the file; or the scores of a part.
 void classify_nodes(const Command& command, const Settings& s, Program& program) {
   if (!s.evaluate.empty()) throw UsageError("--evaluate is for text; with --nodes take --part");
@@ -203,6 +221,10 @@ bool classify_other(const Command& command, Settings& s, Program& program) {
 }
 
 void run(const Command& command, Settings& s, Program& program) {
+  if (s.task != LabelTask::intent && task_of(s.model) == "sound") {
+    return answer_sounds(command, s, program);
+  }
+  if (!s.sounds.empty()) throw UsageError("--sounds is for models of sounds");
   if (s.task == LabelTask::classify && classify_other(command, s, program)) return;
   if (s.part != NodePart::none) throw UsageError("--part is for --nodes");
   if (s.spans && s.columns) throw UsageError("--spans and --columns: give one of them");
@@ -259,6 +281,10 @@ void add_verb(Program& program, LabelTask task, const char* about, const char* f
     c.option({"part", "Print the scores of this part instead: train, valid or test"}, s->part,
              "Nodes of a graph, in place of text");
     c.options(s->pictures, "Pictures");
+  }
+  if (task != LabelTask::intent) {
+    c.option({"sounds", "Files; without any stdin has a path a line", between(1, 1e6)}, s->sounds,
+             "Sounds, in place of text");
   }
   program.add_json(c, "One JSON object a line");
   program.add_threads(c);

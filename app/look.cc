@@ -1,7 +1,10 @@
 // qkv look: what a model attends to, in the terminal or as a picture, a page or JSON.
 #include <algorithm>
+#include <optional>
+#include <type_traits>
 
 #include "app/command.h"
+#include "app/look_sound.h"
 #include "app/output.h"
 #include "app/picture.h"
 #include <fmt/format.h>
@@ -14,7 +17,8 @@ namespace qkv::app {
 namespace {
 
 struct Settings {
-  std::string model, picture, source, target, clips, clip, node, patch, output;
+  std::string model, file, source, target, clips, clip, node, patch, output;
+  std::optional<double> at;
   NodeFiles graph;
   AttentionMap::Kind kind = AttentionMap::Kind::cross;
   LookOptions look;
@@ -30,6 +34,7 @@ struct Settings {
     visit({"node", "The id of the node of a graph to look at"}, s.node);
     visit({"patch", "Of a picture: the patch that looks, ROW,COL from 0; default: the class row"},
           s.patch);
+    visit({"at", "Of a sound: what the encoder attends to at this second", non_negative()}, s.at);
     visit({"kind", "Whose attention; where a model has one kind alone, that"}, s.kind);
     LookOptions::each(s.look, visit);
     visit({"output", "File: .svg, .png, .json (all maps) or .html (all, with a chooser)"},
@@ -72,6 +77,9 @@ struct Look {
     if (found == clips.end()) fail("{}: no clip has the id '{}'", s.clips, s.clip);
     return a.attention(*found);
   }
+  AttentionMaps operator()(const SoundSystem& sounds) const {
+    return sounds.attention(sounds.read(s.file));
+  }
   AttentionMaps operator()(const NodeClassifier& n) const {
     if (s.node.empty()) fail("look: give a graph, --nodes and --edges, and the id of a --node");
     if (!s.source.empty() || !s.target.empty()) fail("look: --source and --target are for text");
@@ -106,18 +114,42 @@ void look_at_picture(const Command& command, const Settings& s, Program& program
   }
   PictureLook look{.layer = s.look.layer, .head = s.look.head, .patch = {}};
   if (!s.patch.empty()) look.patch = patch_place(s.patch);
-  PictureAttention seen = model.attention(read_picture(s.picture));
-  seen.maps.title = std::filesystem::path(s.picture).filename().string() + " → " + seen.maps.title;
+  PictureAttention seen = model.attention(read_picture(s.file));
+  seen.maps.title = std::filesystem::path(s.file).filename().string() + " → " + seen.maps.title;
   if (s.output.empty()) return write_output(terminal_picture(seen, look));
   write_picture(seen, look, s.output);
   program.console.line("wrote " + s.output);
 }
 
+/// The system when it is one of sounds.
+const SoundSystem* sounds_of(const System& system) {
+  return std::visit(
+      [](const auto& held) -> const SoundSystem* {
+        if constexpr (std::is_base_of_v<SoundSystem, std::decay_t<decltype(held)>>) return &held;
+        return nullptr;
+      },
+      system);
+}
+
+void look_at_sound(const Settings& s, const SoundSystem& sounds, Program& program) {
+  if (s.file.empty()) fail("look: give a sound, qkv look FILE --model {}", s.model);
+  if (!s.patch.empty()) throw UsageError("--patch is for a picture");
+  if (!s.source.empty() || !s.target.empty()) fail("look: --source and --target are for text");
+  if (!s.clips.empty() || !s.clip.empty() || !s.node.empty() || s.graph.given()) {
+    fail("look: --clips, --clip, --nodes, --edges and --node are not for sounds");
+  }
+  SoundLook look{.kind = s.kind, .layer = s.look.layer, .head = s.look.head};
+  look.at = s.at;
+  look_at_sound(sounds, s.file, look, s.output, program);
+}
+
 void look(const Command& command, Settings& s, Program& program) {
   const System system = qkv::open(s.model);
-  if (!s.picture.empty()) {
+  if (const SoundSystem* sounds = sounds_of(system)) return look_at_sound(s, *sounds, program);
+  if (s.at) throw UsageError("--at is for models of sounds");
+  if (!s.file.empty()) {
     const auto* model = std::get_if<PictureClassifier>(&system);
-    if (model == nullptr) fail("{}: is no model of pictures; see --source", s.model);
+    if (model == nullptr) fail("{}: reads neither pictures nor sounds; see --source", s.model);
     return look_at_picture(command, s, program, *model);
   }
   if (!s.patch.empty()) throw UsageError("--patch is for a picture");
@@ -144,7 +176,7 @@ void look(const Command& command, Settings& s, Program& program) {
 void add_look(Program& program) {
   auto s = std::make_shared<Settings>();
   Command& c = program.command("look", "Show what a model attends to");
-  c.positional("picture", s->picture, "Of a model of pictures: the picture to look at");
+  c.positional("file", s->file, "Of a model of pictures or of sounds: what to look at");
   c.options(*s);
   program.add_threads(c);
   c.action([s, &c, &program] { look(c, *s, program); });

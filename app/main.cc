@@ -23,6 +23,7 @@ void add_verbs(Program& program) {
   add_train(program);
   add_translate(program);
   add_label(program);
+  add_transcribe(program);
   add_action(program);
   add_generate(program);
   add_perplexity(program);

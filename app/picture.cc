@@ -37,9 +37,12 @@ TerminalOptions terminal_options() {
 
 }  // namespace
 
+std::string terminal_picture(const HeatMap& map) {
+  return terminal_heat_map(map, terminal_options());
+}
+
 std::string terminal_picture(const AttentionMaps& maps, const PictureOptions& s) {
-  std::string picture =
-      terminal_heat_map(heat_map(maps, s.kind, s.layer, s.head), terminal_options());
+  std::string picture = terminal_picture(heat_map(maps, s.kind, s.layer, s.head));
   if (maps.received.empty()) return picture;
   picture += "\nreceived in all:";
   for (std::size_t i = 0; i < maps.received.size(); ++i) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "qkv/view/attention_maps.h"
+#include "qkv/view/heat_map.h"
 #include "qkv/view/picture_attention.h"
 
 namespace qkv::app {
@@ -16,6 +17,8 @@ struct PictureOptions {
 };
 
 std::string terminal_picture(const AttentionMaps& maps, const PictureOptions& options);
+/// As wide and as colourful as the terminal.
+std::string terminal_picture(const HeatMap& map);
 /// By the name's ending: .svg, .png, .json or .html; throws Error otherwise.
 void write_picture(const AttentionMaps& maps, const PictureOptions& options,
                    const std::filesystem::path& path);

@@ -14,6 +14,7 @@ void add_train(Program& program) {
   add_train_gan(program);
   add_train_upscale(program);
   add_train_picture(program);
+  add_train_sound(program);
   add_train_mlm(program);
   add_train_embed(program);
 }

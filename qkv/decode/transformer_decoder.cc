@@ -10,11 +10,11 @@
 namespace qkv {
 namespace {
 
-CacheShape cache_shape(const Transformer& model, bool self, const CacheOptions& options) {
+CacheShape cache_shape(const DecoderStack& stack, bool self, const CacheOptions& options) {
   CacheShape shape{.type = options.type, .window = self ? options.window : 0};
-  shape.layers = static_cast<std::int64_t>(model.decoder.size());
+  shape.layers = static_cast<std::int64_t>(stack.layers.size());
   if (shape.layers == 0) return {.layers = 0, .kv_heads = 1, .dim = 1};
-  const DecoderLayer& layer = model.decoder.front();
+  const DecoderLayer& layer = stack.layers.front();
   const MultiHead::Config& c = self ? layer.self.config : layer.cross.config;
   shape.kv_heads = c.kv_heads;
   shape.dim = c.head_dim;
@@ -27,16 +27,16 @@ class TransformerState final : public HiddenRows {
                    bool with_attention)
       : HiddenRows(decoder.head()),
         decoder_(decoder),
-        model_(decoder.model()),
+        stack_(decoder.stack()),
         shown_layer_(with_attention ? decoder.options().attention_layer : -1),
         packed_(pack(sources, decoder.options().source_eos)),
-        self_(cache_shape(model_, true, decoder.options().cache), packed_.segments.count()),
-        cross_(cache_shape(model_, false, decoder.options().cache), packed_.segments,
+        self_(cache_shape(stack_, true, decoder.options().cache), packed_.segments.count()),
+        cross_(cache_shape(stack_, false, decoder.options().cache), packed_.segments,
                packed_.each_once) {
     const NoRecording off;
-    const Tensor memory = model_.encode(packed_.ids, packed_.segments);
-    for (std::size_t l = 0; l < model_.decoder.size(); ++l) {
-      const MultiHead& cross = model_.decoder[l].cross;
+    const Tensor memory = stack_.memory(packed_.ids, packed_.segments);
+    for (std::size_t l = 0; l < stack_.layers.size(); ++l) {
+      const MultiHead& cross = stack_.layers[l].cross;
       cross_.set(static_cast<std::int64_t>(l), cross.keys(memory), cross.values(memory));
     }
   }
@@ -63,11 +63,11 @@ class TransformerState final : public HiddenRows {
     }
     cross_.reorder(askers);
     self_.begin_step(fresh);
-    ResidualStream stream(model_.embed_target(tokens, positions_), model_.config.norm, 0.0);
+    ResidualStream stream(stack_.embed(tokens, positions_), stack_.placement, 0.0);
     const ModuleScope at("decoder");
-    for (std::size_t i = 0; i < model_.decoder.size(); ++i) {
+    for (std::size_t i = 0; i < stack_.layers.size(); ++i) {
       const ModuleScope in("layers", static_cast<std::int64_t>(i));
-      const DecoderLayer& layer = model_.decoder[i];
+      const DecoderLayer& layer = stack_.layers[i];
       const auto l = static_cast<std::int64_t>(i);
       layer(
           stream,
@@ -82,7 +82,7 @@ class TransformerState final : public HiddenRows {
                 cross_.attend(l, layer.cross.queries(x), layer.cross.how(everything()), weights));
           });
     }
-    hidden_ = stream.finish(model_.decoder_norm);
+    hidden_ = stream.finish(*stack_.norm);
     if (fresh.total() != fresh.count()) keep(last);
     if (shown_layer_ >= 0) mix_heads();
   }
@@ -143,7 +143,7 @@ class TransformerState final : public HiddenRows {
   }
 
   const TransformerDecoder& decoder_;
-  const Transformer& model_;
+  const DecoderStack& stack_;
   const std::int64_t shown_layer_;  // −1: nobody looks
   const Packed packed_;
   KvCache self_;
@@ -153,29 +153,50 @@ class TransformerState final : public HiddenRows {
   Tensor attention_;                     // [rows stride]
 };
 
+DecoderStack stack_of(const Transformer& model, bool ends_sources) {
+  const std::int64_t places = model.config.max_length;
+  return {
+      .layers = model.decoder,
+      .norm = &model.decoder_norm,
+      .placement = model.config.norm,
+      .max_source = places - (ends_sources ? 1 : 0),
+      .max_target = places - 1,
+      .embed = [&model](std::span<const std::int32_t> ids,
+                        std::span<const std::int32_t> at) { return model.embed_target(ids, at); },
+      .memory = [&model](std::span<const std::int32_t> ids,
+                         const Segments& segments) { return model.encode(ids, segments); }};
+}
+
 }  // namespace
 
 TransformerDecoder::TransformerDecoder(const Transformer& model,
                                        const TransformerDecoderOptions& options)
-    : model_(model),
-      options_(options),
-      head_(model.output_matrix(), model.output_stored(), model.output_bias) {
-  const auto layers = static_cast<std::int64_t>(model.decoder.size());
+    : TransformerDecoder(
+          stack_of(model, options.source_eos >= 0),
+          VocabularyHead(model.output_matrix(), model.output_stored(), model.output_bias),
+          options) {}
+
+TransformerDecoder::TransformerDecoder(DecoderStack stack, VocabularyHead head,
+                                       const TransformerDecoderOptions& options)
+    : stack_(std::move(stack)), options_(options), head_(std::move(head)) {
+  const auto layers = static_cast<std::int64_t>(stack_.layers.size());
   std::int64_t& layer = options_.attention_layer;
   if (layer == -2 && layers == 1) layer = -1;
   if (layer < 0) layer += layers;
   if (layers > 0 && (layer < 0 || layer >= layers)) {
     fail("attention layer {} of {}", options.attention_layer, layers);
   }
-  if (options.attention_head < -1 || options.attention_head >= model.config.heads) {
-    fail("attention head {} of {}", options.attention_head, model.config.heads);
+  const std::int64_t heads =
+      layers > 0 ? stack_.layers.front().cross.config.heads : options.attention_head + 1;
+  if (options.attention_head < -1 || options.attention_head >= heads) {
+    fail("attention head {} of {}", options.attention_head, heads);
   }
   if (options.cache.window < 0) fail("decoder: window is {}", options.cache.window);
 }
 
 std::unique_ptr<StepState> TransformerDecoder::start(std::span<const Tokens* const> sources,
                                                      bool with_attention) const {
-  if (with_attention && model_.decoder.empty()) fail("a decoder without layers has no attention");
+  if (with_attention && stack_.layers.empty()) fail("a decoder without layers has no attention");
   return std::make_unique<TransformerState>(*this, sources, with_attention);
 }
 

@@ -11,7 +11,6 @@
 #include "qkv/base/utf8.h"
 #include "qkv/media/folders.h"
 #include "qkv/media/gunzip.h"
-#include "qkv/media/listing.h"
 
 namespace qkv {
 namespace {
@@ -163,29 +162,40 @@ PictureSet read_pictures(const std::vector<fs::path>& sources, const PictureSetR
   return all;
 }
 
+SoundSet read_listed_sounds(const Listing& listing, const SoundSetReading& how) {
+  Reader<Sound> reader(listing, how.skip_broken);
+  reader.read([&](const fs::path& path) {
+    Sound sound = read_sound(path, how.sound);
+    const auto samples = static_cast<std::int64_t>(sound.samples.size());
+    if (samples < how.least_samples) {
+      throw DataError(path.string(), 0, fmt::format("has {} samples, too few for a row", samples));
+    }
+    return sound;
+  });
+  SoundSet set;
+  set.classes = listing.classes;
+  set.skipped = reader.skipped();
+  reader.each([&](Sound&& sound, const Listed& item) {
+    set.sounds.push_back(std::move(sound));
+    set.paths.push_back(item.path);
+    set.labels.push_back(item.label);
+  });
+  return set;
+}
+
 SoundSet read_sounds(const std::vector<fs::path>& sources, const SoundSetReading& how) {
   if (sources.empty()) fail("sounds: no source is given");
   SoundSet all;
   for (const fs::path& source : sources) {
-    const Listing listing =
-        fs::is_directory(source) ? list_classes(source, sound_endings()) : read_list(source);
-    Reader<Sound> reader(listing, how.skip_broken);
-    reader.read([&](const fs::path& path) {
-      Sound sound = read_sound(path, how.sound);
-      const auto samples = static_cast<std::int64_t>(sound.samples.size());
-      if (samples < how.least_samples) {
-        throw DataError(path.string(), 0,
-                        fmt::format("has {} samples, too few for a row", samples));
-      }
-      return sound;
-    });
-    const std::vector<int> labels = joined(all.classes, listing.classes);
-    reader.each([&](Sound&& sound, const Listed& item) {
-      all.sounds.push_back(std::move(sound));
-      all.paths.push_back(item.path);
-      all.labels.push_back(labels[static_cast<std::size_t>(item.label)]);
-    });
-    all.skipped += reader.skipped();
+    SoundSet more = read_listed_sounds(
+        fs::is_directory(source) ? list_classes(source, sound_endings()) : read_list(source), how);
+    const std::vector<int> labels = joined(all.classes, more.classes);
+    std::ranges::move(more.sounds, std::back_inserter(all.sounds));
+    std::ranges::move(more.paths, std::back_inserter(all.paths));
+    for (const int label : more.labels) {
+      all.labels.push_back(labels[static_cast<std::size_t>(label)]);
+    }
+    all.skipped += more.skipped;
   }
   return all;
 }

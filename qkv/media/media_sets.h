@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "qkv/media/listing.h"
 #include "qkv/media/picture_file.h"
 #include "qkv/media/picture_tables.h"
 #include "qkv/media/sound.h"
@@ -46,5 +47,7 @@ struct SoundSetReading {
 };
 SoundSet read_sounds(const std::vector<std::filesystem::path>& sources,
                      const SoundSetReading& how = {});
+/// Those of one listing, whose labels and classes they keep.
+SoundSet read_listed_sounds(const Listing& listing, const SoundSetReading& how = {});
 
 }  // namespace qkv

@@ -12,6 +12,7 @@
 #include "qkv/systems/import/hf_translator.h"
 #include "qkv/systems/import/packaged_translator.h"
 #include "qkv/systems/import/swin_ir_files.h"
+#include "qkv/systems/sound_model.h"
 
 namespace qkv {
 namespace {
@@ -26,6 +27,19 @@ System load_as(const std::filesystem::path& directory, const LoadOptions& option
   return S::load(directory, options);
 }
 
+System load_sound(const std::filesystem::path& directory, const LoadOptions& options) {
+  SoundModel model = load_sound_model(directory);
+  switch (model.network.config.task) {
+    case SoundTask::clip:
+      return SoundClassifier(std::move(model), options);
+    case SoundTask::frame:
+      return SoundTagger(std::move(model), options);
+    case SoundTask::text:
+      break;
+  }
+  return Transcriber(std::move(model), options);
+}
+
 /// One row a system; what config.json calls it.
 constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"lm", load_as<Generator>},
@@ -37,7 +51,8 @@ constexpr Kind kKinds[] = {{"translate", load_as<Translator>},
                            {"nodes", load_as<NodeClassifier>},
                            {"gan", load_as<PictureGenerator>},
                            {"upscale", load_as<Upscaler>},
-                           {"picture", load_as<PictureClassifier>}};
+                           {"picture", load_as<PictureClassifier>},
+                           {"sound", load_sound}};
 
 System bert_of(const std::filesystem::path& directory, const Json& config,
                const LoadOptions& options) {
@@ -114,7 +129,10 @@ std::string_view verb_of(const System& system) {
                                         "classify --nodes",
                                         "generate --pictures",
                                         "upscale",
-                                        "classify"};
+                                        "classify",
+                                        "classify --sounds",
+                                        "tag --sounds",
+                                        "transcribe"};
   static_assert(std::size(verbs) == std::variant_size_v<System>);
   return verbs[system.index()];
 }

@@ -12,15 +12,17 @@
 #include "qkv/systems/node_classifier.h"
 #include "qkv/systems/picture_classifier.h"
 #include "qkv/systems/picture_generator.h"
+#include "qkv/systems/sounds.h"
 #include "qkv/systems/translator.h"
 #include "qkv/systems/upscaler.h"
 #include "qkv/systems/vectors.h"
 
 namespace qkv {
 
-using System = std::variant<Translator, Generator, Tagger, Classifier, IntentModel, MaskedModel,
-                            Encoder, WordVectors, ActionRecogniser, NodeClassifier,
-                            PictureGenerator, Upscaler, PictureClassifier>;
+using System =
+    std::variant<Translator, Generator, Tagger, Classifier, IntentModel, MaskedModel, Encoder,
+                 WordVectors, ActionRecogniser, NodeClassifier, PictureGenerator, Upscaler,
+                 PictureClassifier, SoundClassifier, SoundTagger, Transcriber>;
 
 /// What the directory holds: qkv's own models by their config.json; Hugging Face's BERT,
 /// DistilBERT, RoBERTa, XLM-R and ALBERT (a Classifier or Tagger where "architectures" names a head

@@ -39,6 +39,9 @@ struct Writer {
   Exported operator()(const PictureClassifier&) const {
     fail("export: models of pictures are not written in another format yet");
   }
+  Exported operator()(const SoundSystem&) const {
+    fail("export: no class of transformers has this network of sounds");
+  }
 };
 
 }  // namespace
