@@ -22,7 +22,7 @@ struct Settings {
   std::int64_t samples = 1;
   bool echo = false, prompts = false;
   GeneratorOptions options;
-  PictureSettings pictures;
+  PictureWishes pictures;
 
   template <class Self, class Visit>
   static void each(Self& s, Visit&& visit) {
@@ -31,7 +31,7 @@ struct Settings {
           s.samples);
     visit({"echo", "Write the prompt first"}, s.echo);
     visit({"prompts", "Every line of stdin is a prompt of its own; all go on at once"}, s.prompts);
-    PictureSettings::each(s.pictures, visit);
+    PictureWishes::each(s.pictures, visit);
   }
 };
 

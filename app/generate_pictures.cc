@@ -10,7 +10,7 @@
 
 namespace qkv::app {
 
-void generate_pictures(const PictureSettings& s, const std::string& model, std::uint64_t seed,
+void generate_pictures(const PictureWishes& s, const std::string& model, std::uint64_t seed,
                        Program& program) {
   if (s.output.empty()) throw UsageError("--pictures: give a folder or a sheet, --output");
   const PictureGenerator generator = PictureGenerator::load(model);

@@ -9,7 +9,7 @@
 
 namespace qkv::app {
 
-struct PictureSettings {
+struct PictureWishes {
   std::optional<std::int64_t> pictures;
   std::optional<std::string> label;
   std::string output;
@@ -25,7 +25,7 @@ struct PictureSettings {
 
 /// Picture n of a seed goes to FOLDER/CLASS/n.png (FOLDER/n.png without classes), which reads as a
 /// set of pictures again.
-void generate_pictures(const PictureSettings& s, const std::string& model, std::uint64_t seed,
+void generate_pictures(const PictureWishes& s, const std::string& model, std::uint64_t seed,
                        Program& program);
 
 }  // namespace qkv::app
