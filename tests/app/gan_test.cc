@@ -82,7 +82,7 @@ TEST_F(Gan, SaysWhatIsWrong) {
         {generate + "--pictures 2 --output " + path("o") + " --top-k 3", 2, "--top-k is for text"},
         {generate + "--pictures 2 --output " + path("o") + " --class dog", 1, "no classes"},
         {generate + "--pictures 2 --output " + path("twins"), 1, "not an empty folder"},
-        {generate + "hello", 1, "pictures"},
+        {generate + "hello", 1, "task 'gan'"},
         {"draw twins --output " + path("twins"), 1, "not an empty folder"},
         {"score twins " + path("nothing"), 1, "nothing"},
         {"score samples --reference " + path("twins") + " " + path("nothing"), 1, "nothing"}}) {

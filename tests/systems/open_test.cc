@@ -90,6 +90,25 @@ struct Ask {
     }
     return answer;
   }
+  std::string operator()(const Upscaler& u) const {
+    const Picture made = u.upscale(tiny::noise_picture(3, 5, 6));
+    return {made.bytes.begin(), made.bytes.end()};
+  }
+  std::string operator()(const SoundClassifier& c) const {
+    const SoundLabel l = c.classify(tiny::noise_sound(8000, 1600, 2));
+    return fmt::format("{} {:a}", l.label, l.probability);
+  }
+  std::string operator()(const SoundTagger& t) const {
+    std::string answer;
+    for (const SoundStretch& s : t.tag(tiny::noise_sound(8000, 1600, 2)).stretches) {
+      answer += fmt::format("{} {:a} ", s.label, s.probability);
+    }
+    return answer;
+  }
+  std::string operator()(const Transcriber& t) const {
+    const Transcript said = t.transcribe(tiny::noise_sound(8000, 1600, 2));
+    return fmt::format("{} {:a}", said.text, said.log_probability);
+  }
 };
 
 struct Save {

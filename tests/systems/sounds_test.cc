@@ -4,6 +4,7 @@
 #include <limits>
 #include <thread>
 
+#include "systems/tiny_models.h"
 #include "text/temporary.h"
 #include <gtest/gtest.h>
 
@@ -19,44 +20,20 @@
 namespace qkv {
 namespace {
 
-SoundModel tiny(SoundTask task, SpeechMethod method = SpeechMethod::ctc) {
-  SoundDesign d;
-  d.network = sound_sizes(task);
-  d.network.method = method;
-  d.network.width = 8;
-  d.network.heads = 2;
-  d.network.feed_forward = 8;
-  d.network.layers = d.network.decoder_layers = 1;
-  d.frames.rate = 8000;
-  d.frames.bands = 10;
-  d.rest = "x";
-  return make_sound_model(d, {"x", "y", "z"}, std::vector<double>(10, -4.0),
-                          std::vector<double>(10, 1.5), 3);
-}
-
-Sound noise(int rate, std::size_t samples, std::uint64_t seed) {
-  Philox random(seed);
-  Sound sound{rate, {}};
-  for (std::size_t i = 0; i < samples; ++i) {
-    sound.samples.push_back(static_cast<float>(0.2 * random.normal()));
-  }
-  return sound;
-}
-
 TEST(Sounds, SavedIsLoadedToTheBit) {
   const Temporary folder;
-  const Sound sound = noise(8000, 4000, 1);
-  const SoundClassifier clips(tiny(SoundTask::clip));
+  const Sound sound = tiny::noise_sound(8000, 4000, 1);
+  const SoundClassifier clips(tiny::sound_model(SoundTask::clip));
   clips.save(folder / "clips");
   EXPECT_EQ(SoundClassifier::load(folder / "clips").classify(sound).probabilities,
             clips.classify(sound).probabilities);
-  const SoundTagger frames(tiny(SoundTask::frame));
+  const SoundTagger frames(tiny::sound_model(SoundTask::frame));
   frames.save(folder / "frames");
   EXPECT_EQ(SoundTagger::load(folder / "frames").tag(sound).rows, frames.tag(sound).rows);
   EXPECT_EQ(frames.tag(sound).rows.size(), 50U);
   for (const SpeechMethod method :
        {SpeechMethod::ctc, SpeechMethod::attention, SpeechMethod::joint}) {
-    const Transcriber texts(tiny(SoundTask::text, method));
+    const Transcriber texts(tiny::sound_model(SoundTask::text, method));
     texts.save(folder / "texts");
     const Transcriber again = Transcriber::load(folder / "texts");
     EXPECT_EQ(again.transcribe(sound).text, texts.transcribe(sound).text);
@@ -71,8 +48,8 @@ TEST(Sounds, SavedIsLoadedToTheBit) {
 }
 
 TEST(Sounds, StretchesCoverTheSoundWithoutGaps) {
-  const SoundTagger frames(tiny(SoundTask::frame));
-  const SoundTags tags = frames.tag(noise(8000, 8000, 2));
+  const SoundTagger frames(tiny::sound_model(SoundTask::frame));
+  const SoundTags tags = frames.tag(tiny::noise_sound(8000, 8000, 2));
   ASSERT_FALSE(tags.stretches.empty());
   double end = 0;
   for (const SoundStretch& s : tags.stretches) {
@@ -84,11 +61,11 @@ TEST(Sounds, StretchesCoverTheSoundWithoutGaps) {
 }
 
 TEST(Sounds, NeighboursAndThreadsDoNotMatter) {
-  const SoundModel model = tiny(SoundTask::text, SpeechMethod::joint);
+  const SoundModel model = tiny::sound_model(SoundTask::text, SpeechMethod::joint);
   const SoundFrames frames(model.frames);
   std::vector<Tensor> rows;
   for (std::size_t n = 0; n < 4; ++n) {
-    rows.push_back(sound_rows(model, frames, noise(8000, 3000 + 900 * n, n), "noise"));
+    rows.push_back(sound_rows(model, frames, tiny::noise_sound(8000, 3000 + 900 * n, n), "noise"));
   }
   for (const SpeechMethod method : {SpeechMethod::ctc, SpeechMethod::attention}) {
     const auto all = hear_texts(model, rows, {.beam = 3, .method = method});
@@ -99,8 +76,8 @@ TEST(Sounds, NeighboursAndThreadsDoNotMatter) {
       EXPECT_EQ(one.front().log_probability, all[n].log_probability);
     }
   }
-  const Transcriber shared(tiny(SoundTask::text), {.threads = 1});
-  const Sound sound = noise(8000, 6000, 5);
+  const Transcriber shared(tiny::sound_model(SoundTask::text), {.threads = 1});
+  const Sound sound = tiny::noise_sound(8000, 6000, 5);
   const std::string alone = shared.transcribe(sound).text;
   std::vector<std::string> texts(3);
   std::vector<std::thread> askers;
@@ -111,7 +88,7 @@ TEST(Sounds, NeighboursAndThreadsDoNotMatter) {
 }
 
 TEST(Sounds, OtherRatesAreConverted) {
-  const SoundClassifier clips(tiny(SoundTask::clip));
+  const SoundClassifier clips(tiny::sound_model(SoundTask::clip));
   Sound slow{4000, {}}, fast{16000, {}};  // one tone at two rates
   for (int i = 0; i < 4000; ++i)
     slow.samples.push_back(0.3F * static_cast<float>(std::sin(0.6 * i)));
@@ -123,8 +100,8 @@ TEST(Sounds, OtherRatesAreConverted) {
 }
 
 TEST(Sounds, RefusesWhatIsNoSound) {
-  const SoundClassifier clips(tiny(SoundTask::clip));
-  Sound broken = noise(8000, 1000, 1);
+  const SoundClassifier clips(tiny::sound_model(SoundTask::clip));
+  Sound broken = tiny::noise_sound(8000, 1000, 1);
   broken.samples[17] = std::numeric_limits<float>::quiet_NaN();
   try {
     (void)clips.classify(broken);
@@ -132,12 +109,12 @@ TEST(Sounds, RefusesWhatIsNoSound) {
   } catch (const DataError& e) {
     EXPECT_NE(std::string(e.what()).find("sample 17"), std::string::npos) << e.what();
   }
-  EXPECT_THROW((void)clips.classify(noise(8000, 79, 1)), DataError);
-  EXPECT_NO_THROW((void)clips.classify(noise(8000, 80, 1)));
+  EXPECT_THROW((void)clips.classify(tiny::noise_sound(8000, 79, 1)), DataError);
+  EXPECT_NO_THROW((void)clips.classify(tiny::noise_sound(8000, 80, 1)));
   EXPECT_THROW((void)clips.classify(Sound{8000, {}}), DataError);
   EXPECT_THROW((void)clips.classify(Sound{0, std::vector<float>(100)}), Error);
   const Temporary folder;
-  write_file(folder / "short.wav", encode_wav(noise(8000, 20, 1)));
+  write_file(folder / "short.wav", encode_wav(tiny::noise_sound(8000, 20, 1)));
   try {
     (void)clips.classify(folder / "short.wav");
     ADD_FAILURE();
@@ -148,7 +125,7 @@ TEST(Sounds, RefusesWhatIsNoSound) {
 
 TEST(Sounds, RefusesPartsThatDoNotFit) {
   const Temporary folder;
-  save_sound_model(tiny(SoundTask::clip), folder / "m");
+  save_sound_model(tiny::sound_model(SoundTask::clip), folder / "m");
   const std::string config = read_file(folder / "m" / "config.json");
   for (const auto& [from, to] : {std::pair{"\"y\"", "\"x\""},
                                  {"\"bands\": 10", "\"bands\": 11"},
@@ -164,9 +141,9 @@ TEST(Sounds, RefusesPartsThatDoNotFit) {
 }
 
 TEST(Sounds, FrameLabelsFollowTheSamples) {
-  const SoundModel model = tiny(SoundTask::frame);
+  const SoundModel model = tiny::sound_model(SoundTask::frame);
   LabelledSounds set;
-  set.sounds.push_back(noise(8000, 800, 1));
+  set.sounds.push_back(tiny::noise_sound(8000, 800, 1));
   set.paths.emplace_back("a.wav");
   set.spans.push_back({{0.01, 0.03, "y"}, {0.030125, 0.05, "z"}, {0.09, 1, "w"}});
   // Row t is at sample 80 t: 80 and 160 lie in y, 240 is y's end, 320 and no later one in z.
@@ -183,14 +160,14 @@ TEST(Sounds, UnitsOfTexts) {
 }
 
 TEST(Sounds, AttentionIsNamedByTime) {
-  const Sound sound = noise(8000, 4000, 1);
-  const Transcriber texts(tiny(SoundTask::text, SpeechMethod::attention));
+  const Sound sound = tiny::noise_sound(8000, 4000, 1);
+  const Transcriber texts(tiny::sound_model(SoundTask::text, SpeechMethod::attention));
   const AttentionMaps maps = texts.attention(sound);
   EXPECT_EQ(maps.source.size(), 13U);  // 50 frames, 4 a row
   EXPECT_EQ(maps.source[1], "0.04");
   EXPECT_EQ(maps.target.back(), "</s>");
   EXPECT_EQ(layers_of(maps, AttentionMap::Kind::cross).size(), 1U);
-  const AttentionMaps pooled = SoundClassifier(tiny(SoundTask::clip)).attention(sound);
+  const AttentionMaps pooled = SoundClassifier(tiny::sound_model(SoundTask::clip)).attention(sound);
   EXPECT_EQ(select(pooled, AttentionMap::Kind::cross, -1, -1).weights.dim(0), 1);
   const SoundAttention along = look_along(texts, sound);
   EXPECT_EQ(along.frames.dim(0), 50);

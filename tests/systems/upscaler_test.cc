@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "models/picture_helpers.h"
+#include "systems/tiny_models.h"
 #include "text/temporary.h"
 #include <gtest/gtest.h>
 
@@ -20,27 +21,6 @@
 namespace qkv {
 namespace {
 
-UpscaleModel tiny(SwinIrEnd end = SwinIrEnd::pixel_shuffle_direct, std::int64_t scale = 2) {
-  UpscaleModel m;
-  SwinIr::Config c;
-  c.width = 12;
-  c.depths = {2, 2};
-  c.heads = {2, 3};
-  c.window = 4;
-  c.end = end;
-  c.scale = scale;
-  m.network = SwinIr::make(5, c);
-  m.variant = "own";
-  return m;
-}
-
-Picture noise(int channels, int height, int width) {
-  Picture p(channels, height, width);
-  Philox random(9);
-  for (std::uint8_t& byte : p.bytes) byte = static_cast<std::uint8_t>(random.below(256));
-  return p;
-}
-
 std::string error_of(const std::function<void()>& f) {
   try {
     f();
@@ -51,8 +31,8 @@ std::string error_of(const std::function<void()>& f) {
 }
 
 TEST(Upscaler, GivesThePictureOfTheNetwork) {
-  const UpscaleModel m = tiny();
-  const Picture in = noise(3, 9, 14);
+  const UpscaleModel m = tiny::upscale_model();
+  const Picture in = tiny::noise_picture(3, 9, 14);
   const Picture out = Upscaler(m).upscale(in);
   ASSERT_EQ(out.height, 18);
   ASSERT_EQ(out.width, 28);
@@ -62,8 +42,9 @@ TEST(Upscaler, GivesThePictureOfTheNetwork) {
 }
 
 TEST(Upscaler, NeighboursAndThreadsChangeNoByte) {
-  const Upscaler u(tiny(SwinIrEnd::pixel_shuffle, 3));
-  const std::vector<Picture> in = {noise(3, 5, 30), noise(3, 40, 21), noise(1, 8, 8)};
+  const Upscaler u(tiny::upscale_model(SwinIrEnd::pixel_shuffle, 3));
+  const std::vector<Picture> in = {tiny::noise_picture(3, 5, 30), tiny::noise_picture(3, 40, 21),
+                                   tiny::noise_picture(1, 8, 8)};
   const std::vector<Picture> together = u.upscale(in);
   for (const int n : {1, 2}) {
     const ThreadScope threads(n);
@@ -73,14 +54,16 @@ TEST(Upscaler, NeighboursAndThreadsChangeNoByte) {
 }
 
 TEST(Upscaler, RefusesWhatDoesNotFit) {
-  UpscaleModel grey = tiny();
+  UpscaleModel grey = tiny::upscale_model();
   SwinIr::Config c = grey.network.config;
   c.channels = 1;
   grey.network = SwinIr::make(1, c);
-  EXPECT_EQ(error_of([&] { (void)Upscaler(grey).upscale(noise(3, 8, 8)); }),
+  EXPECT_EQ(error_of([&] { (void)Upscaler(grey).upscale(tiny::noise_picture(3, 8, 8)); }),
             "the model restores grey pictures, this one has colours; give it a grey one");
-  EXPECT_EQ(Upscaler(grey).upscale(noise(1, 8, 8)).width, 16);
-  EXPECT_NE(error_of([&] { Upscaler(tiny()).check(Picture(3, 1, 60'000)); }).find("60000 × 1"),
+  EXPECT_EQ(Upscaler(grey).upscale(tiny::noise_picture(1, 8, 8)).width, 16);
+  EXPECT_NE(error_of([&] {
+              Upscaler(tiny::upscale_model()).check(Picture(3, 1, 60'000));
+            }).find("60000 × 1"),
             std::string::npos);
   c.end = SwinIrEnd::none;
   c.scale = 1;
@@ -89,8 +72,8 @@ TEST(Upscaler, RefusesWhatDoesNotFit) {
 }
 
 TEST(Upscaler, ShowsWhatAPixelAttendsTo) {
-  const Upscaler u(tiny());
-  const std::vector<PixelAttention> seen = u.attention(noise(3, 9, 11), 5, 6);
+  const Upscaler u(tiny::upscale_model());
+  const std::vector<PixelAttention> seen = u.attention(tiny::noise_picture(3, 9, 11), 5, 6);
   ASSERT_EQ(seen.size(), 4u);  // 12 × 12 pixels in windows of 4, every other layer shifted by 2
   EXPECT_EQ(seen[0].path, "layers.0.blocks.0.attn");
   EXPECT_EQ(seen[3].path, "layers.1.blocks.1.attn");
@@ -104,13 +87,13 @@ TEST(Upscaler, ShowsWhatAPixelAttendsTo) {
       EXPECT_NEAR(sum, 1, 1e-5);
     }
   }
-  EXPECT_EQ(u.attention(noise(3, 9, 11), 0, 0)[1].rows, 2);
-  EXPECT_THROW((void)u.attention(noise(3, 9, 11), 9, 0), Error);
+  EXPECT_EQ(u.attention(tiny::noise_picture(3, 9, 11), 0, 0)[1].rows, 2);
+  EXPECT_THROW((void)u.attention(tiny::noise_picture(3, 9, 11), 9, 0), Error);
 }
 
 TEST(Upscaler, LiesInADirectory) {
   const Temporary folder;
-  UpscaleModel m = tiny();
+  UpscaleModel m = tiny::upscale_model();
   m.job = RestoreJob::upscale;
   const Upscaler u(m);
   u.save(folder / "m");
@@ -118,7 +101,7 @@ TEST(Upscaler, LiesInADirectory) {
   ASSERT_TRUE(std::holds_alternative<Upscaler>(system));
   EXPECT_EQ(verb_of(system), "upscale");
   EXPECT_EQ(info_of(system).parameters, parameter_count(m));
-  const Picture in = noise(3, 6, 7);
+  const Picture in = tiny::noise_picture(3, 6, 7);
   EXPECT_EQ(std::get<Upscaler>(system).upscale(in), u.upscale(in));
 }
 
@@ -142,7 +125,7 @@ void publish(const UpscaleModel& m, const std::filesystem::path& file,
 
 TEST(SwinIrFiles, AreReadUnderEachPrefix) {
   const Temporary folder;
-  const Picture in = noise(3, 6, 7);
+  const Picture in = tiny::noise_picture(3, 6, 7);
   struct End {
     SwinIrEnd end;
     std::int64_t scale;
@@ -151,7 +134,7 @@ TEST(SwinIrFiles, AreReadUnderEachPrefix) {
                          End{SwinIrEnd::pixel_shuffle_direct, 3}, End{SwinIrEnd::pixel_shuffle, 3},
                          End{SwinIrEnd::pixel_shuffle, 4}, End{SwinIrEnd::nearest_conv, 4},
                          End{SwinIrEnd::nearest_conv, 2}, End{SwinIrEnd::none, 1}}) {
-    const UpscaleModel m = tiny(end.end, end.scale);
+    const UpscaleModel m = tiny::upscale_model(end.end, end.scale);
     for (const std::vector<std::string>& prefixes :
          std::vector<std::vector<std::string>>{{""}, {"params."}, {"params_ema.", "params."}}) {
       const auto file = folder / "w.safetensors";
@@ -167,7 +150,7 @@ TEST(SwinIrFiles, AreReadUnderEachPrefix) {
 TEST(SwinIrFiles, AreFoundInADirectory) {
   const Temporary folder;
   std::filesystem::create_directories(folder / "d");
-  publish(tiny(), folder / "d" / kWeightsFile, {"params."});
+  publish(tiny::upscale_model(), folder / "d" / kWeightsFile, {"params."});
   EXPECT_TRUE(std::holds_alternative<Upscaler>(open(folder / "d")));
 }
 
@@ -175,9 +158,9 @@ TEST(SwinIrFiles, SayWhatIsWrong) {
   const Temporary folder;
   const auto file = folder / "w.safetensors";
   const auto error = [&] { return error_of([&] { (void)open(file); }); };
-  publish(tiny(), file, {""}, "stray");
+  publish(tiny::upscale_model(), file, {""}, "stray");
   EXPECT_NE(error().find("stray"), std::string::npos) << error();
-  publish(tiny(), file, {"params."}, "optimizer");
+  publish(tiny::upscale_model(), file, {"params."}, "optimizer");
   EXPECT_NE(error().find("'optimizer' stands beside 'params.'"), std::string::npos) << error();
   save_safetensors(file, std::vector<NamedTensor>{{"x", Tensor::zeros({2})}});
   EXPECT_NE(error().find("holds no SwinIR"), std::string::npos) << error();
@@ -190,13 +173,13 @@ TEST(SwinIrFiles, SayWhatIsWrong) {
 
 TEST(SwinIrFiles, AreExported) {
   const Temporary folder;
-  const UpscaleModel m = tiny(SwinIrEnd::pixel_shuffle, 4);
+  const UpscaleModel m = tiny::upscale_model(SwinIrEnd::pixel_shuffle, 4);
   const System system = Upscaler(m);
   EXPECT_THROW((void)export_system(system, folder / "e", ExportFormat::huggingface), Error);
   (void)export_system(system, folder / "e", ExportFormat::swinir);
-  const Picture in = noise(3, 6, 7);
+  const Picture in = tiny::noise_picture(3, 6, 7);
   EXPECT_EQ(std::get<Upscaler>(open(folder / "e")).upscale(in), Upscaler(m).upscale(in));
-  UpscaleModel own = tiny();
+  UpscaleModel own = tiny::upscale_model();
   own.network.config.residual = SwinIrResidual::bicubic;
   EXPECT_NE(error_of([&] {
               (void)export_system(Upscaler(own), folder / "f", ExportFormat::swinir);
@@ -205,11 +188,11 @@ TEST(SwinIrFiles, AreExported) {
 }
 
 TEST(RestorePairs, AreWhatTheJobSays) {
-  const std::vector<NamedPicture> pictures = {{"a.png", noise(3, 33, 21)}};
-  UpscaleModel m = tiny();
+  const std::vector<NamedPicture> pictures = {{"a.png", tiny::noise_picture(3, 33, 21)}};
+  UpscaleModel m = tiny::upscale_model();
   EXPECT_EQ(restore_pairs(m, pictures)[0].right.height, 32);
   EXPECT_EQ(restore_pairs(m, pictures)[0].given.width, 10);
-  m = tiny(SwinIrEnd::none, 1);
+  m = tiny::upscale_model(SwinIrEnd::none, 1);
   m.job = RestoreJob::jpeg;
   EXPECT_THROW((void)restore_pairs(m, pictures), Error);
   m.level = 10;
