@@ -47,7 +47,6 @@ void train_sound(Command& command, const Settings& s, Program& program) {
   recipes.set(kind);
   SoundRecipe r = sound_recipe(kind.task);
   recipes.set(r.network);
-  recipes.set(r.frames);
   recipes.set(r);
   refuse_what_has_no_use(recipes, r.network);
   if (r.network.positions != SoundPositions::sine) r.first_positions = 0;
@@ -72,9 +71,6 @@ void add_train_sound(Program& program) {
           "Sounds are WAV, FLAC, Ogg, Opus, MP3, AIFF, of any rate. --test files score the best "
           "model in the end.");
   c.options(s->files, "Data");
-  c.preset_options<FrameOptions>(
-      "Frames (defaults: the rate of the first file, 80 bands from 16 "
-      "kHz on and 40 below)");
   c.preset_options<Kind>("Model");
   c.preset_options<SoundNetwork::Config>("Model");
   c.preset_options<SoundRecipe>("Training");

@@ -44,8 +44,7 @@ struct FrameOptions {
   template <class Self, class Visit>
   static void each(Self& f, Visit&& visit) {
     visit({"frames", "How sound becomes rows"}, f.kind);
-    visit({"rate", "Samples a second that the model hears", between(1000, 192000), "sample-rate"},
-          f.rate);
+    visit({"rate", "Samples a second that the model hears", between(1000, 192000)}, f.rate);
     visit({"bands", "Mel bands a row", between(1, 512)}, f.bands);
     visit({"window_ms", "Milliseconds of a row", between(1, 1000)}, f.window_ms);
     visit({"hop_ms", "Milliseconds from row to row", between(1, 1000)}, f.hop_ms);

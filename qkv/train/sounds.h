@@ -15,10 +15,11 @@
 
 namespace qkv {
 
-/// Everything that makes a model of sounds besides the sounds (docs/models.md). A rate of 0 is that
-/// of the first sound, 0 bands are 80 from 16 kHz on and 40 below.
+/// Everything that makes a model of sounds besides the sounds (docs/models.md).
 struct SoundRecipe : SoundDesign {
   TrainOptions train;
+  int sample_rate = 0;  // of `frames`; 0: that of the first sound
+  int bands = 0;        // likewise; 0: 80 from 16 kHz on, 40 below
   std::int64_t batch = 32;
   std::int64_t crop = 0;             // frame: an example is so many frames of a sound; 0: all
   std::int64_t first_positions = 0;  // positions begin at random below this; 0: at 0
@@ -29,6 +30,14 @@ struct SoundRecipe : SoundDesign {
 
   template <class Self, class Visit>
   static void each(Self& r, Visit&& visit) {
+    visit({"sample_rate", "Samples a second that the model hears (0: those of the first file)",
+           between(0, 192000)},
+          r.sample_rate);
+    visit({"bands", "Mel bands a row (0: 80 from 16 kHz on, 40 below)", between(0, 512)}, r.bands);
+    visit({"frames", "How sound becomes rows"}, r.frames.kind);
+    visit({"window_ms", "Milliseconds of a row", between(1, 1000)}, r.frames.window_ms);
+    visit({"hop_ms", "Milliseconds from row to row", between(1, 1000)}, r.frames.hop_ms);
+    visit({"snip", "fbank: only windows that lie inside"}, r.frames.snip);
     visit({"unit", "text: symbols are characters or words"}, r.unit);
     visit({"rest", "frame: the label of what no stretch of the lists names"}, r.rest);
     visit(changeable({"batch", "Sounds of a batch", between(1, 1e6)}), r.batch);

