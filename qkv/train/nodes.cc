@@ -80,6 +80,7 @@ TrainTask node_task(NodeModel& model, const NodeTraining& training) {
   TrainTask task;
   task.often = true;
   task.plan = [](std::int64_t) { return std::vector<std::vector<std::int64_t>>{{0}}; };
+  task.words.counted = "nodes";
   task.tokens = [&training](std::span<const std::int64_t>) { return known(training.train); };
   task.loss = [&model, &training](std::span<const std::int64_t>, double scale) {
     const NodeLoss r = model.network.loss(training.batch, training.train, scale);

@@ -137,6 +137,7 @@ TrainTask picture_task(PictureModel& model, const PictureTraining& training) {
     return plan_of(training.train.size(), training.batch,
                    key_of(training.seed, hash_name("pictures"), epoch));
   };
+  task.words.counted = "pictures";
   task.tokens = [](std::span<const std::int64_t> chosen) {
     return static_cast<std::int64_t>(chosen.size());
   };

@@ -164,6 +164,8 @@ Validation validate(const SoundModel& model, const SoundTraining& t) {
 TrainTask sound_task(SoundModel& model, const SoundTraining& training) {
   TrainTask task;
   task.plan = [&training](std::int64_t epoch) { return plan(training, epoch); };
+  constexpr const char* kCounted[] = {"sounds", "frames", "symbols"};  // by SoundTask
+  task.words.counted = kCounted[static_cast<std::size_t>(model.network.config.task)];
   task.tokens = [&model, &training](std::span<const std::int64_t> examples) {
     return tokens_of(model, training, examples);
   };

@@ -179,6 +179,7 @@ TrainTask upscale_task(UpscaleModel& model, const UpscaleTraining& training) {
     return batches;
   };
   const std::int64_t side = training.crop * model.network.config.scale;
+  task.words.counted = "pixels";
   task.tokens = [side](std::span<const std::int64_t> draws) {
     return static_cast<std::int64_t>(draws.size()) * side * side;
   };
