@@ -24,11 +24,11 @@ struct Settings {
   SoundFiles files;
 };
 
-void refuse_what_has_no_use(const Recipes& recipes, const SoundNetwork::Config& c) {
+void refuse_what_has_no_use(const Command& command, const SoundNetwork::Config& c) {
   const bool text = c.task == SoundTask::text;
   const auto refuse = [&](bool wrong, std::initializer_list<const char*> flags, const char* why) {
     for (const char* flag : flags) {
-      if (wrong && recipes.given(flag)) {
+      if (wrong && command.given(flag)) {
         throw UsageError(std::string("--") + flag + " is for " + why);
       }
     }
@@ -48,7 +48,7 @@ void train_sound(Command& command, const Settings& s, Program& program) {
   SoundRecipe r = sound_recipe(kind.task);
   recipes.set(r.network);
   recipes.set(r);
-  refuse_what_has_no_use(recipes, r.network);
+  refuse_what_has_no_use(command, r.network);
   if (r.network.positions != SoundPositions::sine) r.first_positions = 0;
   recipes.set_loop(r.train);
   recipes.finish(run, "is no option of models of sounds");
