@@ -24,8 +24,7 @@ void look_at_sound(const SoundSystem& system, const std::string& file, SoundLook
   if (output.empty()) {
     constexpr int kLabels = 14;  // columns beside the blocks
     look.columns = std::clamp(Console::width(), 40, 160) - kLabels;
-    const HeatMap map = sound_heat_map(seen, look);
-    return print_output("{}\n{}\n", map.title, terminal_picture(map));
+    return write_output(terminal_picture(sound_heat_map(seen, look)));
   }
   const std::string ending = std::filesystem::path(output).extension().string();
   if (ending == ".svg") {
