@@ -70,12 +70,14 @@ void groups_of(const Shapes& shapes, SwinIr::Config& c) {
   c.depths.clear();
   c.heads.clear();
   for (std::int64_t g = 0;; ++g) {
-    const std::string group = fmt::format("layers.{}.residual_group.blocks.", g);
-    if (!shapes.has(group + "0" + table)) break;
+    const auto table_of = [&](std::int64_t block) {
+      return fmt::format("layers.{}.residual_group.blocks.{}{}", g, block, table);
+    };
+    if (!shapes.has(table_of(0))) break;
     std::int64_t depth = 1;
-    while (shapes.has(fmt::format("{}{}{}", group, depth, table))) ++depth;
+    while (shapes.has(table_of(depth))) ++depth;
     c.depths.push_back(depth);
-    c.heads.push_back(shapes.of(group + "0" + table, 2, 1));
+    c.heads.push_back(shapes.of(table_of(0), 2, 1));
   }
   const std::string block = "layers.0.residual_group.blocks.0";
   const std::int64_t side = shapes.root(shapes.of(block + table, 2, 0), "a bias table of");
