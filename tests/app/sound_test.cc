@@ -139,6 +139,7 @@ TEST_F(Tones, FramesAreTagged) {
 TEST_F(Tones, TextsAreTranscribed) {
   write_strings(60);
   for (const std::string method : {"ctc", "attention", "joint"}) {
+    if (QKV_SWEEP > 1 && method == "attention") continue;  // joint has the same loops
     const Ran trained =
         run_qkv("train sound --task text --method " + method + " --train " + path("text.tsv") +
                 small() + (method == "ctc" ? "" : "--decoder-layers 1 ") + "--steps " +
