@@ -248,11 +248,12 @@ std::string svg_picture_attention(const PictureAttention& seen, const PictureLoo
   }
   svg += "</g>\n";
   if (w.query) {
+    const std::int64_t r = *w.query / grid.cols, c = *w.query % grid.cols;
     svg += fmt::format(
         "<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"none\" "
         "stroke=\"#50dcff\" stroke-width=\"2\"/>\n",
-        kMargin + cell_x * static_cast<double>(*w.query % grid.cols),
-        top + cell_y * static_cast<double>(*w.query / grid.cols), cell_x, cell_y);
+        kMargin + cell_x * static_cast<double>(c), top + cell_y * static_cast<double>(r), cell_x,
+        cell_y);
   }
   svg += fmt::format("<text x=\"{}\" y=\"{}\" fill=\"#777\">brightest: {:.3g}</text>\n</svg>\n",
                      kMargin, top + p.height + 17, scale);
